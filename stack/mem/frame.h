@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packet frames: fixed-size, page-sized buffers in one contiguous, page-aligned region of the arena
+ * (the AF_XDP UMEM), with a small descriptor each. A received packet is a chain of one or more
+ * frames; a packet to be sent is always a single frame (bulk payload rides beside it, see txq.h).
+ * Owned by: the free list, a device ring, a receive queue, or the transmit queue. The stack's lock
+ * covers every call.
+ */
+#ifndef STACK_MEM_FRAME_H
+#define STACK_MEM_FRAME_H
+
+#include <stdint.h>
+
+#include "arena.h"
+
+#define FRAME_BYTES 4096u
+/* Where the Ethernet header of a packet to be sent starts: room before it for AF_XDP TX metadata. */
+#define FRAME_TX_HEADROOM 64u
+#define FRAME_NONE UINT32_MAX
+
+struct frame {
+	uint32_t next;   /* next fragment of the same packet, or FRAME_NONE */
+	uint32_t qnext;  /* for whoever holds the packet in a queue */
+	uint16_t off;    /* of the first byte, from the start of the frame */
+	uint16_t len;    /* bytes of this fragment */
+	uint32_t aux;    /* for whoever holds it (receive queue: sequence number) */
+};
+
+struct frame_pool {
+	uint8_t *base;       /* count * FRAME_BYTES, page aligned */
+	struct frame *meta;  /* count of them */
+	uint32_t *free;      /* stack of free frame indexes */
+	uint32_t count;
+	uint32_t nfree;
+	uint32_t nfree_min;
+	uint64_t failed;     /* frame_get calls refused */
+};
+
+/* Carves count frames from the arena. Returns 0 or -ENOMEM. */
+int frame_pool_init(struct frame_pool *fp, struct arena *a, uint32_t count);
+
+/* A frame index with next = qnext = FRAME_NONE, off = len = 0; FRAME_NONE when there is none. */
+uint32_t frame_get(struct frame_pool *fp);
+
+/* Frees one frame; its descriptor's next is not followed. */
+void frame_put(struct frame_pool *fp, uint32_t idx);
+
+/* Frees a packet: the frame and all that hang on its next. */
+void frame_put_chain(struct frame_pool *fp, uint32_t idx);
+
+static inline struct frame *frame_meta(struct frame_pool *fp, uint32_t idx)
+{
+	return &fp->meta[idx];
+}
+
+/* The first byte of the frame's buffer (not of the packet: add meta->off). */
+static inline uint8_t *frame_buf(struct frame_pool *fp, uint32_t idx)
+{
+	return fp->base + (uint64_t)idx * FRAME_BYTES;
+}
+
+/* The first byte of the packet data in the frame. */
+static inline uint8_t *frame_data(struct frame_pool *fp, uint32_t idx)
+{
+	return frame_buf(fp, idx) + fp->meta[idx].off;
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A pool of objects of one size, carved from the arena a slab at a time and kept on a free list for
+ * ever. It counts what is out, so that a test can end with every pool back at zero, and it has a
+ * limit, so that no peer can take all memory. The owner's lock covers every call.
+ */
+#ifndef STACK_MEM_POOL_H
+#define STACK_MEM_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+
+struct pool {
+	struct arena *arena;
+	char name[16];       /* for shimstat */
+	void *free;          /* LIFO: the object freed last is the one still in the cache */
+	uint32_t obj_bytes;
+	uint32_t limit;      /* objects that may be out at once */
+	uint32_t out;        /* objects out now */
+	uint32_t out_max;
+	uint64_t failed;     /* pool_get calls refused: limit, or arena used up */
+};
+
+/* name is copied (cut to 15 bytes). obj_bytes is rounded up to 16; objects are aligned to 64 if that large. */
+void pool_init(struct pool *p, struct arena *a, const char *name, size_t obj_bytes, uint32_t limit);
+
+/* An object, its content undefined but for objects never used before; NULL at the limit. */
+void *pool_get(struct pool *p);
+
+/* As pool_get, zero filled. */
+void *pool_get_zeroed(struct pool *p);
+
+void pool_put(struct pool *p, void *obj);
+
+#endif

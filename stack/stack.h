@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The stack: TCP, UDP and IP without a system call, a clock, errno, a global or malloc. Packets,
+ * time and random bits come in as arguments; packets (txq), events and requests go out. This is the
+ * only header that anything outside stack/ includes.
+ *
+ * Unless said otherwise every function needs the stack's lock (the embedder's: the stack has none),
+ * takes now_ns (CLOCK_MONOTONIC, never going back), returns 0 or a count on success and -Exxx on
+ * failure, and never blocks. Pointers it gives out lie in the arena and are valid in every process
+ * of the family.
+ */
+#ifndef STACK_STACK_H
+#define STACK_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "addr.h"
+#include "list.h"
+#include "mem/arena.h"
+#include "mem/blk.h"
+#include "mem/frame.h"
+#include "mem/pool.h"
+#include "txq.h"
+
+struct stack;
+struct tcp_info; /* linux/tcp.h */
+
+/* ---- counters --------------------------------------------------------------------------- */
+
+enum stat_id {
+#define STAT(name, kind, text) STAT_##name,
+#include "stats.def"
+#undef STAT
+	STAT_COUNT
+};
+
+enum stat_kind { STAT_KIND_COUNT, STAT_KIND_DROP, STAT_KIND_FAIL };
+
+struct stat_info {
+	const char *name;
+	enum stat_kind kind;
+	const char *text;
+};
+
+extern const struct stat_info stat_info[STAT_COUNT];
+
+/* ---- configuration ---------------------------------------------------------------------- */
+
+enum cc_algo { CC_RENO, CC_CUBIC, CC_ALGOS };
+
+/* Defaults come from the namespace's sysctls; each field is named for its sysctl where it has one. */
+struct stack_cfg {
+	uint32_t tcp_rmem[3]; /* min, default, max receive buffer, bytes */
+	uint32_t tcp_wmem[3];
+	uint32_t rmem_max, wmem_max; /* bound of SO_RCVBUF / SO_SNDBUF, before doubling */
+	uint32_t rmem_default, wmem_default; /* UDP */
+	uint32_t somaxconn;
+	uint32_t tcp_max_syn_backlog;
+	uint32_t tcp_fin_timeout_s;
+	uint32_t tcp_keepalive_time_s, tcp_keepalive_intvl_s, tcp_keepalive_probes;
+	uint32_t tcp_syn_retries, tcp_synack_retries, tcp_retries2, tcp_orphan_retries;
+	uint32_t tcp_max_tw_buckets;
+	uint32_t tcp_max_orphans;
+	uint32_t tcp_challenge_ack_limit; /* per second */
+	uint32_t tcp_adv_win_scale;       /* as the sysctl; may be negative, stored as int */
+	uint32_t tcp_notsent_lowat;
+	uint8_t tcp_sack, tcp_timestamps, tcp_window_scaling;
+	uint8_t tcp_slow_start_after_idle, tcp_moderate_rcvbuf, tcp_abort_on_overflow;
+	uint8_t tcp_tw_reuse;
+	uint8_t ip_default_ttl;
+	enum cc_algo cc;
+	uint32_t frames;       /* size of the UMEM, in frames */
+	uint32_t max_conns;    /* limits of the pools */
+	uint32_t max_blks;
+};
+
+/* The kernel's own defaults on a machine with 1 GiB or more; what unit tests and the simulator use. */
+void stack_cfg_default(struct stack_cfg *cfg);
+
+/*
+ * Makes a stack in the arena. secret: 32 random bytes, for ISNs (RFC 6528), hashes and ports.
+ * Returns 0 or -ENOMEM.
+ */
+int stack_create(struct arena *a, const struct stack_cfg *cfg, const uint8_t secret[32],
+		 uint64_t now_ns, struct stack **out);
+
+const struct stack_cfg *stack_cfg(const struct stack *st);
+struct frame_pool *stack_frames(struct stack *st);
+struct txq *stack_txq(struct stack *st);
+uint64_t *stack_stats(struct stack *st); /* STAT_COUNT of them */
+static inline void stack_count(struct stack *st, enum stat_id id, uint64_t n)
+{
+	stack_stats(st)[id] += n;
+}
+
+/* ---- devices, addresses, destinations: as told by the embedder ---------------------------- */
+
+#define STACK_DEVS 16
+#define STACK_DEV_LOOP 0 /* the loopback inside the stack */
+
+struct stack_dev {
+	bool up;
+	bool rx_partial_ok;     /* a checksum field holding only the pseudo-header sum is good */
+	bool tx_csum;           /* the device completes checksums (TXF_CSUM) */
+	uint32_t ifindex;
+	uint32_t mtu;           /* of the IP packet */
+	uint32_t gso_max_bytes; /* TCP payload of the largest super-segment; 0: none */
+	uint8_t mac[6];
+};
+
+/* Sets or changes a device (index below STACK_DEVS). Connections over it follow. */
+void stack_dev_set(struct stack *st, unsigned idx, const struct stack_dev *dev);
+
+#define STACK_LOCAL_ADDRS 256
+/* Addresses that are this host's. A packet to any other is dropped. add: 0, -ENOSPC. */
+int stack_local_add(struct stack *st, const struct ip_addr *a);
+void stack_local_del(struct stack *st, const struct ip_addr *a);
+bool stack_local_has(const struct stack *st, const struct ip_addr *a);
+
+enum dst_state {
+	DST_ASK,         /* unknown: the embedder is to ask the kernel */
+	DST_WAIT,        /* route known, neighbour being resolved: packets wait */
+	DST_OK,
+	DST_UNREACHABLE, /* no route, or the neighbour failed: err says which */
+};
+
+struct dst_info {
+	enum dst_state state;
+	int err;              /* DST_UNREACHABLE: ENETUNREACH or EHOSTUNREACH */
+	uint8_t dev;          /* device index; STACK_DEV_LOOP for a local destination */
+	uint8_t mac[6];       /* of the next hop; DST_OK */
+	struct ip_addr next_hop;
+	uint32_t mtu;         /* of the route; 0: the device's */
+};
+
+/* The next destination the stack wants to know about. False when there is none. */
+bool stack_dst_request(struct stack *st, struct ip_addr *dst);
+/* The answer, or news. Wakes output that waited; with DST_UNREACHABLE, fails what should fail. */
+void stack_dst_set(struct stack *st, const struct ip_addr *dst, const struct dst_info *info,
+		   uint64_t now_ns);
+/* The neighbour's MAC (NULL: it failed) for all destinations through that next hop. */
+void stack_neigh_set(struct stack *st, uint8_t dev, const struct ip_addr *next_hop,
+		     const uint8_t *mac, uint64_t now_ns);
+/* A route, rule or address changed: every destination is asked again when next used. */
+void stack_dst_flush(struct stack *st);
+
+/* ---- packets and time -------------------------------------------------------------------- */
+
+/*
+ * Takes in one packet: an Ethernet frame in a chain of frames from stack_frames(). The stack owns
+ * the chain from here on. Returns the counter the packet ended in (STAT_rx_packets when used).
+ */
+enum stat_id stack_rx(struct stack *st, unsigned dev, uint32_t frame, uint64_t now_ns);
+
+/*
+ * Runs due timers, then output that was waiting for room in the txq, a frame or a destination.
+ * To be called after a batch of stack_rx(), and when stack_next_ns() has come.
+ */
+void stack_run(struct stack *st, uint64_t now_ns);
+
+/* When stack_run() wants to be called next; UINT64_MAX: nothing pending. Needs no lock (a hint). */
+uint64_t stack_next_ns(const struct stack *st);
+
+/* The oldest entry of the txq, or NULL; txq_pop drops it from the queue: its frame is then the
+ * embedder's, to be frame_put() when the device is done with it. Blocks that entries refer to stay
+ * intact until the entry is popped. */
+struct tx_ent *stack_tx_peek(struct stack *st);
+void stack_tx_pop(struct stack *st);
+
+/* ---- sockets ----------------------------------------------------------------------------- */
+
+enum sock_type { STK_TCP, STK_LISTENER, STK_UDP };
+
+/* Readiness: the values of EPOLLIN, EPOLLPRI, ... so that nothing needs translating. */
+enum {
+	RDY_IN = 0x001,
+	RDY_PRI = 0x002,
+	RDY_OUT = 0x004,
+	RDY_ERR = 0x008,
+	RDY_HUP = 0x010,
+	RDY_RDHUP = 0x2000,
+};
+
+struct sock {
+	uint8_t type;           /* enum sock_type */
+	uint8_t orphan;         /* the embedder has closed it; the stack alone keeps it */
+	_Atomic uint32_t ready; /* RDY_*: the level, always current; may be read without the lock */
+	uint32_t raised;        /* RDY_* edges since stack_event() last gave them out */
+	int err;                /* pending SO_ERROR, positive */
+	struct list ev;         /* on the stack's event list */
+	struct list all;        /* on the stack's list of all sockets */
+	struct list txw;        /* waiting to send: on the stack's tx_wait or a dst's waiters */
+	struct endpoint local, remote;
+	void *user;             /* the embedder's, in the arena; NULL until accepted */
+};
+
+/*
+ * The next socket with edges since it was last given out; *edges gets them (each arrival of data
+ * raises RDY_IN again, as the kernel wakes again). NULL when there is none. Sockets without user
+ * are not given out: connections not yet accepted raise their listener instead.
+ */
+struct sock *stack_event(struct stack *st, uint32_t *edges);
+
+/* Options as set before the socket was accelerated, and what an accepted connection inherits. */
+struct sock_opts {
+	uint32_t rcvbuf, sndbuf;      /* as getsockopt would give; 0: automatic */
+	uint8_t reuseaddr, reuseport, keepalive, nodelay, cork, quickack;
+	int16_t linger_s;             /* -1: off */
+	uint32_t keepidle_s, keepintvl_s, keepcnt; /* 0: the configuration's */
+	uint32_t user_timeout_ms;
+	uint32_t notsent_lowat;
+	uint32_t rcvlowat;
+	uint16_t maxseg;              /* 0: none set */
+	uint32_t defer_accept_s;
+	uint8_t tos, ttl;             /* ttl 0: the configuration's */
+	int8_t cc;                    /* enum cc_algo, -1: the configuration's */
+};
+
+void sock_opts_default(struct sock_opts *o);
+
+/* A listener at local (0.0.0.0: any local address). -EADDRINUSE, -ENOMEM. backlog as listen(2). */
+int stack_listen(struct stack *st, const struct endpoint *local, const struct sock_opts *o,
+		 uint32_t backlog, struct sock **out);
+/* listen() again on a listener changes its backlog. */
+void stack_listen_backlog(struct stack *st, struct sock *l, uint32_t backlog);
+/* The oldest established connection; -EAGAIN, or a pending error. The caller sets out->user. */
+int stack_accept(struct stack *st, struct sock *l, struct sock **out, uint64_t now_ns);
+
+/*
+ * Starts a connection; local is complete (address and port). Completion raises RDY_OUT, failure
+ * RDY_ERR|RDY_HUP with err set. -EADDRNOTAVAIL (four-tuple in use), -ENOMEM.
+ */
+int stack_connect(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
+		  const struct sock_opts *o, struct sock **out, uint64_t now_ns);
+
+/* True while a connect is under way (SYN-SENT or SYN-RECEIVED). */
+bool stack_connecting(const struct sock *sk);
+bool stack_connected(const struct sock *sk); /* established or later, not yet fully closed */
+
+enum { SEND_MORE = 1, SEND_OOB = 2 };
+/* Bytes queued (at least 1 unless the sum is 0), -EAGAIN, -EPIPE, -ENOTCONN or a pending error. */
+ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
+		   unsigned flags, uint64_t now_ns);
+/*
+ * For filling send memory directly (sendfile): up to max_iov pieces of free send-buffer space, at
+ * most max_bytes in all. Returns how many pieces; -EAGAIN, -EPIPE, ... as stack_send. Nothing else
+ * may be done on the socket before stack_send_commit(), which sends the first n bytes of them
+ * (0: none; the space stays free).
+ */
+int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int max_iov,
+		       size_t max_bytes);
+void stack_send_commit(struct stack *st, struct sock *sk, size_t n, unsigned flags, uint64_t now_ns);
+
+enum { RECV_PEEK = 1, RECV_TRUNC = 2, RECV_OOB = 4 };
+/* Bytes taken (0: end of stream, or 0 asked), -EAGAIN, -ENOTCONN or a pending error (cleared). With
+ * RECV_TRUNC the bytes are dropped and iov's bases are not used. */
+ssize_t stack_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
+		   unsigned flags, uint64_t now_ns);
+
+/* how: SHUT_RD, SHUT_WR, SHUT_RDWR. -ENOTCONN. On a listener: as Linux, stops listening. */
+int stack_shutdown(struct stack *st, struct sock *sk, int how, uint64_t now_ns);
+
+/*
+ * The last descriptor is gone. The socket is the stack's from here on: queued bytes are delivered,
+ * then FIN; with unread data or linger 0 a RST. A listener resets what it has not given out.
+ */
+void stack_close(struct stack *st, struct sock *sk, uint64_t now_ns);
+/* At once, by RST where there is a peer to tell. */
+void stack_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
+/* Resets every connection and frees every listener: after a lock holder died inside. */
+void stack_reset_all(struct stack *st, uint64_t now_ns);
+
+/* Unsent plus unacknowledged bytes, FIN included: close waits for 0 under SO_LINGER. */
+uint32_t stack_unacked(const struct sock *sk);
+/* Open sockets, and connections that still have something to deliver (orphans not in TIME-WAIT). */
+uint32_t stack_open_count(const struct stack *st);
+uint32_t stack_draining_count(const struct stack *st);
+
+/*
+ * Levels and names as setsockopt(2), SOL_SOCKET, IPPROTO_TCP, IPPROTO_IP. -ENOPROTOOPT: not one of
+ * the stack's, the embedder hands it to the shadow; -EINVAL and others as the kernel.
+ */
+int stack_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
+		 uint32_t len, uint64_t now_ns);
+int stack_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
+		 uint64_t now_ns);
+/* SIOCINQ: bytes readable now. */
+uint32_t stack_inq(const struct sock *sk);
+uint32_t stack_outq(const struct sock *sk);        /* SIOCOUTQ: not acknowledged */
+uint32_t stack_outq_notsent(const struct sock *sk);/* SIOCOUTQNSD */
+
+/* ---- UDP ---------------------------------------------------------------------------------- */
+
+/* Takes over local for UDP. -EADDRINUSE, -ENOMEM. */
+int stack_udp_open(struct stack *st, const struct endpoint *local, const struct sock_opts *o,
+		   struct sock **out);
+/* Only datagrams from remote from here on; NULL: from anyone again. */
+int stack_udp_connect(struct stack *st, struct sock *sk, const struct endpoint *local,
+		      const struct endpoint *remote);
+/*
+ * One datagram. to NULL: the connected peer (-EDESTADDRREQ). from: the source address to use when
+ * the socket is bound to any (must then be given). -EMSGSIZE, -EAGAIN, -ENETUNREACH, ... or a
+ * pending error. -EHOSTDOWN never: a datagram waits (bounded) for its neighbour as in the kernel.
+ * -EOPNOTSUPP: it would need fragments; the embedder sends it through the shadow.
+ */
+ssize_t stack_udp_send(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
+		       const struct endpoint *to, const struct ip_addr *from, uint64_t now_ns);
+
+struct udp_meta {
+	struct endpoint from;   /* sender */
+	struct ip_addr to;      /* the local address it was sent to */
+	uint32_t ifindex;
+	uint8_t tos, ttl;
+	uint32_t full_len;      /* of the datagram, which may be more than was copied */
+};
+/* One datagram, cut to the iov. -EAGAIN or a pending error. */
+ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
+		       unsigned flags, struct udp_meta *meta, uint64_t now_ns);
+
+/* ---- looking in: for shimstat; without the lock, from another process, on a read-only map ---- */
+
+/* Fills ti as TCP_INFO does, with true numbers; reads only sk. */
+void stack_tcp_info(const struct stack *st, const struct sock *sk, struct tcp_info *ti,
+		    uint64_t now_ns);
+const char *stack_state_name(const struct sock *sk); /* as ss(8): "ESTAB", "LISTEN", "UNCONN", ... */
+/* The first socket after prev (NULL: the first); NULL at the end. Pointers are checked against the
+ * arena's bounds, so that a torn read ends the walk and never the process. */
+const struct sock *stack_sock_next(const struct stack *st, const struct sock *prev);
+/* The idx-th pool (NULL past the last). */
+const struct pool *stack_pool(const struct stack *st, unsigned idx);
+
+#endif

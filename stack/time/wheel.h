@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Hierarchical timing wheel with a resolution of WHEEL_TICK_NS; O(1) to arm, re-arm and cancel.
+ * A timer never fires early and at most one tick late (plus the caller's own delay in asking).
+ * The wheel holds no function pointers: a due timer is handed to the caller, who knows its kind.
+ */
+#ifndef STACK_TIME_WHEEL_H
+#define STACK_TIME_WHEEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../list.h"
+
+#define WHEEL_TICK_NS 1000000ull /* 1 ms: RTO, delayed ACK and keepalive need no finer one */
+#define WHEEL_LEVELS 5
+#define WHEEL_SLOTS 64
+#define WHEEL_NEVER UINT64_MAX
+
+struct timer {
+	struct list node;
+	uint64_t due_tick; /* WHEEL_NEVER when not armed */
+	uint8_t kind;      /* the owner's: what to do */
+};
+
+struct wheel {
+	uint64_t tick; /* everything before it has been handed out */
+	uint32_t armed;
+	struct list slot[WHEEL_LEVELS][WHEEL_SLOTS];
+	uint64_t occupied[WHEEL_LEVELS]; /* bit per slot */
+	struct list due;
+};
+
+void wheel_init(struct wheel *w, uint64_t now_ns);
+void timer_init(struct timer *t, uint8_t kind);
+static inline bool timer_armed(const struct timer *t)
+{
+	return t->due_tick != WHEEL_NEVER;
+}
+/* Arms or re-arms for the absolute time at_ns (a time already past is due at once). */
+void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ns);
+void wheel_cancel(struct wheel *w, struct timer *t);
+/* The next timer due at now_ns, disarmed, or NULL. Call until NULL. */
+struct timer *wheel_next_due(struct wheel *w, uint64_t now_ns);
+/* A time in ns no later than the earliest timer's (it may be earlier), or WHEEL_NEVER. */
+uint64_t wheel_next_ns(const struct wheel *w);
+
+#endif
