@@ -45,6 +45,7 @@ struct ofd {
 	uint8_t stopped;             /* a listener that shutdown() has stopped */
 	uint8_t corked;              /* UDP: a datagram is being put together in the kernel */
 	uint8_t udp_cmsg;            /* UDP_CMSG_* that recvmsg() is to give */
+	uint8_t fair;                /* alternates between the two doors */
 	_Atomic uint8_t nonblock;    /* O_NONBLOCK of an accelerated socket */
 	uint8_t verdict;             /* enum verdict */
 	_Atomic uint8_t door_ready;  /* kernel door: RDY_IN | RDY_ERR as last seen */

@@ -103,8 +103,11 @@ static inline bool iface_named(void)
 	return !iface_is("auto") && !iface_is("none");
 }
 
-/* The stack that is to serve a socket at local, or NULL with *why. No lock held. */
-struct stackrec *sock_stack_for(const struct ofd *o, const struct ip_addr *local,
+/*
+ * The stack that is to serve a socket at (or towards) addr, or NULL with *why. attach: an interface
+ * may be attached for it; else the loopback inside the stack must do. No lock held.
+ */
+struct stackrec *sock_stack_for(const struct ofd *o, const struct ip_addr *addr, bool attach,
 				enum verdict *why);
 /* True when a listener or UDP socket of this stack serves ep. sr->lock held. */
 bool sock_local_service(struct stackrec *sr, enum sock_type type, const struct endpoint *ep);
@@ -113,6 +116,10 @@ bool sock_local_service(struct stackrec *sr, enum sock_type type, const struct e
  * watched if two_doors. sr->lock held.
  */
 void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, bool two_doors);
+/* The connections that came through the claim of l get steering of their own. sr->lock held. */
+void listener_keep_flows(struct stackrec *sr, const struct sock *l);
+/* SO_ERROR: positive, and cleared. sr->lock held. */
+int sock_take_error(struct stackrec *sr, struct sock *sk);
 /* Everything that goes with the last reference; sr->lock held. Leaves o without a stack socket. */
 void sock_release(struct ofd *o);
 /* Gives a socket that borrows the placeholder one of its own, under the same number. 0 or -Exxx. */
@@ -137,7 +144,7 @@ enum { UDP_CMSG_PKTINFO = 1, UDP_CMSG_TOS = 2, UDP_CMSG_TTL = 4, UDP_CMSG_STAMP 
 
 /* ---- datagrams (udp.c) ------------------------------------------------------------------------------ */
 
-void udp_accelerate(int fd, struct ofd *o);
+void udp_accelerate(int fd, struct ofd *o, bool asked_port);
 int udp_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len);
 ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags);
 ssize_t udp_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags);

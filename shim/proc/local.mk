@@ -4,5 +4,6 @@ libshim_la_SOURCES += \
 	shim/proc/libc.h \
 	shim/proc/lock.h \
 	shim/proc/thread.h \
+	shim/proc/verdict.c \
 	shim/proc/verdict.def \
 	shim/proc/verdict.h
