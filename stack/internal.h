@@ -158,6 +158,10 @@ void sock_fini(struct stack *st, struct sock *sk);    /* off every list; memory 
 int tcp_tables_init(struct stack *st);
 enum stat_id tcp_rx(struct stack *st, struct rx_pkt *p);
 void tcp_timer(struct stack *st, struct timer *t);
+/* At the end of stack_run(), after the timers: sends ACKs that waited for the end of the batch or of
+ * the turn. True: some wait for the application to answer first; stack_run() wants to be called
+ * again at once (stack_next_ns() says now), when the application has had its turn. */
+bool tcp_run(struct stack *st);
 /* Room, a frame or the destination has come: continue output. The sock is off its waiting list. */
 void tcp_tx_resume(struct stack *st, struct sock *sk);
 /* The destination of sk became unreachable (err positive), by the kernel's word. */

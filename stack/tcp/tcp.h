@@ -89,7 +89,8 @@ struct tcp_conn {
 	bool pingpong;           /* the application answers: ACKs can ride on its data */
 	bool shut_rd, shut_wr;   /* sk_shutdown, as Linux has it */
 	bool fin_queued;         /* our FIN follows the last byte of snd */
-	bool fin_rcvd;
+	bool fin_seen;           /* the peer has sent its FIN, at fin_seq */
+	bool fin_rcvd;           /* and everything before it has come */
 	bool cwnd_limited;       /* cwnd, and nothing else, stopped output since the last ACK */
 	bool out_blocked;        /* output waits for the device or the destination */
 	bool orphan_counted;
@@ -102,6 +103,7 @@ struct tcp_conn {
 	struct seq rcv_nxt;
 	struct seq rcv_adv;      /* right edge of the window as advertised; never moves back */
 	struct seq rcv_acked;    /* rcv_nxt in the last segment we sent */
+	struct seq fin_seq;
 	struct seq snd_wl1, snd_wl2;
 	uint32_t snd_wnd;        /* bytes, scaled */
 	uint32_t snd_wnd_max;    /* the largest ever offered */
@@ -151,6 +153,8 @@ struct tcp_conn {
 	struct sack_block dsack;       /* to be reported next; empty: none */
 	uint64_t oow_ack_ns;           /* last ACK for a segment out of window */
 	struct sock_opts o;
+	int32_t linger2_s;             /* TCP_LINGER2; 0: tcp_fin_timeout, negative: not at all */
+	uint8_t syn_retries;           /* TCP_SYNCNT; 0: the configuration's */
 	struct seq iss, irs;
 
 	/* For TCP_INFO. */
@@ -222,7 +226,8 @@ struct tcp_state_tables {
 	struct list listen_hash[TCP_LISTEN_BUCKETS];
 	struct tcp_conn *last;   /* whom the last segment was for */
 	struct list ack_batch;   /* tcp_conn.ack_node: ACK at the end of this stack_run() */
-	struct list ack_turn;    /* ACK at the next */
+	struct list ack_turn;    /* ACK at the next one, unless an answer takes it along */
+	struct list ack_due;     /* those that were on ack_turn at the last stack_run() */
 	struct list tw;          /* tcp_tw.node */
 	uint32_t norphans;
 	uint64_t challenge_ns;   /* start of the present second of tcp_challenge_ack_limit */
@@ -271,11 +276,6 @@ void tcp_state_set(struct stack *st, struct tcp_conn *c, enum tcp_state to);
 struct tcp_conn *tcp_conn_new(struct stack *st, const struct endpoint *local,
 			      const struct endpoint *remote, const struct sock_opts *o,
 			      struct dst *dst, struct seq iss);
-/* Into the hash; out of it (harmless when it is in none). */
-void tcp_conn_hash(struct stack *st, struct tcp_conn *c);
-void tcp_conn_unhash(struct stack *st, struct tcp_conn *c);
-struct tcp_conn *tcp_conn_find(struct stack *st, const struct endpoint *local,
-			       const struct endpoint *remote);
 /*
  * The end: to CLOSED with the pending error err (0: none); everything held but unread data is let
  * go. An orphan is freed: c may not be used afterwards when this returns true.
@@ -295,20 +295,25 @@ uint16_t tcp_mss_adv(struct stack *st, const struct dst *d, const struct sock_op
 		     const struct ip_addr *to);
 struct seq tcp_isn(struct stack *st, const struct endpoint *local, const struct endpoint *remote);
 uint32_t tcp_ts_off(struct stack *st, const struct endpoint *local, const struct endpoint *remote);
-uint32_t tcp_tuple_hash(const struct stack *st, const struct endpoint *local,
-			const struct endpoint *remote);
 /* Handshake done: sizes of buffers, edges, timers. */
 void tcp_established(struct stack *st, struct tcp_conn *c);
-/* What the application may still queue, bytes. */
-uint32_t tcp_snd_space(const struct tcp_conn *c);
+/* The send buffer follows the congestion window, up to tcp_wmem[2], unless set by SO_SNDBUF. */
+void tcp_sndbuf_tune(struct stack *st, struct tcp_conn *c);
 
 static inline uint32_t tcp_ts_now(const struct stack *st, uint32_t off)
 {
 	return (uint32_t)(st->now_ns / 1000000) + off;
 }
 
-/* ---- mini.c part of timewait.c: the hash of requests and TIME-WAITs ------------------------ */
+/* ---- demux.c: the hashes of connections, and of requests and TIME-WAITs --------------------- */
 
+/* Into the hash; out of it (harmless when it is in none). */
+void tcp_conn_hash(struct stack *st, struct tcp_conn *c);
+void tcp_conn_unhash(struct stack *st, struct tcp_conn *c);
+struct tcp_conn *tcp_conn_find(struct stack *st, const struct endpoint *local,
+			       const struct endpoint *remote);
+uint32_t tcp_tuple_hash(const struct stack *st, const struct endpoint *local,
+			const struct endpoint *remote);
 struct tcp_mini *tcp_mini_find(struct stack *st, const struct endpoint *local,
 			       const struct endpoint *remote);
 void tcp_mini_hash(struct stack *st, struct tcp_mini *m);
@@ -341,6 +346,8 @@ enum stat_id tcp_req_rx(struct stack *st, struct tcp_req *r, struct tcp_seg *s,
 void tcp_req_timer(struct stack *st, struct tcp_req *r);
 void tcp_req_free(struct stack *st, struct tcp_req *r);
 void tcp_listener_close(struct stack *st, struct tcp_listener *l);
+/* Stops listening: out of the hash, what was not given out is reset; the socket stays. */
+void tcp_listener_shut(struct stack *st, struct tcp_listener *l);
 /* A connection that waits in the accept queue goes away. */
 void tcp_listener_forget(struct stack *st, struct tcp_conn *c);
 
