@@ -195,7 +195,14 @@ struct sock {
 	struct list txw;        /* waiting to send: on the stack's tx_wait or a dst's waiters */
 	struct endpoint local, remote;
 	void *user;             /* the embedder's, in the arena; NULL until accepted */
+	bool claimed;           /* the embedder steers this very flow and wants to know its end */
 };
+
+/*
+ * The next connection with sock.claimed that has ended entirely (its TIME-WAIT included), so that
+ * its steering can be removed. Each is given once. False when there is none.
+ */
+bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote);
 
 /*
  * The next socket with edges since it was last given out; *edges gets them (each arrival of data
