@@ -68,10 +68,7 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 	}
 	if (c->sk.err)
 		set |= RDY_ERR;
-	raise &= set;
-	/* a bit that becomes set is news in any case */
-	raise |= set & ~atomic_load_explicit(&c->sk.ready, memory_order_relaxed);
-	sock_ready(st, &c->sk, set, all & ~set, raise);
+	sock_ready(st, &c->sk, set, all & ~set, raise & set);
 }
 
 /* ---- birth ----------------------------------------------------------------------------------------- */
@@ -148,7 +145,7 @@ struct tcp_conn *tcp_conn_new(struct stack *st, const struct endpoint *local,
 	c->ts_off = tcp_ts_off(st, local, remote);
 	c->quickacks = TCP_QUICKACKS;
 	c->snd_sml = iss;
-	c->mss_clamp = TCP_MSS_DEFAULT;
+	c->mss_clamp = TCP_MSS_FALLBACK;
 	list_init(&c->ack_node);
 	list_init(&c->accept_node);
 	rcvbuf_init(&c->rcv);
@@ -157,7 +154,7 @@ struct tcp_conn *tcp_conn_new(struct stack *st, const struct endpoint *local,
 	sent_init(&c->sent, &st->tcp->sents, iss);
 	rtt_init(&c->rtt);
 	recovery_init(&c->rec, false);
-	c->mss = TCP_MSS_DEFAULT;
+	c->mss = TCP_MSS_FALLBACK;
 	cc_init(&c->cc, o->cc >= 0 ? (enum cc_algo)o->cc : st->cfg.cc, c->mss);
 	tcp_timers_init(c);
 	tcp_rcvwin_init(st, c);
@@ -256,18 +253,45 @@ void tcp_conn_free(struct stack *st, struct tcp_conn *c)
 	ASSERT(c->state == TCPS_CLOSED);
 	rcvbuf_free(st, &c->rcv);
 	sock_fini(st, &c->sk);
-	pool_put(&st->tcp->conns, c);
+	if (c->sk.claimed)
+		list_push_back(&st->tcp->gone_conns, &c->accept_node);
+	else
+		pool_put(&st->tcp->conns, c);
+}
+
+bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote)
+{
+	struct tcp_state_tables *t = st->tcp;
+
+	if (!list_empty(&t->gone_conns)) {
+		struct tcp_conn *c = list_first(&t->gone_conns, struct tcp_conn, accept_node);
+
+		list_del(&c->accept_node);
+		*local = c->sk.local;
+		*remote = c->sk.remote;
+		pool_put(&t->conns, c);
+		return true;
+	}
+	if (!list_empty(&t->gone_tws)) {
+		struct tcp_tw *tw = list_first(&t->gone_tws, struct tcp_tw, node);
+
+		list_del(&tw->node);
+		*local = tw->m.local;
+		*remote = tw->m.remote;
+		pool_put(&t->tws, tw);
+		return true;
+	}
+	return false;
 }
 
 void tcp_conn_orphan(struct stack *st, struct tcp_conn *c)
 {
-	c->sk.orphan = 1;
-	c->sk.user = NULL;
+	if (!c->sk.orphan)
+		sock_orphan(st, &c->sk);
 	if (c->state == TCPS_CLOSED || c->orphan_counted)
 		return;
 	c->orphan_counted = true;
 	st->tcp->norphans++;
-	st->ndraining++;
 }
 
 bool tcp_conn_done(struct stack *st, struct tcp_conn *c, int err)
@@ -292,7 +316,6 @@ bool tcp_conn_done(struct stack *st, struct tcp_conn *c, int err)
 	if (c->orphan_counted) {
 		c->orphan_counted = false;
 		st->tcp->norphans--;
-		st->ndraining--;
 	}
 	if (c->sk.orphan) {
 		tcp_conn_free(st, c);
@@ -401,9 +424,11 @@ void tcp_close(struct stack *st, struct sock *sk, uint64_t now_ns)
 void tcp_abort(struct stack *st, struct sock *sk, uint64_t now_ns)
 {
 	if (sk->type == STK_LISTENER)
-		tcp_listener_shut(st, tcp_listener_of(sk));
+		tcp_listener_close(st, tcp_listener_of(sk));
+	else if (tcp_conn_of(sk)->state == TCPS_CLOSED)
+		tcp_conn_free(st, tcp_conn_of(sk));
 	else
-		tcp_conn_abort(st, tcp_conn_of(sk), ECONNABORTED);
+		tcp_conn_abort(st, tcp_conn_of(sk), 0);
 }
 
 void tcp_reset_all(struct stack *st, uint64_t now_ns)

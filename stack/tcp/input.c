@@ -550,7 +550,7 @@ static void take_syn(struct in *in)
 	c->irs = in->s->seq;
 	c->rcv_nxt = c->rcv_acked = c->copied = c->drs_seq = c->rcv_rtt_seq = seq_add(c->irs, 1);
 	c->rcv_adv = seq_add(c->rcv_nxt, c->rcv_adv.v); /* what our SYN offered */
-	c->mss_clamp = o->mss ? o->mss : TCP_MSS_DEFAULT;
+	c->mss_clamp = o->mss ? o->mss : TCP_MSS_FALLBACK;
 	c->wscale_ok = c->wscale_ok && o->has_wscale;
 	c->snd_wscale = c->wscale_ok ? o->wscale : 0;
 	if (!c->wscale_ok)

@@ -12,6 +12,8 @@
 #include "tcp.h"
 
 #define CSUM_OFFSET 16u
+/* What the 16 bits of an IP length leave for payload, all headers at their largest. */
+#define SUPER_MAX_BYTES (65535u - 60u - 60u)
 
 struct xmit {
 	struct seq seq;
@@ -161,6 +163,8 @@ static uint32_t piece_max(const struct stack *st, const struct tcp_conn *c)
 {
 	uint32_t gso = ip_gso_max(st, c->dst);
 
+	if (gso > SUPER_MAX_BYTES)
+		gso = SUPER_MAX_BYTES;
 	return gso > c->mss ? gso - gso % c->mss : c->mss;
 }
 
@@ -439,7 +443,7 @@ static void flush_acks(struct stack *st, struct list *l)
 	}
 }
 
-bool tcp_run(struct stack *st)
+void tcp_run(struct stack *st)
 {
 	struct tcp_state_tables *t = st->tcp;
 
@@ -451,7 +455,11 @@ bool tcp_run(struct stack *st)
 		list_del(n);
 		list_push_back(&t->ack_due, n);
 	}
-	return !list_empty(&t->ack_due);
+}
+
+bool tcp_wants_run(const struct stack *st)
+{
+	return !list_empty(&st->tcp->ack_due) || !list_empty(&st->tcp->ack_turn);
 }
 
 /* RFC 5961 7 and 10: for the whole stack so many in a second; the number is jittered so that nobody

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of TCP share: the connection, its small forms, the listener, and each file's
- * functions. Nothing outside tcp/ but stack.c and sock.c includes it, and they only for what stands
- * under "for the rest of the stack".
+ * functions. Nothing outside tcp/ includes it; what TCP offers to the rest stands in internal.h.
  *
  * Theory of operation
  *
@@ -36,7 +35,7 @@
 
 #define TCP_HLEN_BYTES 20u
 #define TCP_MSS_MIN 88u             /* as Linux: below, overhead is an attack */
-#define TCP_MSS_DEFAULT 536u        /* RFC 9293 3.7.1: a SYN without the option */
+#define TCP_MSS_FALLBACK 536u        /* RFC 9293 3.7.1: a SYN without the option */
 #define TCP_DELACK_NS 40000000ull   /* RFC 9293 3.8.6.3 allows 500 ms; Linux uses 40 */
 #define TCP_QUICKACKS 16u           /* ACKs sent without delay while the peer is in slow start */
 #define TCP_TIMEWAIT_NS 60000000000ull /* 2 MSL as Linux has it, however large the sysctls */
@@ -205,6 +204,7 @@ struct tcp_tw {
 	uint64_t oow_ack_ns;
 	uint8_t rcv_wscale, tos, ttl;
 	bool ts_ok;
+	bool claimed;            /* sock.claimed of the connection it was */
 };
 
 struct tcp_listener {
@@ -229,6 +229,8 @@ struct tcp_state_tables {
 	struct list ack_turn;    /* ACK at the next one, unless an answer takes it along */
 	struct list ack_due;     /* those that were on ack_turn at the last stack_run() */
 	struct list tw;          /* tcp_tw.node */
+	struct list gone_conns;  /* tcp_conn.accept_node: ended, for stack_gone() to tell */
+	struct list gone_tws;    /* tcp_tw.node: likewise */
 	uint32_t norphans;
 	uint64_t challenge_ns;   /* start of the present second of tcp_challenge_ack_limit */
 	uint32_t challenges;     /* left in it */
@@ -423,28 +425,5 @@ void tcp_timer_rtx(struct stack *st, struct tcp_conn *c);
 void tcp_timer_delack(struct stack *st, struct tcp_conn *c, bool on);
 /* Established, SO_KEEPALIVE or its times changed, orphaned in FIN-WAIT-2. */
 void tcp_timer_keep(struct stack *st, struct tcp_conn *c);
-
-/* ---- for the rest of the stack --------------------------------------------------------------------- */
-
-/* The stack_*() of the same suffix for STK_TCP and STK_LISTENER. st->now_ns is set. */
-int tcp_shutdown(struct stack *st, struct sock *sk, int how, uint64_t now_ns);
-void tcp_close(struct stack *st, struct sock *sk, uint64_t now_ns);
-void tcp_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
-void tcp_reset_all(struct stack *st, uint64_t now_ns);
-int tcp_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
-	       uint32_t len, uint64_t now_ns);
-int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
-	       uint64_t now_ns);
-uint32_t tcp_inq(const struct sock *sk);
-uint32_t tcp_outq(const struct sock *sk);
-uint32_t tcp_outq_notsent(const struct sock *sk);
-uint32_t tcp_unacked(const struct sock *sk);
-bool tcp_connecting(const struct sock *sk);
-bool tcp_connected(const struct sock *sk);
-const char *tcp_state_name(const struct sock *sk);
-void tcp_info_fill(const struct stack *st, const struct sock *sk, struct tcp_info *ti,
-		   uint64_t now_ns);
-/* The idx-th pool of TCP; NULL past the last. */
-const struct pool *tcp_pool(const struct stack *st, unsigned idx);
 
 #endif

@@ -18,7 +18,10 @@ void tcp_tw_free(struct stack *st, struct tcp_tw *tw)
 	tcp_mini_unhash(&tw->m);
 	list_del(&tw->node);
 	dst_put(st, tw->m.dst);
-	pool_put(&st->tcp->tws, tw);
+	if (tw->claimed)
+		list_push_back(&st->tcp->gone_tws, &tw->node);
+	else
+		pool_put(&st->tcp->tws, tw);
 }
 
 bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
@@ -40,6 +43,8 @@ bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
 	tw->m.remote = c->sk.remote;
 	tw->m.dst = c->dst;
 	c->dst = NULL;
+	tw->claimed = c->sk.claimed;
+	c->sk.claimed = false;
 	tw->snd_nxt = c->sent.nxt;
 	tw->rcv_nxt = c->rcv_nxt;
 	tw->rcv_wnd = (uint32_t)seq_diff(c->rcv_adv, c->rcv_nxt);
@@ -140,6 +145,7 @@ bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, struct seq *iss)
 		return false;
 	*iss = next_iss(tw);
 	COUNT(st, tcp_tw_reused);
+	tw->claimed = false; /* the flow goes on: it is the new connection's to claim */
 	tcp_tw_free(st, tw);
 	return true;
 }
