@@ -12,13 +12,14 @@
  *   output    recovery_room() says how many bytes may go; sent_next_lost() first, then new data;
  *             after each segment recovery_sent() or recovery_retransmitted().
  *   an ACK    recovery_ack(), then by what it reports:
- *               enter     cc_cong_signal(CC_SIGNAL_NDUPACK), with out.prior_flight_bytes
- *               leave     cc_post_recovery()
+ *               leave     cc_post_recovery(), unless left_loss
  *               cc_ack    cc_ack_received()
+ *               enter     cc_cong_signal(CC_SIGNAL_NDUPACK), with out.prior_flight_bytes
+ *               tlp_repaired   the same; enter and tlp_repaired together are one congestion
  *             then recovery_prr() with the ssthresh that results, then output.
  *   timers    after any of the above: recovery_timer() gives the one timer wanted. When it fires:
- *               RTO       recovery_timeout(), cc_cong_signal(CC_SIGNAL_RTO) if it says so,
- *                         rtt_backoff(), output
+ *               RTO       recovery_timeout(); cc_cong_signal() with CC_SIGNAL_RTO if that was true,
+ *                         else CC_SIGNAL_RTO_AGAIN; rtt_backoff(); output
  *               REO       recovery_reo_timeout(), then as after an ACK
  *               TLP       recovery_probe() names the piece; send it (or one segment of new data,
  *                         which is better), then recovery_probe_sent()
@@ -52,7 +53,9 @@ struct recovery {
 	bool point_valid;        /* RFC 6582 step 1: point still bounds the next fast retransmit */
 	uint8_t reo_wnd_mult;    /* quarters of min_rtt */
 	uint8_t reo_wnd_persist; /* recoveries until mult falls back to 1 */
+	uint8_t rto_row;         /* timeouts since una last moved */
 	uint32_t dupacks;        /* in a row; for SACK peers those that brought new SACK information */
+	uint32_t reno_sacked_bytes; /* without SACK: what duplicate ACKs say has left the network */
 	struct seq point;        /* snd_nxt when recovery began */
 	struct seq tlp_end;      /* snd_nxt when the probe was sent */
 	struct seq dsack_round;  /* reo_wnd_mult grows once per round trip */
@@ -114,6 +117,9 @@ void recovery_sent(struct recovery *r, struct sent_map *m, uint32_t len, unsigne
 void recovery_retransmitted(struct recovery *r, struct sent_map *m, struct sent_rec *rec,
 			    uint32_t len, uint64_t now_ns);
 
+/* Bytes believed in flight: RFC 6675's pipe; without SACK each duplicate ACK takes one MSS off. */
+uint32_t recovery_pipe(const struct recovery *r, const struct sent_map *m);
+
 /*
  * Bytes that may be sent now, by congestion (the peer's window is the caller's): cwnd minus pipe; in
  * FAST what PRR allows; limited transmit included. May be less than an MSS.
@@ -138,8 +144,8 @@ enum recovery_timer recovery_timer(const struct recovery *r, const struct sent_m
 
 /*
  * The RTO fired with data outstanding: everything not sacked is lost, LOSS begins (or goes on, when
- * it strikes again). True when congestion control is to be told (not again for the same loss:
- * RFC 5681 3.1).
+ * it strikes again). True when this is a new loss: ssthresh falls once for each (RFC 5681 3.1). The
+ * FlightSize for congestion control is recovery_pipe() before the call.
  */
 bool recovery_timeout(struct recovery *r, struct sent_map *m, uint64_t now_ns);
 

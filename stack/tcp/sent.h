@@ -86,7 +86,9 @@ struct sent_ack {
 	uint64_t rexmit_tx_ns;
 	struct seq rexmit_end;
 	bool reordered;           /* a never-retransmitted byte below fack was delivered (8985 6.2 2) */
-	bool reneged;             /* una stopped below a byte that was sacked: SACK info was dropped */
+	bool reneged;             /* the first byte outstanding had been sacked: the peer dropped it */
+	bool fack_valid;          /* fack holds: sent_map.fack before this segment */
+	struct seq fack;
 	bool dsack;               /* the first block reported a duplicate (RFC 2883) */
 	struct sack_block dsack_block;
 	/* delivery rate sample: the record of the newest delivered data, at its transmission */
