@@ -17,3 +17,17 @@ libstack_la_SOURCES = \
 	stack/stats.def \
 	stack/time/wheel.h \
 	stack/txq.h
+
+libstack_la_SOURCES += \
+	stack/tcp/cc.c \
+	stack/tcp/cc.h \
+	stack/tcp/cc_cubic.c \
+	stack/tcp/cc_cubic.h \
+	stack/tcp/cc_reno.c \
+	stack/tcp/cc_reno.h \
+	stack/tcp/recovery.c \
+	stack/tcp/recovery.h \
+	stack/tcp/rtt.c \
+	stack/tcp/rtt.h \
+	stack/tcp/sent.c \
+	stack/tcp/sent.h

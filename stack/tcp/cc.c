@@ -26,8 +26,8 @@ struct cc_ops {
 static const struct cc_ops cc_ops[CC_ALGOS] = {
 	[CC_RENO] = {"reno", cc_reno_init, cc_reno_ack, cc_reno_signal, cc_reno_post_recovery,
 		     cc_reno_after_idle},
-	[CC_CUBIC] = {"cubic", cc_cubic_init, cc_cubic_ack, cc_cubic_signal,
-		      cc_cubic_post_recovery, cc_cubic_after_idle},
+	[CC_CUBIC] = {"cubic", cc_cubic_init, cc_cubic_ack, cc_cubic_signal, cc_cubic_post_recovery,
+		      cc_cubic_after_idle},
 };
 
 /* RFC 6928: min(10 * MSS, max(2 * MSS, 14600)). */

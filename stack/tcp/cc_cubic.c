@@ -10,8 +10,8 @@
 
 #define NS_PER_MS 1000000ull
 /* (t - K)^3 and the products below stay under 2^63: times are cut here (about 17 minutes). */
-#define T_MAX_MS  (1u << 20)
-#define FP_SHIFT  10
+#define T_MAX_MS (1u << 20)
+#define FP_SHIFT 10
 
 /* alpha = 3 (1 - beta) / (1 + beta) = 9 / 17 (4.3) */
 #define ALPHA_NUM 9u
@@ -132,7 +132,8 @@ void cc_cubic_ack(struct cc *cc, const struct cc_ack *ack, uint64_t now_ns)
 			cc->cwnd = est;
 		return;
 	}
-	/* 4.4, 4.5: towards where the curve is one round trip from now, at most half as much again */
+	/* 4.4, 4.5: towards where the curve is one round trip from now, at most half as much again
+	 */
 	target = cubic_window(cc, t_ms + ack->srtt_ns / NS_PER_MS);
 	if (target > cc->cwnd + cc->cwnd / 2)
 		target = cc->cwnd + cc->cwnd / 2;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * NewReno's windows: slow start and congestion avoidance counted in bytes, a half on loss. What is
- * retransmitted is recovery.c's. RFC 5681 3.1, 4.1; RFC 3465; RFC 6582 3.2; RFC 7661 (no growth while
- * the window is not in use).
+ * retransmitted is recovery.c's. RFC 5681 3.1, 4.1; RFC 3465; RFC 6582 3.2; RFC 7661 (no growth
+ * while the window is not in use).
  */
 #include "cc_reno.h"
 

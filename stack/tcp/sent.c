@@ -149,7 +149,7 @@ void sent_reset(struct sent_map *m)
 {
 	struct list *p, *tmp;
 
-	list_for_each_safe(p, tmp, &m->recs)
+	list_for_each_safe (p, tmp, &m->recs)
 		rec_free(m, rec_of(p));
 	m->in_flight_bytes = m->sacked_bytes = m->lost_bytes = m->rexmit_bytes = 0;
 	m->una = m->fack = m->nxt;
@@ -264,8 +264,7 @@ static void note_delivered(struct sent_map *m, const struct sent_rec *r, struct 
 	a->delivered_bytes += len;
 	if (r->flags & SENT_REXMIT) {
 		a->any_rexmit = true;
-		if (!a->rexmit_valid ||
-		    tx_after(r->tx_ns, end, a->rexmit_tx_ns, a->rexmit_end)) {
+		if (!a->rexmit_valid || tx_after(r->tx_ns, end, a->rexmit_tx_ns, a->rexmit_end)) {
 			a->rexmit_valid = true;
 			a->rexmit_tx_ns = r->tx_ns;
 			a->rexmit_end = end;
@@ -292,8 +291,7 @@ static void note_delivered(struct sent_map *m, const struct sent_rec *r, struct 
 }
 
 /* RFC 2883 4: the first block lies below SEG.ACK, or within the second. */
-static void dsack_note(const struct sack_block *blk, unsigned n, struct seq ack,
-		       struct sent_ack *a)
+static void dsack_note(const struct sack_block *blk, unsigned n, struct seq ack, struct sent_ack *a)
 {
 	if (!seq_lt(blk[0].start, blk[0].end))
 		return;
@@ -359,8 +357,8 @@ void sent_sack(struct sent_map *m, const struct sack_block *blk, unsigned n, str
 }
 
 /* una moves over the first len numbers of r: its data bytes, SYN and FIN go into a. */
-static void note_acked(struct sent_map *m, const struct sent_rec *r, uint32_t len,
-		       uint64_t now_ns, struct sent_ack *a)
+static void note_acked(struct sent_map *m, const struct sent_rec *r, uint32_t len, uint64_t now_ns,
+		       struct sent_ack *a)
 {
 	uint32_t data = len;
 
