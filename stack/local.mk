@@ -4,21 +4,31 @@ libstack_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 libstack_la_SOURCES = \
 	stack/addr.h \
 	stack/assert.h \
+	stack/event.c \
 	stack/internal.h \
+	stack/ip/csum.c \
 	stack/ip/csum.h \
+	stack/ip/dst.c \
+	stack/ip/icmp.c \
+	stack/ip/input.c \
+	stack/ip/output.c \
+	stack/ip/rx.c \
 	stack/ip/wire.h \
 	stack/list.h \
+	stack/mem/arena.c \
 	stack/mem/arena.h \
+	stack/mem/blk.c \
 	stack/mem/blk.h \
+	stack/mem/frame.c \
 	stack/mem/frame.h \
+	stack/mem/pool.c \
 	stack/mem/pool.h \
+	stack/rand.c \
 	stack/seq.h \
+	stack/sock.c \
+	stack/stack.c \
 	stack/stack.h \
 	stack/stats.def \
-	stack/time/wheel.h \
-	stack/txq.h
-
-libstack_la_SOURCES += \
 	stack/tcp/cc.c \
 	stack/tcp/cc.h \
 	stack/tcp/cc_cubic.c \
@@ -30,4 +40,11 @@ libstack_la_SOURCES += \
 	stack/tcp/rtt.c \
 	stack/tcp/rtt.h \
 	stack/tcp/sent.c \
-	stack/tcp/sent.h
+	stack/tcp/sent.h \
+	stack/time/wheel.c \
+	stack/time/wheel.h \
+	stack/txq.h \
+	stack/udp/recv.c \
+	stack/udp/send.c \
+	stack/udp/udp.c \
+	stack/udp/udp.h

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Loss recovery and congestion control, each module on its own.
+if HAVE_CHECK
 recovery_tests = tests/unit/test_sent tests/unit/test_rtt tests/unit/test_recovery \
 	tests/unit/test_cc
 check_PROGRAMS += $(recovery_tests)
@@ -18,3 +19,4 @@ tests_unit_test_recovery_LDADD = libstack.la $(CHECK_LIBS)
 tests_unit_test_cc_SOURCES = tests/unit/test_cc.c $(recovery_test_env)
 tests_unit_test_cc_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_cc_LDADD = libstack.la $(CHECK_LIBS) -lm
+endif

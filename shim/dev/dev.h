@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Devices: how packets come and go, which flows come to us, and what the kernel knows about the
+ * neighbourhood. One dev_state per stack, in the arena. It holds no private copies of ring indices,
+ * so any process of the family may run it under the stack's lock. All calls need that lock.
+ */
+#ifndef SHIM_DEV_DEV_H
+#define SHIM_DEV_DEV_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shim/proc/family.h"
+#include "stack/stack.h"
+
+/* The in-stack loopback only: device 0, no interface, no permission needed. 0 or -Exxx. */
+int dev_open_loopback(struct stackrec *sr);
+
+/*
+ * Attaches the stack to an interface: AF_XDP sockets on each of its queues, the steering program,
+ * netlink. iface: a name, or NULL for the one(s) that SHIM_IFACE=auto chooses. May be called once
+ * per interface. 0, or -Exxx with *why set; nothing is left behind on failure.
+ */
+int dev_open(struct stackrec *sr, const char *iface, enum verdict *why);
+void dev_close(struct stackrec *sr);
+
+/* Takes up to max packets from every ring into the stack (stack_rx). Returns how many. */
+int dev_rx(struct stackrec *sr, int max, uint64_t now_ns);
+/* True when a ring has something: a look at memory, no system call, no lock needed. */
+bool dev_rx_pending(const struct stackrec *sr);
+/*
+ * Puts what is in the stack's txq on the devices (loopback included: that comes back through
+ * dev_rx), reclaims what is completed, and with kick makes the kernel send it. Returns the number
+ * of packets put out that still need a kick.
+ */
+int dev_tx(struct stackrec *sr, bool kick, uint64_t now_ns);
+
+/* Descriptors whose POLLIN means that dev_rx() or dev_news() has something to do. Same numbers in
+ * every process of the family that was forked from its founder. Returns how many (<= max). */
+int dev_fds(const struct stackrec *sr, int *fds, int max);
+/* Reads what netlink has to say (address, route, rule, neighbour, link) and answers the stack's
+ * requests for destinations. Cheap when there is nothing. */
+void dev_news(struct stackrec *sr, uint64_t now_ns);
+
+/*
+ * The route to dst as the kernel sees it now (policy rules included): through which device of ours
+ * (-1: none of ours), and the source address it would choose. 0, -ENETUNREACH, ...
+ */
+int dev_route(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct ip_addr *src);
+
+/* Is local (any address: yes if some attached interface exists) an address that packets can reach
+ * us on? loopback addresses only with the loopback device open. */
+bool dev_serves(const struct stackrec *sr, const struct ip_addr *local);
+
+/* Steers all of (proto, local address or any, port) to the stack / no more. 0, -EEXIST, -ENOSPC. */
+int claim_add(struct stackrec *sr, uint8_t proto, const struct endpoint *local);
+void claim_del(struct stackrec *sr, uint8_t proto, const struct endpoint *local);
+/* Steers one flow (exact four-tuple): outgoing connections, and those a closed listener leaves. */
+int flow_add(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
+	     const struct endpoint *remote);
+void flow_del(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
+	      const struct endpoint *remote);
+
+/* For the tools, from another process: what was got. */
+struct dev_report {
+	char ifname[16];
+	uint32_t ifindex, mtu, queues;
+	uint8_t native, zerocopy, multibuf, tx_csum, gso_door;
+	uint64_t rx_ring_full, rx_invalid, rx_fill_empty; /* XDP_STATISTICS, as last read */
+};
+int dev_report(const struct stackrec *sr, unsigned i, struct dev_report *out); /* -ENOENT: past */
+
+#endif

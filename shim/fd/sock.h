@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Socket operations as the intercepted calls need them. Each takes the descriptor and its
+ * description (from fdtab_tracked() or fdtab_stack()) and gives what the system call would: a count
+ * or 0, or -Exxx. They block as the socket's flags say (and MSG_DONTWAIT, SO_RCVTIMEO, ...) and end
+ * with -EINTR as signal(7) tells. Nothing here touches errno.
+ *
+ * Those marked T take any tracked socket and may decide about its acceleration; those marked S only
+ * an accelerated one (the caller passes the call to libc otherwise).
+ */
+#ifndef SHIM_FD_SOCK_H
+#define SHIM_FD_SOCK_H
+
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <stdarg.h>
+
+#include "ofd.h"
+
+/* A socket was made: starts tracking it when it is one that could be accelerated. Returns fd. */
+int sock_created(int fd, int domain, int type, int protocol);
+
+/* T. The kernel's shadow has not been touched yet by these. */
+int sock_bind(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len);
+int sock_listen(int fd, struct ofd *o, int backlog);
+int sock_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len);
+/* T: does the shadow's and, when accelerated, the stack's. */
+int sock_setsockopt(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len);
+int sock_getsockopt(int fd, struct ofd *o, int level, int name, void *val, socklen_t *len);
+
+/* S. flags: SOCK_NONBLOCK | SOCK_CLOEXEC. Serves both doors of a listener. */
+int sock_accept(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags);
+ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags);
+ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags);
+int sock_sendmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flags);
+int sock_recvmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flags,
+		  struct timespec *timeout);
+/* file to socket, at *offset (advanced, file position untouched) or the file's position (NULL). */
+ssize_t sock_sendfile(int fd, struct ofd *o, int in_fd, off_t *offset, size_t count);
+/* Either end may be the accelerated socket, the other a pipe. */
+ssize_t sock_splice(int fd_in, loff_t *off_in, int fd_out, loff_t *off_out, size_t len,
+		    unsigned flags);
+int sock_shutdown(int fd, struct ofd *o, int how);
+int sock_getsockname(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len);
+int sock_getpeername(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len);
+int sock_ioctl(int fd, struct ofd *o, unsigned long req, void *arg);
+
+/* T: any tracked descriptor, epoll sets included. */
+int fd_close(int fd);                       /* hidden ones: -EBADF */
+int fd_fcntl(int fd, struct ofd *o, int cmd, unsigned long arg);
+int fd_dup(int fd, struct ofd *o);          /* as dup(2) */
+int fd_dup3(int old, int new_fd, int flags, bool is_dup2); /* either may be tracked or hidden */
+int fd_close_range(unsigned first, unsigned last, int flags);
+
+/* The process is about to end (exit, _exit, a returning main): what was accepted from the
+ * application is delivered, within SHIM_LINGER_MS. */
+void fd_exit(void);
+
+#endif
