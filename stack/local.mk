@@ -29,8 +29,11 @@ libstack_la_SOURCES = \
 	stack/stack.c \
 	stack/stack.h \
 	stack/stats.def \
+	stack/tcp/cc.c \
 	stack/tcp/cc.h \
+	stack/tcp/cc_cubic.c \
 	stack/tcp/cc_cubic.h \
+	stack/tcp/cc_reno.c \
 	stack/tcp/cc_reno.h \
 	stack/tcp/conn.c \
 	stack/tcp/demux.c \
@@ -46,8 +49,11 @@ libstack_la_SOURCES = \
 	stack/tcp/rcvwin.c \
 	stack/tcp/reass.c \
 	stack/tcp/reass.h \
+	stack/tcp/recovery.c \
 	stack/tcp/recovery.h \
+	stack/tcp/rtt.c \
 	stack/tcp/rtt.h \
+	stack/tcp/sent.c \
 	stack/tcp/sent.h \
 	stack/tcp/sndbuf.c \
 	stack/tcp/sndbuf.h \

@@ -4,21 +4,22 @@
  * meanwhile, and which timer is wanted. It reports facts and must never touch cwnd, arm a timer or
  * see the connection.
  *
- * With SACK: RACK (RFC 8985 6) with DupThresh as in RFC 6675; tail loss probe (RFC 8985 7). Without:
- * NewReno (RFC 6582) by counting duplicate ACKs. Limited transmit (RFC 3042), PRR (RFC 6937, with
- * the SSRB bound), RTO (RFC 6298 5.4-5.6).
+ * With SACK: RACK (RFC 8985 6) with DupThresh as in RFC 6675; tail loss probe (RFC 8985 7).
+ * Without: NewReno (RFC 6582) by counting duplicate ACKs. Limited transmit (RFC 3042), PRR (RFC
+ * 6937, with the SSRB bound), RTO (RFC 6298 5.4-5.6).
  *
  * How the connection calls it:
  *   output    recovery_room() says how many bytes may go; sent_next_lost() first, then new data;
  *             after each segment recovery_sent() or recovery_retransmitted().
  *   an ACK    recovery_ack(), then by what it reports:
- *               enter     cc_cong_signal(CC_SIGNAL_NDUPACK), with out.prior_flight_bytes
- *               leave     cc_post_recovery()
+ *               leave     cc_post_recovery(), unless left_loss
  *               cc_ack    cc_ack_received()
+ *               enter     cc_cong_signal(CC_SIGNAL_NDUPACK), with out.prior_flight_bytes
+ *               tlp_repaired   the same; enter and tlp_repaired together are one congestion
  *             then recovery_prr() with the ssthresh that results, then output.
  *   timers    after any of the above: recovery_timer() gives the one timer wanted. When it fires:
- *               RTO       recovery_timeout(), cc_cong_signal(CC_SIGNAL_RTO) if it says so,
- *                         rtt_backoff(), output
+ *               RTO       recovery_timeout(); cc_cong_signal() with CC_SIGNAL_RTO if that was true,
+ *                         else CC_SIGNAL_RTO_AGAIN; rtt_backoff(); output
  *               REO       recovery_reo_timeout(), then as after an ACK
  *               TLP       recovery_probe() names the piece; send it (or one segment of new data,
  *                         which is better), then recovery_probe_sent()
@@ -42,58 +43,60 @@ enum recovery_state {
 };
 
 struct recovery {
-	uint8_t state;           /* enum recovery_state */
-	bool sack;               /* the peer sends SACK */
-	bool reord_seen;         /* RFC 8985: reordering was observed on this path */
+	uint8_t state;	 /* enum recovery_state */
+	bool sack;	 /* the peer sends SACK */
+	bool reord_seen; /* RFC 8985: reordering was observed on this path */
 	bool rack_valid;
-	bool tlp_out;            /* a probe is out (RFC 8985 7.3) */
-	bool tlp_rexmit;         /* and it was a retransmission */
+	bool tlp_out;	 /* a probe is out (RFC 8985 7.3) */
+	bool tlp_rexmit; /* and it was a retransmission */
 	bool dsack_round_valid;
-	bool point_valid;        /* RFC 6582 step 1: point still bounds the next fast retransmit */
-	uint8_t reo_wnd_mult;    /* quarters of min_rtt */
+	bool point_valid;	 /* RFC 6582 step 1: point still bounds the next fast retransmit */
+	uint8_t reo_wnd_mult;	 /* quarters of min_rtt */
 	uint8_t reo_wnd_persist; /* recoveries until mult falls back to 1 */
-	uint32_t dupacks;        /* in a row; for SACK peers those that brought new SACK information */
-	struct seq point;        /* snd_nxt when recovery began */
-	struct seq tlp_end;      /* snd_nxt when the probe was sent */
-	struct seq dsack_round;  /* reo_wnd_mult grows once per round trip */
-	uint64_t rack_tx_ns;     /* of the most recently sent segment known delivered */
+	uint8_t rto_row;	 /* timeouts since una last moved */
+	uint32_t dupacks; /* in a row; for SACK peers those that brought new SACK information */
+	uint32_t reno_sacked_bytes; /* without SACK: what duplicate ACKs say has left the network */
+	struct seq point;	    /* snd_nxt when recovery began */
+	struct seq tlp_end;	    /* snd_nxt when the probe was sent */
+	struct seq dsack_round;	    /* reo_wnd_mult grows once per round trip */
+	uint64_t rack_tx_ns;	    /* of the most recently sent segment known delivered */
 	struct seq rack_end;
 	uint64_t rack_rtt_ns;
-	uint64_t reo_ns;         /* when the next record in flight will count as lost; 0: none */
-	uint64_t rto_base_ns;    /* the RTO runs from here */
-	uint64_t tlp_base_ns;    /* the probe timeout runs from here */
+	uint64_t reo_ns;      /* when the next record in flight will count as lost; 0: none */
+	uint64_t rto_base_ns; /* the RTO runs from here */
+	uint64_t tlp_base_ns; /* the probe timeout runs from here */
 	uint32_t prr_delivered, prr_out, prr_start_bytes, prr_sndcnt; /* RFC 6937, bytes */
-	uint32_t recoveries;     /* times FAST was entered */
-	uint32_t timeouts;       /* times LOSS was entered */
+	uint32_t recoveries;					      /* times FAST was entered */
+	uint32_t timeouts;					      /* times LOSS was entered */
 	uint32_t lost_total_bytes; /* ever marked lost; for TCP_INFO, wraps */
 	/* For an undo (RFC 4015, 3708), which congestion control would be told about: the state
 	 * before the present recovery is what cc keeps; what of it was spurious is counted here. */
-	uint32_t dsacked_bytes;  /* reported twice received since recovery began */
+	uint32_t dsacked_bytes; /* reported twice received since recovery began */
 };
 
 struct recovery_in {
-	struct seq ack;               /* SEG.ACK, una <= ack <= nxt */
-	const struct sack_block *sack;/* blocks of the segment's option; NULL: none */
+	struct seq ack;		       /* SEG.ACK, una <= ack <= nxt */
+	const struct sack_block *sack; /* blocks of the segment's option; NULL: none */
 	unsigned nsack;
-	bool dupack;                  /* RFC 5681 2: no data, no SYN or FIN, same window, ack == una,
-	                                 and something outstanding */
-	bool ts_valid;                /* ts_rtt_ns is a sample from the timestamp echoed (RFC 7323) */
+	bool dupack;   /* RFC 5681 2: no data, no SYN or FIN, same window, ack == una,
+			  and something outstanding */
+	bool ts_valid; /* ts_rtt_ns is a sample from the timestamp echoed (RFC 7323) */
 	uint64_t ts_rtt_ns;
 	uint32_t mss;
 };
 
 struct recovery_out {
-	struct sent_ack ack;          /* what the ACK brought to the sent-map */
+	struct sent_ack ack; /* what the ACK brought to the sent-map */
 	uint32_t newly_lost_bytes;
-	uint32_t prior_flight_bytes;  /* pipe before the ACK (FlightSize for ssthresh) */
-	bool progress;                /* una moved */
-	bool enter;                   /* FAST begins: congestion */
-	bool leave;                   /* FAST or LOSS is over */
-	bool left_loss;               /* ... and it was LOSS */
-	bool tlp_repaired;            /* a probe repaired a loss: congestion (RFC 8985 7.4.2) */
-	bool cc_ack;                  /* una moved outside FAST: congestion control is to be told */
-	bool rtt_taken;               /* rtt was given a sample */
-	bool spurious_tlp;            /* the probe was needless */
+	uint32_t prior_flight_bytes; /* pipe before the ACK (FlightSize for ssthresh) */
+	bool progress;		     /* una moved */
+	bool enter;		     /* FAST begins: congestion */
+	bool leave;		     /* FAST or LOSS is over */
+	bool left_loss;		     /* ... and it was LOSS */
+	bool tlp_repaired;	     /* a probe repaired a loss: congestion (RFC 8985 7.4.2) */
+	bool cc_ack;		     /* una moved outside FAST: congestion control is to be told */
+	bool rtt_taken;		     /* rtt was given a sample */
+	bool spurious_tlp;	     /* the probe was needless */
 };
 
 /* sack: the peer permits it. */
@@ -114,9 +117,12 @@ void recovery_sent(struct recovery *r, struct sent_map *m, uint32_t len, unsigne
 void recovery_retransmitted(struct recovery *r, struct sent_map *m, struct sent_rec *rec,
 			    uint32_t len, uint64_t now_ns);
 
+/* Bytes believed in flight: RFC 6675's pipe; without SACK each duplicate ACK takes one MSS off. */
+uint32_t recovery_pipe(const struct recovery *r, const struct sent_map *m);
+
 /*
- * Bytes that may be sent now, by congestion (the peer's window is the caller's): cwnd minus pipe; in
- * FAST what PRR allows; limited transmit included. May be less than an MSS.
+ * Bytes that may be sent now, by congestion (the peer's window is the caller's): cwnd minus pipe;
+ * in FAST what PRR allows; limited transmit included. May be less than an MSS.
  */
 uint32_t recovery_room(const struct recovery *r, const struct sent_map *m, uint32_t cwnd,
 		       uint32_t mss);
@@ -125,8 +131,12 @@ uint32_t recovery_room(const struct recovery *r, const struct sent_map *m, uint3
 void recovery_prr(struct recovery *r, const struct sent_map *m, const struct recovery_out *out,
 		  uint32_t ssthresh, uint32_t mss);
 
-enum recovery_timer { RECOVERY_TIMER_NONE, RECOVERY_TIMER_RTO, RECOVERY_TIMER_REO,
-		      RECOVERY_TIMER_TLP };
+enum recovery_timer {
+	RECOVERY_TIMER_NONE,
+	RECOVERY_TIMER_RTO,
+	RECOVERY_TIMER_REO,
+	RECOVERY_TIMER_TLP
+};
 
 /*
  * The timer wanted, and when (absolute). NONE when nothing is outstanding. may_probe: false where a
@@ -138,8 +148,8 @@ enum recovery_timer recovery_timer(const struct recovery *r, const struct sent_m
 
 /*
  * The RTO fired with data outstanding: everything not sacked is lost, LOSS begins (or goes on, when
- * it strikes again). True when congestion control is to be told (not again for the same loss:
- * RFC 5681 3.1).
+ * it strikes again). True when this is a new loss: ssthresh falls once for each (RFC 5681 3.1). The
+ * FlightSize for congestion control is recovery_pipe() before the call.
  */
 bool recovery_timeout(struct recovery *r, struct sent_map *m, uint64_t now_ns);
 

@@ -9,20 +9,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RTT_RTO_MIN_NS 200000000ull     /* Linux; the peer delays its ACKs by less than that */
-#define RTT_RTO_MAX_NS 120000000000ull  /* Linux TCP_RTO_MAX */
-#define RTT_RTO_INIT_NS 1000000000ull   /* RFC 6298 2.1 */
+#define RTT_RTO_MIN_NS	  200000000ull	  /* Linux; the peer delays its ACKs by less than that */
+#define RTT_RTO_MAX_NS	  120000000000ull /* Linux TCP_RTO_MAX */
+#define RTT_RTO_INIT_NS	  1000000000ull	  /* RFC 6298 2.1 */
 #define RTT_MIN_WINDOW_NS 300000000000ull /* min_rtt forgets after this long (tcp_min_rtt_wlen) */
 
 struct rtt {
-	uint64_t srtt_ns;        /* 0: no sample yet */
+	uint64_t srtt_ns; /* 0: no sample yet */
 	uint64_t rttvar_ns;
-	uint64_t rto_ns;         /* without backoff, within the bounds */
-	uint64_t latest_ns;      /* last sample */
-	uint64_t min_ns;         /* smallest of the present window; 0: no sample yet */
-	uint64_t min_next_ns;    /* smallest of the second half of the window; 0: none */
-	uint64_t min_start_ns;   /* when min_ns was established */
-	uint8_t backoff;         /* timeouts in a row */
+	uint64_t rto_ns;       /* without backoff, within the bounds */
+	uint64_t latest_ns;    /* last sample */
+	uint64_t min_ns;       /* smallest of the present window; 0: no sample yet */
+	uint64_t min_next_ns;  /* smallest of the second half of the window; 0: none */
+	uint64_t min_start_ns; /* when min_ns was established */
+	uint8_t backoff;       /* timeouts in a row */
 };
 
 void rtt_init(struct rtt *r);

@@ -33,61 +33,64 @@ struct sack_block {
 enum {
 	SENT_SACKED = 0x01,
 	SENT_LOST = 0x02,
-	SENT_REXMIT = 0x04,      /* sent more than once (Karn: no RTT from it) */
-	SENT_SYN = 0x08,         /* the first number is a SYN */
-	SENT_FIN = 0x10,         /* the last number is a FIN */
-	SENT_BLUR = 0x20,        /* tx_ns is not that of every byte (pool was empty): no RTT from it */
+	SENT_REXMIT = 0x04, /* sent more than once (Karn: no RTT from it) */
+	SENT_SYN = 0x08,    /* the first number is a SYN */
+	SENT_FIN = 0x10,    /* the last number is a FIN */
+	SENT_BLUR = 0x20,   /* tx_ns is not that of every byte (pool was empty): no RTT from it */
 	SENT_APP_LIMITED = 0x40, /* sent while the application had no more to send */
 };
 
 struct sent_rec {
-	struct list node;        /* sent_map.recs, by sequence number */
-	struct list state;       /* sent_map.flight or .lost; on none when sacked */
-	struct seq start, end;   /* end - start is at least 1; may cover many MSS */
-	uint64_t tx_ns;          /* last transmission */
-	uint64_t delivered;      /* sent_map.delivered at that time (for delivery rate) */
-	uint64_t delivered_ns;   /* sent_map.delivered_ns at that time */
-	uint64_t first_tx_ns;    /* sent_map.first_tx_ns at that time */
-	uint16_t flags;          /* SENT_* */
-	uint16_t ntx;            /* transmissions, saturating */
+	struct list node;      /* sent_map.recs, by sequence number */
+	struct list state;     /* sent_map.flight or .lost; on none when sacked */
+	struct seq start, end; /* end - start is at least 1; may cover many MSS */
+	uint64_t tx_ns;	       /* last transmission */
+	uint64_t delivered;    /* sent_map.delivered at that time (for delivery rate) */
+	uint64_t delivered_ns; /* sent_map.delivered_ns at that time */
+	uint64_t first_tx_ns;  /* sent_map.first_tx_ns at that time */
+	uint16_t flags;	       /* SENT_* */
+	uint16_t ntx;	       /* transmissions, saturating */
 };
 
 struct sent_map {
-	struct pool *pool;       /* of struct sent_rec; shared by all connections of the stack */
+	struct pool *pool; /* of struct sent_rec; shared by all connections of the stack */
 	struct list recs, flight, lost;
-	struct sent_rec *hint;   /* where the last search ended; NULL: nowhere */
-	struct seq una, nxt;     /* bounds of what the records cover */
-	struct seq fack;         /* end of the highest sacked byte; una when none */
+	struct sent_rec *hint; /* where the last search ended; NULL: nowhere */
+	struct seq una, nxt;   /* bounds of what the records cover */
+	struct seq fack;       /* end of the highest sacked byte; una when none */
 	uint32_t nrecs;
 	uint32_t in_flight_bytes;
 	uint32_t sacked_bytes;
 	uint32_t lost_bytes;
-	uint32_t rexmit_bytes;   /* part of in_flight_bytes that was sent more than once */
-	uint64_t delivered;      /* bytes acked or sacked, ever */
-	uint64_t delivered_ns;   /* when delivered last grew */
-	uint64_t first_tx_ns;    /* tx time of the newest delivered record (draft delivery-rate) */
-	uint64_t app_limited;    /* delivered + in flight when the application ran dry; 0: not */
-	struct sent_rec own;     /* the connection's own, so that one record can always be had */
+	uint32_t rexmit_bytes; /* part of in_flight_bytes that was sent more than once */
+	uint64_t delivered;    /* bytes acked or sacked, ever */
+	uint64_t delivered_ns; /* when delivered last grew */
+	uint64_t first_tx_ns;  /* tx time of the newest delivered record (draft delivery-rate) */
+	uint64_t app_limited;  /* delivered + in flight when the application ran dry; 0: not */
+	struct sent_rec own;   /* the connection's own, so that one record can always be had */
 	bool own_used;
 };
 
-/* What one acknowledgment brought. Zero it (or sent_ack_init) before the first call of a segment. */
+/* What one acknowledgment brought. Zero it (or sent_ack_init) before the first call of a segment.
+ */
 struct sent_ack {
-	uint32_t acked_bytes;     /* data bytes una moved over (SYN and FIN not counted) */
-	uint32_t sacked_bytes;    /* newly sacked, not already covered by una */
-	uint32_t delivered_bytes; /* newly acked or sacked: each byte counts once in its life */
+	uint32_t acked_bytes;	     /* data bytes una moved over (SYN and FIN not counted) */
+	uint32_t sacked_bytes;	     /* newly sacked, not already covered by una */
+	uint32_t delivered_bytes;    /* newly acked or sacked: each byte counts once in its life */
 	uint32_t acked_rexmit_bytes; /* part of the bytes una moved over that had been sent twice */
-	bool any_rexmit;          /* a newly delivered record had been sent more than once */
-	bool syn, fin;            /* una moved over ours */
-	bool rtt_valid;           /* rtt_tx_ns holds: */
-	uint64_t rtt_tx_ns;       /* tx time of the newest delivered record sent only once (Karn) */
-	struct seq rtt_end;       /* its end */
-	bool rexmit_valid;        /* newest delivered record sent more than once: RACK checks it */
+	bool any_rexmit;	     /* a newly delivered record had been sent more than once */
+	bool syn, fin;		     /* una moved over ours */
+	bool rtt_valid;		     /* rtt_tx_ns holds: */
+	uint64_t rtt_tx_ns; /* tx time of the newest delivered record sent only once (Karn) */
+	struct seq rtt_end; /* its end */
+	bool rexmit_valid;  /* newest delivered record sent more than once: RACK checks it */
 	uint64_t rexmit_tx_ns;
 	struct seq rexmit_end;
-	bool reordered;           /* a never-retransmitted byte below fack was delivered (8985 6.2 2) */
-	bool reneged;             /* una stopped below a byte that was sacked: SACK info was dropped */
-	bool dsack;               /* the first block reported a duplicate (RFC 2883) */
+	bool reordered;	 /* a never-retransmitted byte below fack was delivered (8985 6.2 2) */
+	bool reneged;	 /* the first byte outstanding had been sacked: the peer dropped it */
+	bool fack_valid; /* fack holds: sent_map.fack before this segment */
+	struct seq fack;
+	bool dsack; /* the first block reported a duplicate (RFC 2883) */
 	struct sack_block dsack_block;
 	/* delivery rate sample: the record of the newest delivered data, at its transmission */
 	uint64_t prior_delivered, prior_delivered_ns, prior_first_tx_ns;
