@@ -6,3 +6,8 @@ EXTRA_DIST += tests/README.md
 include tests/unit/proc.mk
 include tests/tools/local.mk
 include tests/bench/local.mk
+
+# For scripts/test: which tests there are.
+list-tests:
+	@for t in $(TESTS); do echo $$t; done
+.PHONY: list-tests
