@@ -27,6 +27,11 @@ void tcp_run(struct stack *st)
 {
 }
 
+bool tcp_wants_run(const struct stack *st)
+{
+	return false;
+}
+
 void tcp_reset_all(struct stack *st, uint64_t now_ns)
 {
 }
