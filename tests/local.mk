@@ -5,5 +5,6 @@ EXTRA_DIST += tests/README.md
 
 include tests/unit/proc.mk
 include tests/unit/recovery.mk
+include tests/sim/local.mk
 include tests/tools/local.mk
 include tests/bench/local.mk
