@@ -64,6 +64,9 @@ static void side_end(struct side *s, void (*end)(struct stack *, struct sock *, 
 {
 	struct sock *sk = s->sk;
 
+	world_log(s->n->w, "flow %u %s closes (%s): sent %llu, read %llu", s->f->id,
+		  s->server ? "server" : "client", stack_state_name(sk),
+		  (unsigned long long)s->tx_off, (unsigned long long)s->rx_off);
 	s->sk = NULL;
 	s->closed = true;
 	end(s->n->st, sk, node_now(s->n));
@@ -114,6 +117,8 @@ static void client_connect(struct side *s)
 		return;
 	}
 	f->port = local.port;
+	world_log(n->w, "flow %u %s: node %u port %u to node %u", f->id, kind_name[f->kind],
+		  n->idx, local.port, f->srv.n->idx);
 	n->w->by_port[n->idx][local.port] = f;
 	s->opened = true;
 	stack_sock_user(n->st, s->sk, &s->handle);

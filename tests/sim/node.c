@@ -35,6 +35,10 @@ static void node_cfg(struct node *n, struct stack_cfg *cfg)
 	cfg->tcp_wmem[1] = rng_one_in(r, 4) ? 4096 : 16384;
 	cfg->tcp_notsent_lowat = rng_one_in(r, 8) ? 16384 : UINT32_MAX;
 	cfg->max_conns = 4096;
+	/* Retries must outlast what links are drawn to do. A connection that its own side gives up
+	 * without a word leaves a peer waiting for ever, as everywhere; that is not looked for here. */
+	cfg->tcp_orphan_retries = 15;
+	cfg->tcp_synack_retries = 8;
 }
 
 static void node_device(struct node *n)

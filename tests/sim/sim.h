@@ -156,7 +156,8 @@ struct link_cfg {
 	/* Faults, parts per million per packet. */
 	uint32_t loss, dup, corrupt, reorder, split;
 	uint64_t reorder_ns; /* a reordered packet is late by up to this much */
-	uint32_t burst_begin, burst_end, burst_loss; /* Gilbert and Elliott's two states */
+	uint32_t burst_loss;    /* during bursts: how often on average, how long at most; 0: none */
+	uint64_t burst_every_ns, burst_ns;
 	uint64_t dark_every_ns, dark_ns; /* partitions: how often on average, how long at most; 0 */
 };
 
@@ -167,10 +168,10 @@ struct link {
 	uint8_t from, to;   /* nodes */
 	uint8_t dev;	    /* the receiving stack's device */
 	bool rx_partial_ok; /* the receiver takes partial checksums */
-	bool in_burst;
 	uint64_t busy_ns; /* until then the wire is taken */
 	uint64_t last_ns; /* arrival of the last packet that kept its place */
 	uint64_t dark_until_ns;
+	uint64_t burst_begin_ns, burst_end_ns; /* the present burst, or the next */
 	uint64_t sent, lost, duplicated, corrupted, reordered, queue_full, dark_lost, too_big;
 };
 

@@ -100,14 +100,14 @@ static void draw_link(struct world *w, unsigned from, unsigned to)
 	if (!l->rx_partial_ok || !rng_one_in(r, 3))
 		c->corrupt = (uint32_t)rng_range(r, 100, 2 * PPM_PERCENT);
 	if (rng_one_in(r, 3)) {
-		c->burst_begin = (uint32_t)rng_range(r, 100, PPM_PERCENT);
-		c->burst_end = (uint32_t)rng_range(r, 5 * PPM_PERCENT, 50 * PPM_PERCENT);
+		c->burst_every_ns = rng_log(r, 10 * MS, 10 * SEC);
+		c->burst_ns = rng_log(r, MS, c->burst_every_ns / 2 < SEC ? c->burst_every_ns / 2 : SEC);
 		c->burst_loss = (uint32_t)rng_range(r, 20 * PPM_PERCENT, 100 * PPM_PERCENT);
 	}
 	if (rng_one_in(r, 4)) {
 		struct ev e = {.kind = EV_DARK, .p = l};
 
-		c->dark_every_ns = rng_range(r, 20 * SEC, 120 * SEC);
+		c->dark_every_ns = rng_range(r, 30 * SEC, 180 * SEC);
 		c->dark_ns = rng_log(r, 10 * MS, 20 * SEC);
 		e.at_ns = rng_range(r, 1, 2 * c->dark_every_ns);
 		ev_push(&w->q, &e);
