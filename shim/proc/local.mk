@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 libshim_la_SOURCES += \
 	shim/proc/family.h \
+	shim/proc/libc.c \
 	shim/proc/libc.h \
 	shim/proc/lock.h \
+	shim/proc/signal.c \
+	shim/proc/signal.h \
+	shim/proc/start.c \
+	shim/proc/start.h \
+	shim/proc/thread.c \
 	shim/proc/thread.h \
 	shim/proc/verdict.def \
-	shim/proc/verdict.h
+	shim/proc/verdict.h \
+	shim/proc/vfork.c \
+	shim/proc/vfork.h
