@@ -4,6 +4,7 @@
 EXTRA_DIST += tests/README.md
 
 include tests/unit/proc.mk
+include tests/unit/recovery.mk
 include tests/tools/local.mk
 include tests/bench/local.mk
 
