@@ -1,6 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 libshim_la_SOURCES += \
+	shim/fd/accept.c \
+	shim/fd/connect.c \
 	shim/fd/epoll.h \
+	shim/fd/fd.c \
+	shim/fd/fdtab.c \
 	shim/fd/fdtab.h \
+	shim/fd/ofd.c \
 	shim/fd/ofd.h \
-	shim/fd/sock.h
+	shim/fd/opts.c \
+	shim/fd/sock.c \
+	shim/fd/sock.h \
+	shim/fd/sock_int.h \
+	shim/fd/stream.c \
+	shim/fd/transfer.c \
+	shim/fd/udp.c
