@@ -4,5 +4,6 @@
 EXTRA_DIST += tests/README.md
 
 include tests/unit/proc.mk
+include tests/unit/calls.mk
 include tests/tools/local.mk
 include tests/bench/local.mk
