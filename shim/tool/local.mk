@@ -22,3 +22,14 @@ shimrun_SOURCES = $(TOOL_SOURCES) \
 	shim/tool/shimrun.c \
 	shim/tool/target.c \
 	shim/tool/target.h
+
+EXTRA_PROGRAMS = shimstat
+shimstat_CPPFLAGS = $(TOOL_CPPFLAGS)
+shimstat_SOURCES = $(TOOL_SOURCES) \
+	shim/tool/look.c \
+	shim/tool/look.h \
+	shim/tool/shimstat.c \
+	shim/tool/show.h \
+	shim/tool/show_json.c \
+	shim/tool/show_text.c
+shimstat_LDADD = libstack.la
