@@ -90,13 +90,19 @@ static int accept_stack(int fd, struct ofd *o, struct endpoint *peer, int flags)
 	return nfd;
 }
 
-/* The kernel's door. -EAGAIN: nobody there. */
+/*
+ * The kernel's door. -EAGAIN: nobody there. What is known of the door is edge-triggered: it is
+ * cleared before the look that finds nobody, so that an arrival in between is not forgotten.
+ */
 static int accept_kernel(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	int r = sys_accept4(fd, addr, len, flags);
 
-	if (r == -EAGAIN)
-		atomic_fetch_and_explicit(&o->door_ready, (uint8_t)~RDY_IN, memory_order_acq_rel);
+	if (r != -EAGAIN || !door_clear(o))
+		return r;
+	r = sys_accept4(fd, addr, len, flags);
+	if (r != -EAGAIN)
+		door_found(o);
 	return r;
 }
 

@@ -13,6 +13,7 @@
 
 #include <netinet/tcp.h>
 
+#include "epoll.h"
 #include "shim/proc/log.h"
 #include "shim/proc/signal.h"
 
@@ -142,6 +143,7 @@ void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, boo
 		o->two_doors = 1;
 	}
 	atomic_store_explicit(&o->sk, sk, memory_order_release);
+	epoll_migrate(o, fd);
 	if (two_doors && door_add(fd, o) < 0)
 		log_warn("fd %d: the kernel's door of this socket cannot be watched", fd);
 	ofd_set_verdict(o, fd, VERDICT_stack);

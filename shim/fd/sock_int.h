@@ -55,6 +55,17 @@ static inline bool ofd_nonblock(const struct ofd *o, int flags)
 	return (flags & MSG_DONTWAIT) || atomic_load_explicit(&o->nonblock, memory_order_relaxed);
 }
 
+/* The kernel's door was found empty: true when it was thought to have something (see accept.c). */
+static inline bool door_clear(struct ofd *o)
+{
+	return atomic_fetch_and_explicit(&o->door_ready, (uint8_t)~RDY_IN, memory_order_acq_rel) &
+	       RDY_IN;
+}
+static inline void door_found(struct ofd *o)
+{
+	atomic_fetch_or_explicit(&o->door_ready, RDY_IN, memory_order_acq_rel);
+}
+
 /* SIGPIPE to this thread, as a send on a broken connection does. No lock held. */
 void sock_sigpipe(void);
 
@@ -126,9 +137,6 @@ void sock_release(struct ofd *o);
 int sock_own_shadow(int fd, struct ofd *o);
 /* The placeholder that accepted connections borrow, made on first use; -Exxx. */
 int sock_placeholder(void);
-/* The family's flows whose connections have ended entirely are steered no more; sr->lock held.
- * To be called once per turn: a look at an empty list in nearly all of them. */
-void sock_reap_flows(struct stackrec *sr);
 
 /* ---- options (opts.c) ---------------------------------------------------------------------------- */
 

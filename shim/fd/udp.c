@@ -285,8 +285,11 @@ static ssize_t udp_recv_kernel(int fd, struct ofd *o, struct msghdr *msg, int fl
 {
 	ssize_t r = sys_recvmsg(fd, msg, flags | MSG_DONTWAIT);
 
-	if (r == -EAGAIN)
-		atomic_fetch_and_explicit(&o->door_ready, (uint8_t)~RDY_IN, memory_order_acq_rel);
+	if (r != -EAGAIN || !door_clear(o))
+		return r;
+	r = sys_recvmsg(fd, msg, flags | MSG_DONTWAIT);
+	if (r != -EAGAIN)
+		door_found(o);
 	return r;
 }
 

@@ -176,7 +176,7 @@ static void model(uint64_t seed)
 			}
 		}
 		for (i = 0; i < N; i++) {
-			must(timer_armed(&t[i]) == due[i] != WHEEL_NEVER);
+			must(timer_armed(&t[i]) == (due[i] != WHEEL_NEVER));
 			must(due[i] == WHEEL_NEVER || due[i] + MS > now);
 		}
 	}
