@@ -9,7 +9,7 @@ libshim_la_SOURCES = \
 	shim/proc/knobs.h \
 	shim/proc/log.c \
 	shim/proc/log.h \
-	shim/proc/raw.h
+	shim/proc/sys.h
 nodist_libshim_la_SOURCES =
 # Both of these rename the very functions that the library defines.
 libshim_la_CPPFLAGS = $(AM_CPPFLAGS) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS

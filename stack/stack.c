@@ -77,6 +77,8 @@ int stack_create(struct arena *a, const struct stack_cfg *cfg, const uint8_t sec
 	list_init(&st->events);
 	list_init(&st->socks);
 	wheel_init(&st->wheel, now_ns);
+	list_init(&st->gone_list);
+	pool_init(&st->gone, a, "gone", sizeof(struct sock_gone), cfg->max_conns);
 	pool_init(&st->blks, a, "blk", sizeof(struct blk), cfg->max_blks);
 	err = frame_pool_init(&st->frames, a, cfg->frames);
 	if (err == 0)
@@ -198,6 +200,8 @@ void stack_tx_wanted(struct stack *st)
 		else if (txq_used(&st->txq) < TXQ_ENTRIES)
 			at = st->now_ns;
 	}
+	if (tcp_wants_run(st))
+		at = st->now_ns;
 	__atomic_store_n(&st->next_ns, at, __ATOMIC_RELAXED);
 }
 

@@ -53,6 +53,10 @@ int fd_dup(int fd, struct ofd *o);          /* as dup(2) */
 int fd_dup3(int old, int new_fd, int flags, bool is_dup2); /* either may be tracked or hidden */
 int fd_close_range(unsigned first, unsigned last, int flags);
 
+/* The family's flows whose connections have ended entirely are steered no more; sr->lock held.
+ * Called once per turn: a look at an empty list in nearly all of them. */
+void sock_reap_flows(struct stackrec *sr);
+
 /* The process is about to end (exit, _exit, a returning main): what was accepted from the
  * application is delivered, within SHIM_LINGER_MS. */
 void fd_exit(void);
