@@ -2,8 +2,8 @@
 # What `make check` runs: tests that need neither root nor a network. scripts/test adds tests/net and
 # tests/apps. Each suite brings its own file; how a test reports is told in tests/README.md.
 EXTRA_DIST += tests/README.md
-
 include tests/unit/base.mk
+include tests/unit/calls.mk
 include tests/unit/proc.mk
 include tests/unit/recovery.mk
 include tests/sim/local.mk

@@ -124,7 +124,13 @@ static void signal_put_off(int sig, siginfo_t *info, void *context)
 		t->put_off_info.si_signo = sig;
 		t->put_off = 1;
 	} else {
-		/* A fault's signal, sent by kill: blocked now (SA_NODEFER) and after the return. */
+		/*
+		 * Several became due at once: the kernel has laid one frame on another, and this is
+		 * one below that which put the first off. The mask to put back is the lowest one's:
+		 * those above have what it would block added. Or it is a fault's signal sent by
+		 * kill, which is not blocked meanwhile; then the mask here has ours added.
+		 */
+		t->put_off_mask &= *mask;
 		sys_rt_sigprocmask(SIG_BLOCK, &one, NULL);
 		signal_queue_self(sig, info);
 	}

@@ -27,7 +27,6 @@
 #include "shim/proc/libc.h"
 #include "shim/proc/signal.h"
 #include "shim/proc/thread.h"
-#include "shim/run/run.h"
 
 bool start_done;
 
@@ -60,7 +59,6 @@ void fork_child(void)
 		return;
 	signal_fork_child();
 	family_fork_child();
-	run_fork_child();
 }
 
 /* The pid of a child that libc made by an inner name is not told: 0. */

@@ -22,9 +22,9 @@ static inline void start_ensure(void)
 }
 
 /*
- * A fork by whatever way: fork_begin() before, then fork_parent() (child: its pid, or -1: there is
- * none) or fork_child(). with_atfork: the way taken runs pthread_atfork handlers, ours among them,
- * which then leave the work to these.
+ * A fork by whatever way: fork_begin() before, then fork_parent() (child: its pid; -1: there is
+ * none; 0: there may be one) or fork_child(). For ways that run no pthread_atfork handlers; where
+ * they are run, ours do this, but for fork_parent() when thread_self.forking is set.
  */
 void fork_begin(void);
 void fork_parent(pid_t child);
