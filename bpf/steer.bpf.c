@@ -2,8 +2,9 @@
 /*
  * Steers packets of claimed addresses and flows to the AF_XDP socket of the queue they came on, and
  * passes everything else: other protocols, VLAN tags, IPv6, IP options, fragments (the kernel
- * reassembles), what is too short to tell. It never drops, and never changes a packet. An empty
- * socket slot passes, too, so that with the program's owner dead the kernel answers.
+ * reassembles), what is too short to tell, and UDP longer than the MTU: a veth neighbour's train of
+ * datagrams (UDP_SEGMENT), which only the kernel can take apart. It never drops, and never changes a
+ * packet. An empty socket slot passes, too, so that with the program's owner dead the kernel answers.
  *
  * ICMP errors (RFC 792: unreachable, time exceeded, parameter problem) that quote a packet of ours
  * go where that packet came from.
@@ -101,6 +102,14 @@ static __always_inline int quotes_ours(struct icmp_head *icmp, void *end)
 	return is_ours(ip->protocol, ip->saddr, p->src, ip->daddr, p->dst);
 }
 
+/* Several datagrams under one header. */
+static __always_inline int is_train(struct xdp_md *ctx, struct iphdr *ip)
+{
+	__u32 len = bpf_ntohs(ip->tot_len);
+
+	return bpf_check_mtu(ctx, 0, &len, 0, 0) != 0;
+}
+
 static __always_inline int concerns_us(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -114,8 +123,11 @@ static __always_inline int concerns_us(struct xdp_md *ctx)
 		return 0;
 	if (ip->frag_off & bpf_htons(0x3fff))
 		return 0;
-	if (ip->protocol == IPPROTO_TCP || ip->protocol == IPPROTO_UDP)
-		return is_ours(ip->protocol, ip->daddr, p->dst, ip->saddr, p->src);
+	if (ip->protocol == IPPROTO_TCP)
+		return is_ours(IPPROTO_TCP, ip->daddr, p->dst, ip->saddr, p->src);
+	if (ip->protocol == IPPROTO_UDP)
+		return is_ours(IPPROTO_UDP, ip->daddr, p->dst, ip->saddr, p->src) &&
+		       !is_train(ctx, ip);
 	if (ip->protocol == IPPROTO_ICMP) {
 		struct icmp_head *icmp = (void *)(ip + 1);
 

@@ -123,11 +123,12 @@ const struct sock *stack_sock_next(const struct stack *st, const struct sock *pr
 
 const struct pool *stack_pool(const struct stack *st, unsigned idx)
 {
+	const struct pool *own[] = {&st->blks, dst_pool(st)};
 	unsigned i;
 
-	if (idx < 2)
-		return idx == 0 ? &st->blks : dst_pool(st);
-	idx -= 2;
+	if (idx < ARRAY_SIZE(own))
+		return own[idx];
+	idx -= ARRAY_SIZE(own);
 	for (i = 0; i <= idx; i++)
 		if (udp_pool(st, i) == NULL)
 			return tcp_pool(st, idx - i);

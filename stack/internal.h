@@ -246,8 +246,12 @@ void tcp_info_fill(const struct stack *st, const struct sock *sk, struct tcp_inf
 		   uint64_t now_ns);
 /* The idx-th pool of TCP; NULL past the last. */
 const struct pool *tcp_pool(const struct stack *st, unsigned idx);
-/* The end of stack_run(): ACKs that were put off until the batch is through. */
+/* The end of stack_run(): ACKs that were put off until the batch is through, and those that waited
+ * since the last one for the application to answer first. */
 void tcp_run(struct stack *st);
+/* True when ACKs wait for the application's turn: stack_run() wants to be called again right after
+ * it, whether it has answered or not. */
+bool tcp_wants_run(const struct stack *st);
 
 /* udp/: likewise. */
 int udp_tables_init(struct stack *st);

@@ -29,6 +29,39 @@ libstack_la_SOURCES = \
 	stack/stack.c \
 	stack/stack.h \
 	stack/stats.def \
+	stack/tcp/cc.c \
+	stack/tcp/cc.h \
+	stack/tcp/cc_cubic.c \
+	stack/tcp/cc_cubic.h \
+	stack/tcp/cc_reno.c \
+	stack/tcp/cc_reno.h \
+	stack/tcp/conn.c \
+	stack/tcp/demux.c \
+	stack/tcp/icmp.c \
+	stack/tcp/info.c \
+	stack/tcp/input.c \
+	stack/tcp/listen.c \
+	stack/tcp/options.c \
+	stack/tcp/options.h \
+	stack/tcp/output.c \
+	stack/tcp/rcvbuf.c \
+	stack/tcp/rcvbuf.h \
+	stack/tcp/rcvwin.c \
+	stack/tcp/reass.c \
+	stack/tcp/reass.h \
+	stack/tcp/recovery.c \
+	stack/tcp/recovery.h \
+	stack/tcp/rtt.c \
+	stack/tcp/rtt.h \
+	stack/tcp/sent.c \
+	stack/tcp/sent.h \
+	stack/tcp/sndbuf.c \
+	stack/tcp/sndbuf.h \
+	stack/tcp/sockopt.c \
+	stack/tcp/stream.c \
+	stack/tcp/tcp.h \
+	stack/tcp/timer.c \
+	stack/tcp/timewait.c \
 	stack/time/wheel.c \
 	stack/time/wheel.h \
 	stack/txq.h \

@@ -198,6 +198,8 @@ void stack_tx_wanted(struct stack *st)
 		else if (txq_used(&st->txq) < TXQ_ENTRIES)
 			at = st->now_ns;
 	}
+	if (tcp_wants_run(st))
+		at = st->now_ns;
 	__atomic_store_n(&st->next_ns, at, __ATOMIC_RELAXED);
 }
 

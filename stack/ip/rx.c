@@ -77,11 +77,15 @@ void rx_copy(struct stack *st, const struct rx_pkt *p, uint32_t off, void *buf, 
 
 const void *rx_peek(struct stack *st, const struct rx_pkt *p, uint32_t n, void *buf)
 {
+	const uint8_t *data;
+
 	ASSERT(n <= RX_PEEK_BYTES);
 	if (n > p->len)
 		return NULL;
-	if (likely(n <= frame_meta(&st->frames, p->frame)->len))
-		return frame_data(&st->frames, p->frame);
+	data = frame_data(&st->frames, p->frame);
+	/* Headers have the alignment of their 16-bit fields. */
+	if (likely(n <= frame_meta(&st->frames, p->frame)->len && ((uintptr_t)data & 1) == 0))
+		return data;
 	rx_copy(st, p, 0, buf, n);
 	return buf;
 }

@@ -76,7 +76,7 @@ static int udp_wait_add(struct stack *st, struct udp_sock *us, struct dst *d,
 
 	if (us->nwait == UDP_WAIT_MAX) {
 		udp_wait_drop(st, us, list_first(&us->waitq, struct udp_dgram, node));
-		COUNT(st, drop_udp_waiting);
+		COUNT(st, udp_tx_dropped);
 	}
 	g = pool_get_zeroed(&st->udp->dgrams);
 	if (g == NULL)
@@ -115,7 +115,7 @@ static bool udp_wait_flush(struct stack *st, struct udp_sock *us)
 		if (err == -EINPROGRESS)
 			continue;
 		if (err != 0)
-			COUNT(st, drop_udp_waiting);
+			COUNT(st, udp_tx_dropped);
 		udp_wait_drop(st, us, g);
 	}
 	return true;
@@ -143,7 +143,7 @@ void udp_dst_failed(struct stack *st, struct sock *sk, int err)
 
 		if (g->dst->info.state == DST_UNREACHABLE) {
 			udp_wait_drop(st, us, g);
-			COUNT(st, drop_udp_waiting);
+			COUNT(st, udp_tx_dropped);
 		}
 	}
 	if (us->connected && !sk->orphan) {

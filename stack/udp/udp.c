@@ -394,6 +394,5 @@ enum stat_id udp_icmp(struct stack *st, const struct endpoint *local,
 		us->sk.err = err;
 		sock_ready(st, &us->sk, RDY_ERR, 0, RDY_ERR);
 	}
-	COUNT(st, icmp_errors);
-	return STAT_rx_packets;
+	return STAT_icmp_errors;
 }
