@@ -95,18 +95,6 @@ void dev_fd_close(struct dev_state *ds, unsigned slot)
 	ds->id[slot] = 0;
 }
 
-void dev_fd_moved(int was, int is)
-{
-	unsigned i, slot;
-
-	for (i = 0; i < FAMILY_STACKS; i++) {
-		for (slot = 0; dev_priv[i].gen && slot < DEV_FDS; slot++) {
-			if (dev_priv[i].fd1[slot] == was + 1)
-				dev_priv[i].fd1[slot] = is + 1;
-		}
-	}
-}
-
 /* ---- other processes of the family ------------------------------------------------------------ */
 
 static int fd_fetch_from(struct dev_state *ds, unsigned slot, pid_t pid)
@@ -377,17 +365,16 @@ int dev_open(struct stackrec *sr, const char *iface, enum verdict *why)
 	char name[DEV_NETS][IFNAMSIZ];
 	struct dev_state *ds;
 	enum verdict first = VERDICT_no_iface;
-	int i, n, err, ret = -ENODEV, opened = 0;
+	int i, n = 1, err, ret = -ENODEV, opened = 0;
 
 	*why = VERDICT_error;
 	err = state_get(sr, &ds);
 	if (err)
 		return err;
 	if (iface) {
-		err = net_open(ds, iface, why);
-		return err;
-	}
-	if (knobs.iface.count && strcmp(knobs.iface.item[0], "auto")) {
+		memset(name[0], 0, IFNAMSIZ);
+		strncpy(name[0], iface, IFNAMSIZ - 1);
+	} else if (knobs.iface.count && strcmp(knobs.iface.item[0], "auto")) {
 		n = (int)knobs.iface.count < (int)DEV_NETS ? (int)knobs.iface.count : (int)DEV_NETS;
 		for (i = 0; i < n; i++)
 			memcpy(name[i], knobs.iface.item[i], IFNAMSIZ);
@@ -400,6 +387,11 @@ int dev_open(struct stackrec *sr, const char *iface, enum verdict *why)
 			opened++;
 		else if (ret == -ENODEV)
 			ret = err, first = *why;
+	}
+	if (!ds->nused && !ds->loop) {
+		dev_fd_close(ds, DEV_FD_NETLINK);
+		dev_fd_close(ds, DEV_FD_POKE);
+		dev_changed(ds);
 	}
 	*why = opened ? VERDICT_stack : first;
 	return opened ? 0 : ret;

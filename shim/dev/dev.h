@@ -62,9 +62,6 @@ int flow_add(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
 void flow_del(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
 	      const struct endpoint *remote);
 
-/* Our descriptor has another number in this process (fd_hidden_yield). Any thread, sr->lock held. */
-void dev_fd_moved(int was, int is);
-
 /* For the tools, from another process: what was got. */
 struct dev_report {
 	char ifname[16];

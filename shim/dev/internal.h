@@ -174,7 +174,9 @@ static inline struct dev_priv *priv_of(const struct dev_state *ds)
 
 static inline int dev_fd(const struct dev_state *ds, unsigned slot)
 {
-	return dev_priv[ds->sr->idx].fd1[slot] - 1;
+	int fd1 = dev_priv[ds->sr->idx].fd1[slot];
+
+	return fd1 ? fd_hidden_at(fd1 - 1) : -1;
 }
 
 static inline unsigned net_slot(unsigned net, unsigned which)

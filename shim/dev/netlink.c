@@ -318,7 +318,7 @@ static bool nl_take(struct dev_state *ds, ssize_t bytes, uint32_t seq, nl_reply_
 	return done;
 }
 
-int nl_talk(struct dev_state *ds, struct nlmsghdr *h, nl_reply_fn *fn, void *arg)
+static int nl_talk_once(struct dev_state *ds, struct nlmsghdr *h, nl_reply_fn *fn, void *arg)
 {
 	int fd = dev_fd(ds, DEV_FD_NETLINK), i, err = 0;
 	struct sockaddr_nl to = {.nl_family = AF_NETLINK};
@@ -350,24 +350,27 @@ int nl_talk(struct dev_state *ds, struct nlmsghdr *h, nl_reply_fn *fn, void *arg
 	return -ETIMEDOUT;
 }
 
-/* Questions are few and their answers small: one more try after an overflow is enough. */
+/* An answer that was lost to an overflow is asked for again, once. What of the first comes later is
+ * taken for news, and no harm done. */
+int nl_talk(struct dev_state *ds, struct nlmsghdr *h, nl_reply_fn *fn, void *arg)
+{
+	int err = nl_talk_once(ds, h, fn, arg);
+
+	return err == -ENOBUFS ? nl_talk_once(ds, h, fn, arg) : err;
+}
+
 static int nl_dump(struct dev_state *ds, unsigned type, int af, nl_reply_fn *fn, void *arg)
 {
 	struct {
 		struct nlmsghdr h;
 		struct rtgenmsg g;
-	} req;
-	int tries, err = -ENOBUFS;
+	} req = {
+		.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(req.g)), .nlmsg_type = (uint16_t)type,
+		      .nlmsg_flags = NLM_F_DUMP},
+		.g = {.rtgen_family = (uint8_t)af},
+	};
 
-	for (tries = 0; tries < 2 && err == -ENOBUFS; tries++) {
-		memset(&req, 0, sizeof(req));
-		req.h.nlmsg_len = NLMSG_LENGTH(sizeof(req.g));
-		req.h.nlmsg_type = (uint16_t)type;
-		req.h.nlmsg_flags = NLM_F_DUMP;
-		req.g.rtgen_family = (uint8_t)af;
-		err = nl_talk(ds, &req.h, fn, arg);
-	}
-	return err;
+	return nl_talk(ds, &req.h, fn, arg);
 }
 
 static void link_reply(struct dev_state *ds, const struct nlmsghdr *h, void *arg)

@@ -13,7 +13,10 @@
 #include <linux/if_link.h>
 #include <string.h>
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpointer-arith"
 #include "bpf/steer.skel.h"
+#pragma GCC diagnostic pop
 #include "shim/proc/knobs.h"
 #include "shim/proc/thread.h"
 #include "stack/ip/wire.h"
