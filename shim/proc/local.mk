@@ -11,7 +11,6 @@ libshim_la_SOURCES += \
 	shim/proc/lock.h \
 	shim/proc/sysctl.c \
 	shim/proc/sysctl.h \
-	shim/proc/panic.c \
 	shim/proc/signal.c \
 	shim/proc/signal.h \
 	shim/proc/start.c \
