@@ -9,3 +9,8 @@ include tests/unit/recovery.mk
 include tests/unit/tcp.mk
 include tests/tools/local.mk
 include tests/bench/local.mk
+
+# For scripts/test: which tests there are.
+list-tests:
+	@for t in $(TESTS); do echo $$t; done
+.PHONY: list-tests

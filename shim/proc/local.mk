@@ -17,6 +17,7 @@ libshim_la_SOURCES += \
 	shim/proc/start.h \
 	shim/proc/thread.c \
 	shim/proc/thread.h \
+	shim/proc/verdict.c \
 	shim/proc/verdict.def \
 	shim/proc/verdict.h \
 	shim/proc/vfork.c \

@@ -47,6 +47,7 @@ struct iface {
 	int features_err;
 	uint32_t prog_id;
 	const char *prog_mode;
+	unsigned dispatched; /* programs of libxdp's dispatcher */
 };
 
 static struct finding findings[CHECKS_MAX];
@@ -210,8 +211,9 @@ static void look_gains(const struct probe *p)
 		    p->gso_door ? err_text(p->gso_door) : "");
 	finding_add("io_uring", GAIN, p->uring == 0,
 		    "CONFIG_IO_URING=y, and sysctl kernel.io_uring_disabled=0.",
-		    "io_uring for sockets that stay with the kernel%s%s",
-		    p->uring ? ": " : "", p->uring ? err_text(p->uring) : "");
+		    "io_uring%s%s%s%s", p->uring ? ": " : "", p->uring ? err_text(p->uring) : "",
+		    (p->uring_ops & 15) == 15 ? ", with provided buffers" : "",
+		    p->uring_ops & 16 ? ", with zero-copy send" : "");
 }
 
 /* ---- sysctls --------------------------------------------------------------------------------- */
@@ -336,6 +338,7 @@ static void iface_fill(struct iface *i, const char *name)
 	i->features_err = probe_xdp_features(i->ifindex, &i->features);
 	i->native = i->features_err == 0 && (i->features & PROBE_XDP_REDIRECT);
 	probe_xdp_attached(i->ifindex, &i->prog_id, &i->prog_mode);
+	i->dispatched = i->prog_id ? probe_xdp_dispatched(i->ifindex) : 0;
 }
 
 static bool name_in(const char *list, const char *name)
@@ -389,6 +392,8 @@ static const char *iface_advice(const struct iface *i)
 		return "is down";
 	if (!i->has_addr)
 		return "has no IPv4 address";
+	if (i->dispatched)
+		return "has programs attached by libxdp, which are left alone";
 	if (i->prog_id)
 		return "has another XDP program, which is left alone";
 	if (i->features_err)
@@ -445,6 +450,7 @@ static void print_ifaces_json(void)
 		json_bool("multibuf", !i->features_err && (i->features & PROBE_XDP_RX_SG));
 		json_str("xdp", i->prog_mode);
 		json_u64("xdp_program", i->prog_id);
+		json_u64("libxdp_programs", i->dispatched);
 		json_str("advice", iface_advice(i));
 		json_end('}');
 	}

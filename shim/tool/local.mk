@@ -10,6 +10,7 @@ TOOL_SOURCES = \
 	shim/tool/tool.h
 
 shimrun_CPPFLAGS = $(TOOL_CPPFLAGS)
+shimrun_LDADD = $(LIBXDP_LIBS) $(LIBURING_LIBS)
 shimrun_SOURCES = $(TOOL_SOURCES) \
 	shim/proc/knobs.c \
 	shim/proc/log.c \
@@ -22,3 +23,20 @@ shimrun_SOURCES = $(TOOL_SOURCES) \
 	shim/tool/shimrun.c \
 	shim/tool/target.c \
 	shim/tool/target.h
+
+# Of the files that the library is made of it takes what looks in from outside, and the linker drops
+# what is around that.
+bin_PROGRAMS += shimstat
+shimstat_CPPFLAGS = $(TOOL_CPPFLAGS)
+shimstat_CFLAGS = $(AM_CFLAGS) -ffunction-sections -fdata-sections
+shimstat_LDFLAGS = -Wl,--gc-sections
+shimstat_SOURCES = $(TOOL_SOURCES) \
+	shim/dev/dev.c \
+	shim/proc/verdict.c \
+	shim/tool/look.c \
+	shim/tool/look.h \
+	shim/tool/shimstat.c \
+	shim/tool/show.h \
+	shim/tool/show_json.c \
+	shim/tool/show_text.c
+shimstat_LDADD = libstack.la

@@ -30,6 +30,16 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 
+#include "config.h"
+
+#ifdef HAVE_LIBURING
+#include <liburing.h>
+#endif
+#ifdef HAVE_LIBXDP
+#include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
+#endif
+
 #include "shim/proc/family.h"
 #include "shim/tool/nl.h"
 #include "shim/tool/probe.h"
@@ -241,19 +251,44 @@ static int probe_arena(uint64_t bytes)
 	return err;
 }
 
+/* A ring, and in ops what of the operations that servers gain from the kernel knows. */
+static int probe_uring(uint32_t *ops)
+{
+#ifdef HAVE_LIBURING
+	static const int wanted[] = {IORING_OP_RECV, IORING_OP_SEND, IORING_OP_ACCEPT,
+				     IORING_OP_PROVIDE_BUFFERS, IORING_OP_SEND_ZC};
+	struct io_uring_probe *known;
+	struct io_uring ring;
+	int err = io_uring_queue_init(4, &ring, 0);
+
+	if (err < 0)
+		return err;
+	known = io_uring_get_probe_ring(&ring);
+	for (unsigned i = 0; known && i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		*ops |= (uint32_t)(io_uring_opcode_supported(known, wanted[i]) != 0) << i;
+	io_uring_free_probe(known);
+	io_uring_queue_exit(&ring);
+	return 0;
+#else
+	struct io_uring_params up = {0};
+	int fd = (int)syscall(SYS_io_uring_setup, 4, &up);
+
+	*ops = 0;
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+#endif
+}
+
 static void probe_child(struct probe *p, uint64_t umem_bytes, uint64_t arena_bytes)
 {
-	struct io_uring_params up = {0};
 	int prog, fd, reg = 0;
 	void *umem = mmap(NULL, umem_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			  -1, 0);
 
 	p->arena = probe_arena(arena_bytes);
-	fd = (int)syscall(SYS_io_uring_setup, 4, &up);
-	p->uring = err_of(fd);
-	p->uring_features = up.features;
-	if (fd >= 0)
-		close(fd);
+	p->uring = probe_uring(&p->uring_ops);
 	p->gso_door = probe_gso_door();
 	p->xskmap = make_xskmap();
 	prog = load_pass();
@@ -368,4 +403,20 @@ int probe_xdp_attached(uint32_t ifindex, uint32_t *prog_id, const char **mode)
 	if (a)
 		memcpy(prog_id, nl_data(a), sizeof(*prog_id));
 	return 0;
+}
+
+unsigned probe_xdp_dispatched(uint32_t ifindex)
+{
+#ifdef HAVE_LIBXDP
+	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)ifindex);
+	int n;
+
+	if (!mp || libxdp_get_error(mp))
+		return 0;
+	n = xdp_multiprog__is_legacy(mp) ? 0 : xdp_multiprog__program_count(mp);
+	xdp_multiprog__close(mp);
+	return n > 0 ? (unsigned)n : 0;
+#else
+	return 0;
+#endif
 }

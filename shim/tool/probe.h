@@ -23,7 +23,7 @@ struct probe {
 	int gso_door;    /* a packet socket with PACKET_VNET_HDR and PACKET_QDISC_BYPASS */
 	int arena;       /* arena_bytes of address space at the family's fixed address */
 	int uring;
-	uint32_t uring_features;
+	uint32_t uring_ops; /* a bit each: recv, send, accept, provided buffers, send_zc */
 };
 
 /* Fills p. 0, or -Exxx when not even a child could be had, or it took longer than 10 s. */
@@ -38,5 +38,8 @@ int probe_xdp_features(uint32_t ifindex, uint64_t *features);
 
 /* The XDP program on an interface: its id (0: none) and mode ("native", "generic", ...). */
 int probe_xdp_attached(uint32_t ifindex, uint32_t *prog_id, const char **mode);
+
+/* How many programs libxdp's dispatcher runs there; 0: none, or built without libxdp. */
+unsigned probe_xdp_dispatched(uint32_t ifindex);
 
 #endif
