@@ -26,8 +26,7 @@
 #define GSO_OVERHEAD_BYTES (14u + 20u + 60u)
 /* Packets put on the rings before the stack is told to make room: bounds the time in dev_tx(). */
 #define TX_BATCH_MAX 4096
-/* How long an XDP program may stay after its owner was told to end, before it counts as another's.
- */
+/* How long an XDP program may stay after its owner was told to end, before it is another's. */
 #define XDP_TRIES   10
 #define XDP_WAIT_NS 20000000
 /* Counters that cost a system call each are read this seldom. */

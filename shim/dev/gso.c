@@ -24,8 +24,7 @@
  * which it does as long as its blocks hold 130 bytes each on average. */
 #define GSO_IOV		 512u
 #define GSO_SNDBUF_BYTES (16 << 20)
-/* Times in a row that a full device may refuse one before it counts as lost: it holds up the rest.
- */
+/* Times in a row that a full device may refuse one before it counts as lost: the rest waits. */
 #define GSO_REFUSALS 64
 
 _Static_assert(sizeof(struct virtio_net_hdr) == 10, "what PACKET_VNET_HDR takes");
