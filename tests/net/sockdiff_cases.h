@@ -77,6 +77,7 @@ static void readv_scatter(void)
 static void iov_limits(void)
 {
 	static struct iovec v[1025];
+	volatile size_t zero = 0;
 	struct msghdr m = {.msg_iov = v, .msg_iovlen = 1025};
 	int s, p;
 
@@ -86,7 +87,7 @@ static void iov_limits(void)
 	res("readv-1", readv(s, v, -1));
 	res("sendmsg1025", sendmsg(s, &m, 0));
 	res("recvmsg1025", recvmsg(s, &m, MSG_DONTWAIT));
-	v[0].iov_len = (size_t)-1;
+	v[0].iov_len = (size_t)-zero - 1;
 	res("writev-len", writev(s, v, 1));
 	v[0].iov_len = 0;
 	pair_close(s, p);
@@ -234,7 +235,7 @@ static void rcvlowat(void)
 	int s, p;
 	char b[16];
 	pair(&s, &p);
-	struct later l = {p, 30, WRITE1, 5};
+	struct later l = {p, 30, WRITE1, 7};
 	struct pollfd f = {s, POLLIN, 0};
 	pthread_t t;
 
