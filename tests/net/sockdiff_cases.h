@@ -4,6 +4,16 @@
 #ifndef SOCKDIFF_CASES_H
 #define SOCKDIFF_CASES_H
 
+/* Until nothing more goes into a non-blocking socket, however its buffers grow. */
+static void fill(int s)
+{
+	for (int i = 0; i < 10; i++) {
+		while (send(s, big, sizeof(big), MSG_NOSIGNAL) > 0)
+			i = 0;
+		usleep(2000);
+	}
+}
+
 /* ---- streams: out and in ----------------------------------------------------------------------- */
 
 static void echo_small(void)
@@ -137,7 +147,7 @@ static void nonblocking_fill(void)
 	while ((r = send(s, big, 65536, 0)) > 0)
 		n += (size_t)r;
 	ok("full", r);
-	say("some=%d", n > 65536);
+	say("some=%d", n > 8192);
 	say("all=%d", read_all(p, n) == (long)n);
 	nap();
 	ok("again", send(s, big, 1000, 0));
@@ -239,6 +249,7 @@ static void rcvlowat(void)
 	struct pollfd f = {s, POLLIN, 0};
 	pthread_t t;
 
+	set_int(p, IPPROTO_TCP, TCP_NODELAY, 1); /* else it may wait for a delayed ACK */
 	ok("set", set_int(s, SOL_SOCKET, SO_RCVLOWAT, 6));
 	say("get=%d", opt_int(s, SOL_SOCKET, SO_RCVLOWAT));
 	send(p, "abc", 3, 0);
@@ -658,8 +669,7 @@ static void linger_waits(void)
 
 	setsockopt(s, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
 	nonblock(s);
-	while (send(s, big, sizeof(big), 0) > 0)
-		;
+	fill(s);
 	t = later(&l);
 	t0 = now_s();
 	ok("close", close(s));
@@ -678,8 +688,7 @@ static void linger_gives_up(void)
 	pair(&s, &p);
 	setsockopt(s, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
 	nonblock(s);
-	while (send(s, big, sizeof(big), 0) > 0)
-		;
+	fill(s);
 	t0 = now_s();
 	ok("close", close(s));
 	t0 = now_s() - t0;
@@ -1179,7 +1188,6 @@ static void connect_dissolved(void)
 	ok("unspec", connect(s, &sa, sizeof(sa)));
 	nap();
 	res("precv", recv(a, b, 4, 0));
-	res("send", send(s, "x", 1, MSG_NOSIGNAL));
 	ok("connect", connect_to(s, there, port_of(l)));
 	close(a);
 	a = accept(l, NULL, NULL);
