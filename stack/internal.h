@@ -26,7 +26,7 @@ enum timer_kind {
 	TIMER_KINDS
 };
 
-/* ---- the destination cache (ip/dst.c) -------------------------------------------------------- */
+/* ---- the destination cache (ip/dst.c) ------------------------------------------------------ */
 
 struct dst {
 	struct list hash;      /* bucket chain */
@@ -68,7 +68,7 @@ bool dst_pmtu_learn(struct stack *st, struct dst *d, uint32_t mtu, uint64_t now_
 /* The largest IP packet that fits a frame. A larger MTU helps super-segments only. */
 #define IP_MTU_MAX (FRAME_BYTES - FRAME_TX_HEADROOM - ETH_HLEN_BYTES)
 
-/* ---- a received packet, between IP and a transport -------------------------------------------- */
+/* ---- a received packet, between IP and a transport ----------------------------------------- */
 
 struct rx_pkt {
 	uint32_t frame;       /* head of the chain; data begins at the L4 header (meta->off moved) */
@@ -98,7 +98,7 @@ void rx_free(struct stack *st, struct rx_pkt *p);
 enum stat_id ip_rx(struct stack *st, unsigned dev, uint32_t frame);
 enum stat_id icmp4_rx(struct stack *st, struct rx_pkt *p);
 
-/* ---- the way out (ip/output.c) ----------------------------------------------------------------- */
+/* ---- the way out (ip/output.c) ------------------------------------------------------------- */
 
 struct ip_out {
 	struct tx_ent *ent;
@@ -131,7 +131,7 @@ bool ip_wants_sum(const struct stack *st, const struct dst *d);
 /* TCP payload of the largest super-segment towards d; 0: none. */
 uint32_t ip_gso_max(const struct stack *st, const struct dst *d);
 
-/* ---- the stack ----------------------------------------------------------------------------------- */
+/* ---- the stack ----------------------------------------------------------------------------- */
 
 struct tcp_state_tables; /* tcp/tcp.h: pools and hashes of TCP */
 struct udp_state_tables; /* udp/udp.h */
@@ -155,8 +155,6 @@ struct stack {
 	struct list tx_run;          /* those of them that the present stack_run() has to resume */
 	struct list events;          /* sock.ev */
 	struct list socks;           /* sock.all */
-	struct pool gone;            /* struct sock_gone */
-	struct list gone_list;       /* for stack_gone(), oldest first */
 	uint32_t nopen, ndraining;   /* sockets with, and without, an embedder */
 	struct stack_dev dev[STACK_DEVS];
 	struct ip_addr local[STACK_LOCAL_ADDRS]; /* sorted */
@@ -167,11 +165,6 @@ struct stack {
 	struct udp_state_tables *udp;
 	uint64_t stats[STAT_COUNT];
 	struct txq txq;
-};
-
-struct sock_gone {
-	struct list node;
-	struct endpoint local, remote;
 };
 
 #define COUNT(st, name) ((st)->stats[STAT_##name]++)
@@ -198,22 +191,21 @@ void sock_init(struct stack *st, struct sock *sk, enum sock_type type);
 /* The embedder has let go: no more events; counts as draining until sock_fini(). */
 void sock_orphan(struct stack *st, struct sock *sk);
 void sock_fini(struct stack *st, struct sock *sk);    /* off every list; memory is the caller's */
-/* A claimed flow has ended: for stack_gone(). sock_fini() does it for a sock that is still claimed;
- * one that goes on as something smaller (TIME-WAIT) takes the claim with it. */
-void sock_gone_add(struct stack *st, const struct endpoint *local, const struct endpoint *remote);
 /* Keeps st->next_ns true after a change to what waits for room, or to the room. */
 void stack_tx_wanted(struct stack *st);
 /* Puts sk on tx_wait (off any other waiting list): resumed by stack_run() when there is room. */
 void sock_tx_wait(struct stack *st, struct sock *sk);
 
 /* Socket options and errors as all protocols have them (sock.c). */
-uint32_t sock_rcvbuf(const struct stack *st, int val); /* SO_RCVBUF as set, to bytes: doubled, bounded */
+/* SO_RCVBUF and SO_SNDBUF as set, to bytes: doubled, bounded. */
+uint32_t sock_rcvbuf(const struct stack *st, int val);
 uint32_t sock_sndbuf(const struct stack *st, int val);
-int sock_error_take(struct stack *st, struct sock *sk); /* -err and clears it, RDY_ERR too; 0: none */
+/* -err, clearing it and RDY_ERR; 0: none. */
+int sock_error_take(struct stack *st, struct sock *sk);
 int sock_opt_int(const void *val, uint32_t len, int *out);   /* 0, -EINVAL */
 int sock_opt_put(void *val, uint32_t *len, int v);           /* 0; cut to *len, as the kernel */
 
-/* ---- what a transport offers to the rest ------------------------------------------------------------ */
+/* ---- what a transport offers to the rest --------------------------------------------------- */
 
 /* tcp/: each takes over p's frames; gives the counter the packet ended in (STAT_rx_packets: used),
  * which stack_rx() counts: nobody else does. */

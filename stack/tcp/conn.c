@@ -68,6 +68,11 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 	}
 	if (c->sk.err)
 		set |= RDY_ERR;
+	/* room is told to whom it was refused; others would be woken by every ACK for nothing */
+	if (c->nospace && (set & RDY_OUT)) {
+		c->nospace = false;
+		raise |= RDY_OUT;
+	}
 	sock_ready(st, &c->sk, set, all & ~set, raise & set);
 }
 
@@ -169,6 +174,10 @@ struct tcp_conn *tcp_conn_new(struct stack *st, const struct endpoint *local,
 void tcp_established(struct stack *st, struct tcp_conn *c)
 {
 	tcp_mss_sync(st, c);
+	if (c->syn_resent) { /* RFC 5681 3.1, RFC 6298 5.7 */
+		cc_syn_lost(&c->cc);
+		rtt_syn_lost(&c->rtt);
+	}
 	c->retransmits = 0;
 	c->probes_out = 0;
 	c->probe_backoff = 0;
@@ -253,7 +262,35 @@ void tcp_conn_free(struct stack *st, struct tcp_conn *c)
 	ASSERT(c->state == TCPS_CLOSED);
 	rcvbuf_free(st, &c->rcv);
 	sock_fini(st, &c->sk);
-	pool_put(&st->tcp->conns, c);
+	if (c->sk.claimed)
+		list_push_back(&st->tcp->gone_conns, &c->accept_node);
+	else
+		pool_put(&st->tcp->conns, c);
+}
+
+bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote)
+{
+	struct tcp_state_tables *t = st->tcp;
+
+	if (!list_empty(&t->gone_conns)) {
+		struct tcp_conn *c = list_first(&t->gone_conns, struct tcp_conn, accept_node);
+
+		list_del(&c->accept_node);
+		*local = c->sk.local;
+		*remote = c->sk.remote;
+		pool_put(&t->conns, c);
+		return true;
+	}
+	if (!list_empty(&t->gone_tws)) {
+		struct tcp_tw *tw = list_first(&t->gone_tws, struct tcp_tw, node);
+
+		list_del(&tw->node);
+		*local = tw->m.local;
+		*remote = tw->m.remote;
+		pool_put(&t->tws, tw);
+		return true;
+	}
+	return false;
 }
 
 void tcp_conn_orphan(struct stack *st, struct tcp_conn *c)

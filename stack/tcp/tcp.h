@@ -92,8 +92,9 @@ struct tcp_conn {
 	bool fin_rcvd;           /* and everything before it has come */
 	bool cwnd_limited;       /* cwnd, and nothing else, stopped output since the last ACK */
 	bool out_blocked;        /* output waits for the device or the destination */
+	bool nospace;            /* the application was turned away: room is news to it */
 	bool orphan_counted;
-	bool in_output;          /* against re-entry */
+	bool syn_resent;         /* our SYN (or SYN-ACK) timed out */
 	uint16_t mss;            /* payload bytes of a full segment, options taken off */
 	uint16_t rcv_mss;        /* estimate of the peer's segment size */
 	uint16_t mss_clamp;      /* the peer's MSS option */
@@ -127,7 +128,7 @@ struct tcp_conn {
 	struct timer rtx;        /* TIMER_TCP_RETRANSMIT */
 	struct timer delack;     /* TIMER_TCP_DELACK */
 	struct timer keep;       /* TIMER_TCP_KEEPALIVE */
-	uint64_t rtx_due_ns;     /* the true time; the wheel may hold an earlier one */
+	uint64_t rtx_due_ns, delack_due_ns; /* the true times; the wheel may hold earlier ones */
 	uint8_t rtx_what;        /* enum tcp_rtx, timer.c */
 	uint8_t probes_out;      /* zero-window or keepalive probes unanswered */
 	uint8_t probe_backoff;
@@ -229,6 +230,8 @@ struct tcp_state_tables {
 	struct list ack_turn;    /* ACK at the next one, unless an answer takes it along */
 	struct list ack_due;     /* those that were on ack_turn at the last stack_run() */
 	struct list tw;          /* tcp_tw.node */
+	struct list gone_conns;  /* tcp_conn.accept_node: ended, for stack_gone() to tell */
+	struct list gone_tws;    /* tcp_tw.node: likewise */
 	uint32_t norphans;
 	uint64_t challenge_ns;   /* start of the present second of tcp_challenge_ack_limit */
 	uint32_t challenges;     /* left in it */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The parts of the stack below TCP. no_tcp.c stands in for TCP, so that these test nothing of it.
+# The parts of the stack below TCP, and the check that the whole of it is pure.
 dist_check_SCRIPTS += tests/unit/check-pure.sh
 TESTS += tests/unit/check-pure.sh
 if HAVE_CHECK
@@ -13,28 +13,28 @@ check_PROGRAMS += $(base_tests)
 TESTS += $(base_tests)
 base_ldadd = libunit.la libstack.la $(CHECK_LIBS)
 
-tests_unit_test_mem_SOURCES = tests/unit/test_mem.c tests/unit/no_tcp.c
+tests_unit_test_mem_SOURCES = tests/unit/test_mem.c
 tests_unit_test_mem_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_mem_LDADD = $(base_ldadd)
-tests_unit_test_wheel_SOURCES = tests/unit/test_wheel.c tests/unit/no_tcp.c
+tests_unit_test_wheel_SOURCES = tests/unit/test_wheel.c
 tests_unit_test_wheel_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_wheel_LDADD = $(base_ldadd)
-tests_unit_test_csum_SOURCES = tests/unit/test_csum.c tests/unit/no_tcp.c
+tests_unit_test_csum_SOURCES = tests/unit/test_csum.c
 tests_unit_test_csum_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_csum_LDADD = $(base_ldadd)
-tests_unit_test_rand_SOURCES = tests/unit/test_rand.c tests/unit/no_tcp.c
+tests_unit_test_rand_SOURCES = tests/unit/test_rand.c
 tests_unit_test_rand_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_rand_LDADD = $(base_ldadd)
-tests_unit_test_ip_SOURCES = tests/unit/test_ip.c tests/unit/no_tcp.c
+tests_unit_test_ip_SOURCES = tests/unit/test_ip.c
 tests_unit_test_ip_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_ip_LDADD = $(base_ldadd)
-tests_unit_test_dst_SOURCES = tests/unit/test_dst.c tests/unit/no_tcp.c
+tests_unit_test_dst_SOURCES = tests/unit/test_dst.c
 tests_unit_test_dst_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_dst_LDADD = $(base_ldadd)
-tests_unit_test_udp_SOURCES = tests/unit/test_udp.c tests/unit/no_tcp.c
+tests_unit_test_udp_SOURCES = tests/unit/test_udp.c
 tests_unit_test_udp_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_udp_LDADD = $(base_ldadd)
-tests_unit_test_turn_SOURCES = tests/unit/test_turn.c tests/unit/no_tcp.c
+tests_unit_test_turn_SOURCES = tests/unit/test_turn.c
 tests_unit_test_turn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_turn_LDADD = $(base_ldadd)
 endif
