@@ -149,6 +149,7 @@ static enum step check_syn(struct in *in)
 	if (c->state == TCPS_SYN_RCVD && (in->s->flags & TH_ACK) && seq_eq(in->s->seq, c->irs)) {
 		in->s->flags &= (uint8_t)~TH_SYN;
 		in->s->seq = seq_add(in->s->seq, 1);
+		in->s->wnd >>= c->snd_wscale; /* a SYN's window is never scaled (RFC 7323 2.2) */
 		return STEP_ON;
 	}
 	tcp_challenge_ack(in->st, c);

@@ -376,13 +376,26 @@ void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 	tcp_timer_rtx(st, c);
 }
 
+/*
+ * Where an empty segment stands so that the peer finds it acceptable: at snd_nxt, but not beyond a
+ * window that the peer has taken back meanwhile. What a rounding by the scale takes is no shrinking.
+ */
+static struct seq empty_seq(const struct tcp_conn *c)
+{
+	struct seq edge = seq_add(c->sent.una, c->snd_wnd);
+
+	if (seq_leq(c->sent.nxt, seq_add(edge, (1u << c->snd_wscale) - 1)))
+		return c->sent.nxt;
+	return edge;
+}
+
 void tcp_send_ack(struct stack *st, struct tcp_conn *c)
 {
 	int r;
 
 	if (!tcp_state_in(c, TCPS_SYNCED | TCPS_BIT(TCPS_SYN_RCVD)))
 		return;
-	r = tcp_send_empty(st, c, c->sent.nxt, TH_ACK);
+	r = tcp_send_empty(st, c, empty_seq(c), TH_ACK);
 	if (r == -EAGAIN || r == -EINPROGRESS)
 		tcp_ack_owe(st, c, ACK_TX);
 }
