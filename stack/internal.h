@@ -26,7 +26,7 @@ enum timer_kind {
 	TIMER_KINDS
 };
 
-/* ---- the destination cache (ip/dst.c) -------------------------------------------------------- */
+/* ---- the destination cache (ip/dst.c) ------------------------------------------------------ */
 
 struct dst {
 	struct list hash;      /* bucket chain */
@@ -68,7 +68,7 @@ bool dst_pmtu_learn(struct stack *st, struct dst *d, uint32_t mtu, uint64_t now_
 /* The largest IP packet that fits a frame. A larger MTU helps super-segments only. */
 #define IP_MTU_MAX (FRAME_BYTES - FRAME_TX_HEADROOM - ETH_HLEN_BYTES)
 
-/* ---- a received packet, between IP and a transport -------------------------------------------- */
+/* ---- a received packet, between IP and a transport ----------------------------------------- */
 
 struct rx_pkt {
 	uint32_t frame;       /* head of the chain; data begins at the L4 header (meta->off moved) */
@@ -98,7 +98,7 @@ void rx_free(struct stack *st, struct rx_pkt *p);
 enum stat_id ip_rx(struct stack *st, unsigned dev, uint32_t frame);
 enum stat_id icmp4_rx(struct stack *st, struct rx_pkt *p);
 
-/* ---- the way out (ip/output.c) ----------------------------------------------------------------- */
+/* ---- the way out (ip/output.c) ------------------------------------------------------------- */
 
 struct ip_out {
 	struct tx_ent *ent;
@@ -131,7 +131,7 @@ bool ip_wants_sum(const struct stack *st, const struct dst *d);
 /* TCP payload of the largest super-segment towards d; 0: none. */
 uint32_t ip_gso_max(const struct stack *st, const struct dst *d);
 
-/* ---- the stack ----------------------------------------------------------------------------------- */
+/* ---- the stack ----------------------------------------------------------------------------- */
 
 struct tcp_state_tables; /* tcp/tcp.h: pools and hashes of TCP */
 struct udp_state_tables; /* udp/udp.h */
@@ -197,13 +197,15 @@ void stack_tx_wanted(struct stack *st);
 void sock_tx_wait(struct stack *st, struct sock *sk);
 
 /* Socket options and errors as all protocols have them (sock.c). */
-uint32_t sock_rcvbuf(const struct stack *st, int val); /* SO_RCVBUF as set, to bytes: doubled, bounded */
+/* SO_RCVBUF and SO_SNDBUF as set, to bytes: doubled, bounded. */
+uint32_t sock_rcvbuf(const struct stack *st, int val);
 uint32_t sock_sndbuf(const struct stack *st, int val);
-int sock_error_take(struct stack *st, struct sock *sk); /* -err and clears it, RDY_ERR too; 0: none */
+/* -err, clearing it and RDY_ERR; 0: none. */
+int sock_error_take(struct stack *st, struct sock *sk);
 int sock_opt_int(const void *val, uint32_t len, int *out);   /* 0, -EINVAL */
 int sock_opt_put(void *val, uint32_t *len, int v);           /* 0; cut to *len, as the kernel */
 
-/* ---- what a transport offers to the rest ------------------------------------------------------------ */
+/* ---- what a transport offers to the rest --------------------------------------------------- */
 
 /* tcp/: each takes over p's frames; gives the counter the packet ended in (STAT_rx_packets: used),
  * which stack_rx() counts: nobody else does. */

@@ -16,9 +16,9 @@ const struct stat_info stat_info[STAT_COUNT] = {
 #undef STAT
 };
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------- */
 
-/* Linux 6.x with memory enough that nothing is scaled down; the names are the sysctls'. */
+/* Linux 6 with memory enough that nothing is scaled down; the names are the sysctls'. */
 void stack_cfg_default(struct stack_cfg *cfg)
 {
 	*cfg = (struct stack_cfg){
@@ -110,7 +110,7 @@ uint64_t *stack_stats(struct stack *st)
 	return st->stats;
 }
 
-/* ---- devices and addresses ------------------------------------------------------------------------ */
+/* ---- devices and addresses ----------------------------------------------------------------- */
 
 void stack_dev_set(struct stack *st, unsigned idx, const struct stack_dev *dev)
 {
@@ -167,7 +167,7 @@ void stack_local_del(struct stack *st, const struct ip_addr *a)
 	memmove(&st->local[i], &st->local[i + 1], (st->nlocal - i) * sizeof(*a));
 }
 
-/* ---- the turn --------------------------------------------------------------------------------------- */
+/* ---- the turn ------------------------------------------------------------------------------ */
 
 enum stat_id stack_rx(struct stack *st, unsigned dev, uint32_t frame, uint64_t now_ns)
 {

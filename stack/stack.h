@@ -334,7 +334,7 @@ struct udp_meta {
 ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		       unsigned flags, struct udp_meta *meta, uint64_t now_ns);
 
-/* ---- looking in: for shimstat; without the lock, from another process, on a read-only map ---- */
+/* ---- looking in: for shimstat; without the lock, from another process, on a read-only map -- */
 
 /* Fills ti as TCP_INFO does, with true numbers; reads only sk. */
 void stack_tcp_info(const struct stack *st, const struct sock *sk, struct tcp_info *ti,

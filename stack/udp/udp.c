@@ -29,7 +29,7 @@ const struct pool *udp_pool(const struct stack *st, unsigned idx)
 	return idx == 0 ? &st->udp->socks : idx == 1 ? &st->udp->dgrams : NULL;
 }
 
-/* ---- the hash ------------------------------------------------------------------------------------ */
+/* ---- the hash ------------------------------------------------------------------------------ */
 
 struct udp_key {
 	struct ip_addr local, remote;
@@ -138,7 +138,7 @@ static void udp_unhash(struct stack *st, struct udp_sock *us)
 	st->udp->nconnected -= us->connected;
 }
 
-/* ---- life ----------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 /* The kernel's shadow has judged overlapping addresses; here only the same one twice can clash. */
 static bool udp_in_use(struct stack *st, const struct endpoint *local, const struct sock_opts *o)
@@ -273,7 +273,7 @@ uint32_t udp_outq(const struct sock *sk)
 	return udp_sock_of(sk)->wait_bytes;
 }
 
-/* ---- options ----------------------------------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------------------------- */
 
 static int udp_setopt_ip(struct udp_sock *us, int name, int v)
 {
@@ -360,7 +360,7 @@ int udp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val
 	}
 }
 
-/* ---- errors told by ICMP --------------------------------------------------------------------------------- */
+/* ---- errors told by ICMP ------------------------------------------------------------------- */
 
 /* RFC 1122 4.1.3.3, as Linux has it without IP_RECVERR: what may pass is not reported. */
 static int icmp_hard_error(uint8_t type, uint8_t code)
