@@ -6,7 +6,9 @@ include tests/unit/base.mk
 include tests/unit/calls.mk
 include tests/unit/proc.mk
 include tests/unit/recovery.mk
+include tests/sim/local.mk
 include tests/unit/tcp.mk
+include tests/net/dev.mk
 include tests/tools/local.mk
 include tests/bench/local.mk
 

@@ -2,7 +2,8 @@
 /*
  * The device room over a real veth, against the kernel on the other end. Needs root.
  *
- *   [ namespace A: this program, shim/dev, a fake stack ] 10.77.0.1 --veth-- 10.77.0.2 [ B: kernel ]
+ *   [ namespace A: this program, shim/dev, a fake stack ] 10.77.0.1 --veth-- 10.77.0.2 [ B: kernel
+ * ]
  *
  * Prints TAP. Argument: auto, native or generic, for SHIM_XDP.
  */
@@ -26,8 +27,8 @@
 #include "stack/ip/csum.h"
 #include "stack/ip/wire.h"
 
-#define ADDR_A "10.77.0.1"
-#define ADDR_B "10.77.0.2"
+#define ADDR_A	"10.77.0.1"
+#define ADDR_B	"10.77.0.2"
 #define WAIT_MS 4000
 
 static char ns_a[32], ns_b[32], if_a[16], if_b[16];
@@ -35,12 +36,12 @@ static uint8_t mac_a[6], mac_b[6];
 static int cases, failures, master;
 static bool failed;
 
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond);                        \
-			failed = true;                                                             \
-		}                                                                                  \
+#define CHECK(cond)                                                         \
+	do {                                                                \
+		if (!(cond)) {                                              \
+			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			failed = true;                                      \
+		}                                                           \
 	} while (0)
 
 static int __attribute__((format(printf, 1, 2))) run(const char *fmt, ...)
@@ -103,8 +104,9 @@ static void set_up(void)
 	if (run("ip netns add %s && ip netns add %s && ip link add %s netns %s type veth peer name "
 		"%s netns %s && ip -n %s addr add " ADDR_A "/24 dev %s && ip -n %s addr add " ADDR_B
 		"/24 dev %s && ip -n %s link set lo up && ip -n %s link set %s up && "
-		"ip -n %s link set %s up", ns_a, ns_b, if_a, ns_a, if_b, ns_b, ns_a, if_a, ns_b, if_b,
-		ns_a, ns_a, if_a, ns_b, if_b)) {
+		"ip -n %s link set %s up",
+		ns_a, ns_b, if_a, ns_a, if_b, ns_b, ns_a, if_a, ns_b, if_b, ns_a, ns_a, if_a, ns_b,
+		if_b)) {
 		printf("1..0 # SKIP no network namespaces\n");
 		exit(77);
 	}
@@ -160,7 +162,7 @@ static bool turn_until(uint32_t n, int ms)
 	return fake_rx_n >= n;
 }
 
-/* ---- packets ---------------------------------------------------------------------------------- */
+/* ---- packets -------------------------------------------------------------------------------- */
 
 static uint8_t pattern(uint32_t i)
 {
@@ -176,8 +178,12 @@ static uint8_t *headers(uint8_t *b, uint8_t proto, uint32_t l4_len)
 	memcpy(eth->dst, mac_b, 6);
 	memcpy(eth->src, mac_a, 6);
 	eth->type = be16(ETHERTYPE_IP4);
-	*ip = (struct ip4_hdr){.ver_ihl = 0x45, .tot_len = be16((uint16_t)(20 + l4_len)), .ttl = 64,
-			       .frag_off = be16(IP4_DF), .proto = proto, .src = inet_addr(ADDR_A),
+	*ip = (struct ip4_hdr){.ver_ihl = 0x45,
+			       .tot_len = be16((uint16_t)(20 + l4_len)),
+			       .ttl = 64,
+			       .frag_off = be16(IP4_DF),
+			       .proto = proto,
+			       .src = inet_addr(ADDR_A),
 			       .dst = inet_addr(ADDR_B)};
 	ip->csum = (uint16_t)~csum_fold(csum_add(0, ip, sizeof(*ip)));
 	return (uint8_t *)(ip + 1);
@@ -207,12 +213,12 @@ static struct tx_ent *send_udp(uint16_t dport, const void *data, uint32_t len, b
 	return e;
 }
 
-/* ---- the peer's side -------------------------------------------------------------------------- */
+/* ---- the peer's side ------------------------------------------------------------------------ */
 
 static int udp_to(const char *addr, uint16_t port, const void *data, size_t len)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port),
-				  .sin_addr.s_addr = inet_addr(addr)};
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = inet_addr(addr)};
 	int s = socket(AF_INET, SOCK_DGRAM, 0);
 	int ok = sendto(s, data, len, 0, (struct sockaddr *)&sin, sizeof(sin)) == (ssize_t)len;
 
@@ -268,7 +274,7 @@ static int peer_pings(void)
 	return 2;
 }
 
-/* ---- cases ------------------------------------------------------------------------------------ */
+/* ---- cases ---------------------------------------------------------------------------------- */
 
 static void begin(void)
 {
@@ -331,8 +337,19 @@ static void kernel_is_left_alone(void)
 	end("ping_and_unclaimed_port_reach_the_kernel");
 }
 
+static struct dev_report report(void)
+{
+	struct dev_report r = {0};
+
+	usleep(1100000); /* what it says is read once a second */
+	dev_news(fake_sr, now_ns());
+	dev_report(fake_sr, 0, &r);
+	return r;
+}
+
 static void claimed_udp(void)
 {
+	struct dev_report r;
 	static const uint32_t size[] = {0, 1, 100, 1472};
 	struct endpoint any = {.port = 7000};
 	struct pollfd pfd = {.events = POLLIN};
@@ -348,6 +365,9 @@ static void claimed_udp(void)
 	CHECK(turn_until(4, WAIT_MS));
 	CHECK(reap(pid) == 0);
 	CHECK(fake_rx_n == 4);
+	r = report();
+	CHECK(r.steered >= 4 && r.passed >= 3); /* the ping, a connection, the unclaimed datagram */
+	CHECK(r.rx_ring_full == 0 && r.rx_invalid == 0 && r.rx_fill_empty == 0);
 	for (i = 0; i < fake_rx_n && i < 4; i++) {
 		uint32_t len = fake_rx_copy(i, b, sizeof(b));
 		const struct udp_hdr *u = (void *)(b + 34);
@@ -378,7 +398,8 @@ static void claimed_udp(void)
 
 static int peer_sends_train(void)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(7002),
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+				  .sin_port = htons(7002),
 				  .sin_addr.s_addr = inet_addr(ADDR_A)};
 	int s = socket(AF_INET, SOCK_DGRAM, 0), seg = 1000;
 	char b[5000] = {0};
@@ -465,7 +486,8 @@ static void tx_checksum(void)
 	begin();
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = pattern(i);
-	/* Without offload on this end the kernel completes checksums, and the other end checks them. */
+	/* Without offload on this end the kernel completes checksums, and the other end checks
+	 * them. */
 	CHECK(run("ip netns exec %s ethtool -K %s tx off >/dev/null 2>&1", ns_a, if_a) == 0);
 	pid = peer(peer_counts);
 	usleep(300000);
@@ -480,9 +502,9 @@ static void tx_checksum(void)
 	end("checksum_is_completed_and_checked_by_the_receiver");
 }
 
-/* ---- a connection, by hand --------------------------------------------------------------------- */
+/* ---- a connection, by hand ------------------------------------------------------------------ */
 
-#define GSO_BYTES 60000u
+#define GSO_BYTES  60000u
 #define BACK_BYTES 400000u
 
 static int peer_serves(void)
@@ -519,8 +541,9 @@ static struct tx_ent *send_tcp(uint32_t seq, uint32_t ack, uint8_t flags, const 
 	struct tcp_hdr *t = (void *)headers(b, IPPROTO_TCP, 20 + olen + blen);
 	struct tx_ent *e;
 
-	*t = (struct tcp_hdr){be16(40000), be16(7200), be32(seq), be32(ack),
-			      (uint8_t)((20 + olen) << 2), flags, be16(0xffff), 0, 0};
+	*t = (struct tcp_hdr){
+		be16(40000), be16(7200),   be32(seq), be32(ack), (uint8_t)((20 + olen) << 2),
+		flags,	     be16(0xffff), 0,	      0};
 	t->csum = pseudo(IPPROTO_TCP, 20 + olen + blen);
 	memcpy(t + 1, opts, olen);
 	e = fake_send(1, b, 14 + 20 + 20 + olen);
@@ -540,7 +563,8 @@ static struct tx_ent *send_tcp(uint32_t seq, uint32_t ack, uint8_t flags, const 
 
 static struct blk *bulk_make(void)
 {
-	uint32_t n = GSO_BYTES / 3000, i, j, k = 0; /* half-filled blocks, each starting elsewhere */
+	uint32_t n = GSO_BYTES / 3000, i, j,
+		 k = 0; /* half-filled blocks, each starting elsewhere */
 	struct blk *b = aligned_alloc(4096, n * sizeof(*b));
 
 	for (i = 0; i < n; i++) {
@@ -629,7 +653,8 @@ out:
 
 static void neighbours(void)
 {
-	struct ip_addr b = ip_addr_v4(inet_addr(ADDR_B)), none = ip_addr_v4(inet_addr("10.77.0.99")),
+	struct ip_addr b = ip_addr_v4(inet_addr(ADDR_B)),
+		       none = ip_addr_v4(inet_addr("10.77.0.99")),
 		       far = ip_addr_v4(inet_addr("198.51.100.1")), src;
 	uint64_t until;
 	int dev;
@@ -720,7 +745,8 @@ static pid_t rival(bool stays, int *fd)
 		execl("/proc/self/exe", "dev_attach", stays ? "--hold" : "--try", if_a,
 		      knobs.xdp == KNOB_xdp_native ? "native" : "generic",
 		      (char[]){(char)('0' + p[1] / 100), (char)('0' + p[1] / 10 % 10),
-			       (char)('0' + p[1] % 10), 0}, NULL);
+			       (char)('0' + p[1] % 10), 0},
+		      NULL);
 		err = 0, why = VERDICT_error;
 		_exit(err + (int)why);
 	}
@@ -739,7 +765,8 @@ static void second_claimant(void)
 	status = reap(rival(false, &fd));
 	close(fd);
 	CHECK(status == VERDICT_xdp_busy || status == VERDICT_queue_busy);
-	printf("# verdict of the second: %s\n", status < VERDICT_COUNT ? verdict_info[status].name : "-");
+	printf("# verdict of the second: %s\n",
+	       status < VERDICT_COUNT ? verdict_info[status].name : "-");
 	CHECK(run("ip -n %s link show %s | grep -q xdp", ns_a, if_a) == 0);
 	end("a_second_claimant_is_refused_cleanly");
 }
@@ -816,6 +843,215 @@ static void loopback(void)
 	end("loopback_turns_frames_round");
 }
 
+/* ---- who may, and who was there before ------------------------------------------------------ */
+
+static int as_nobody(int (*fn)(void))
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+			_exit(1);
+		failed = false;
+		_exit(fn());
+	}
+	return reap(pid);
+}
+
+static int nobody_opens(void)
+{
+	enum verdict why = VERDICT_undecided;
+
+	fake_init_again();
+	CHECK(dev_open(fake_sr, if_a, &why) < 0 && why == VERDICT_no_permission);
+	return failed;
+}
+
+/* A worker that has given up its privileges goes on as before. */
+static int nobody_works(void)
+{
+	struct endpoint any = {.port = 7000};
+	struct ip_addr b = ip_addr_v4(inet_addr(ADDR_B));
+	uint64_t until = now_ns() + WAIT_MS * 1000000ull;
+
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	CHECK(turn_until(4, WAIT_MS));
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	fake_rx_clear(); /* the frames are the family's, the list of them is this process's */
+	fake_neigh_n = 0;
+	fake_want(&b);
+	turn();
+	while (fake_dst.state == DST_WAIT && !fake_neigh_n && now_ns() < until)
+		turn();
+	CHECK(!memcmp(fake_dst.state == DST_OK ? fake_dst.mac : fake_neigh_mac, mac_b, 6));
+	fake_rx_clear();
+	return failed;
+}
+
+static int peer_sends_late(void)
+{
+	int i, err = 0;
+
+	for (i = 0; i < 10; i++) {
+		usleep(100000);
+		err |= peer_sends_sizes();
+	}
+	return err;
+}
+
+static void privileges(void)
+{
+	pid_t pid;
+
+	begin();
+	CHECK(as_nobody(nobody_opens) == 0);
+	end("without_privileges_says_no_permission");
+	begin();
+	run("ip -n %s neigh flush dev %s", ns_a, if_a);
+	pid = peer(peer_sends_late);
+	CHECK(as_nobody(nobody_works) == 0);
+	CHECK(reap(pid) == 0);
+	end("works_on_after_privileges_are_dropped");
+}
+
+/* Forked before anything was attached; told by the pipe when it was. */
+static int early_fd[2];
+
+static pid_t early_bird(void)
+{
+	struct endpoint any = {.port = 7000};
+	char c;
+	pid_t pid;
+
+	if (pipe(early_fd))
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (pid)
+		return pid;
+	alarm(100);
+	close(early_fd[1]);
+	family->procs[1].pid = getpid();
+	failed = false;
+	if (read(early_fd[0], &c, 1) != 1)
+		_exit(1);
+	pid = peer(peer_sends_late);
+	CHECK(!dev_rx_pending(fake_sr) || dev_rx(fake_sr, 1, now_ns()) == 0);
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	CHECK(turn_until(4, WAIT_MS));
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	CHECK(reap(pid) == 0);
+	fake_rx_clear();
+	_exit(failed);
+}
+
+static void early_bird_joins(pid_t pid)
+{
+	begin();
+	CHECK(write(early_fd[1], "", 1) == 1);
+	CHECK(reap(pid) == 0);
+	family->procs[1].pid = 0;
+	end("a_process_that_was_there_before_catches_up");
+}
+
+/* ---- more interfaces ------------------------------------------------------------------------ */
+
+static int peer_sends_many(void)
+{
+	char b[100] = {0};
+	int i, ok = 1;
+
+	for (i = 0; i < 64; i++) /* as many source ports: they spread over the queues */
+		ok &= udp_to("10.78.0.1", 7000, b, sizeof(b)) && udp_to(ADDR_A, 7000, b, sizeof(b));
+	return !ok;
+}
+
+static void two_interfaces(void)
+{
+	struct endpoint any = {.port = 7000};
+	uint32_t i, n[3] = {0, 0, 0}, queues = 0;
+	enum verdict why;
+	struct dev_report r;
+
+	begin();
+	CHECK(run("ip link add %sq numrxqueues 4 numtxqueues 4 type veth peer name pq netns %s "
+		  "numrxqueues 4 numtxqueues 4 && ip addr add 10.78.0.1/24 dev %sq && "
+		  "ip link set %sq up && ip -n %s addr add 10.78.0.2/24 dev pq && "
+		  "ip -n %s link set pq up",
+		  if_a, ns_b, if_a, if_a, ns_b, ns_b) == 0);
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	CHECK(dev_open(fake_sr, NULL, &why) == 0); /* auto, without a default route: all */
+	CHECK(dev_report(fake_sr, 1, &r) == 0);
+	if (!failed)
+		queues = r.queues;
+	CHECK(queues == 4);
+	CHECK(reap(peer(peer_sends_many)) == 0);
+	CHECK(turn_until(128, WAIT_MS));
+	for (i = 0; i < fake_rx_n; i++)
+		n[fake_rx[i].dev % 3]++;
+	CHECK(n[1] == 64 && n[2] == 64);
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	end("two_interfaces_and_four_queues");
+}
+
+static int peer_sends_tagged(void)
+{
+	return !udp_to("10.79.0.1", 7000, "tagged", 6);
+}
+
+static void vlan(void)
+{
+	struct endpoint any = {.port = 7000};
+	struct pollfd pfd = {.events = POLLIN};
+	struct ip_addr a = ip_addr_v4(inet_addr("10.79.0.1"));
+
+	begin();
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	if (run("ip link add link %s name v9 type vlan id 9 2>/dev/null", if_a)) {
+		claim_del(fake_sr, IPPROTO_UDP, &any);
+		printf("ok %d - a_tagged_packet_goes_to_the_kernel # SKIP no vlan\n", ++cases);
+		return;
+	}
+	CHECK(run("ip addr add 10.79.0.1/24 dev v9 && ip link set v9 up && "
+		  "ip -n %s link add link %s name v9 type vlan id 9 && "
+		  "ip -n %s addr add 10.79.0.2/24 dev v9 && ip -n %s link set v9 up",
+		  ns_b, if_b, ns_b, ns_b) == 0);
+	turn();
+	CHECK(!dev_serves(fake_sr, &a));
+	CHECK(listen_on(SOCK_DGRAM, 7000, &pfd.fd));
+	CHECK(reap(peer(peer_sends_tagged)) == 0);
+	CHECK(poll(&pfd, 1, WAIT_MS) == 1);
+	turn();
+	CHECK(fake_rx_n == 0);
+	close(pfd.fd);
+	CHECK(run("ip link del v9") == 0);
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	end("a_tagged_packet_goes_to_the_kernel");
+}
+
+/* A datagram of ours to a closed port: the error that quotes it comes to us. */
+static void icmp_error(void)
+{
+	struct endpoint l = ep(ADDR_A, 5555), r = ep(ADDR_B, 7300);
+	uint8_t b[256] = {0};
+
+	begin();
+	CHECK(flow_add(fake_sr, IPPROTO_UDP, &l, &r) == 0);
+	send_udp(7300, "anybody there?", 14, true);
+	CHECK(turn_until(1, WAIT_MS));
+	if (fake_rx_n)
+		fake_rx_copy(0, b, sizeof(b));
+	CHECK(b[23] == 1 && b[34] == 3 && b[35] == 3);
+	flow_del(fake_sr, IPPROTO_UDP, &l, &r);
+	fake_rx_clear();
+	send_udp(7300, "anybody there?", 14, true);
+	CHECK(!turn_until(1, 200)); /* not ours any more: the kernel's */
+	end("icmp_errors_about_our_flows_reach_us");
+}
+
 static int rival_main(char **argv)
 {
 	enum verdict why = VERDICT_undecided;
@@ -834,6 +1070,8 @@ static int rival_main(char **argv)
 
 int main(int argc, char **argv)
 {
+	pid_t early;
+
 	knobs_default(&knobs);
 	if (argc == 5)
 		return rival_main(argv);
@@ -849,7 +1087,9 @@ int main(int argc, char **argv)
 	alarm(100);
 	fake_init();
 	set_up();
+	early = early_bird();
 	attach();
+	early_bird_joins(early);
 	kernel_is_left_alone();
 	claimed_udp();
 	udp_train();
@@ -857,7 +1097,11 @@ int main(int argc, char **argv)
 	tx_checksum();
 	bulk_both_ways();
 	neighbours();
+	icmp_error();
 	link_changes();
+	privileges();
+	vlan();
+	two_interfaces();
 	second_claimant();
 	close_and_reopen();
 	killed();
