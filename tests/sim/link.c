@@ -30,7 +30,8 @@ static bool corrupt(struct link *l, struct pkt *p)
 	return !pkt_sums_right(p, l->rx_partial_ok);
 }
 
-/* Short spells in which most is lost; measured in time, so that a sender that backs off survives. */
+/* Short spells in which most is lost; measured in time, so that a sender that backs off survives.
+ */
 static bool in_burst(struct link *l)
 {
 	uint64_t now = l->w->now_ns;
