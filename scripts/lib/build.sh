@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=sh
+# shellcheck shell=dash
 # Builds the tree in build/ (or $BUILD). To be sourced: build_tree [configure arguments ...]
 
 build_jobs=$(nproc)
@@ -13,7 +13,7 @@ build_tree() {
 			(cd "$TOP" && autoreconf -fi)
 	} >"$build_log" 2>&1 &&
 		{
-			[ -f "$BUILD/Makefile" ] && [ $# = 0 ] && [ "$BUILD/config.status" -nt "$TOP/configure" ] ||
+			[ -f "$BUILD/Makefile" ] && [ "$BUILD/config.status" -nt "$TOP/configure" ] ||
 				(cd "$BUILD" && "$TOP/configure" -q "$@")
 		} >>"$build_log" 2>&1 &&
 		make -C "$BUILD" -j"$build_jobs" >>"$build_log" 2>&1 && return 0
