@@ -294,19 +294,20 @@ static int net_attach(struct dev_state *ds, unsigned net, const struct link_info
 		      enum verdict *why)
 {
 	struct netdev *nd = &ds->net[net];
-	/* Devices made of software (they have a kind): native mode would cost a veth's peer its
-	 * segmentation offload, and brings the others nothing. */
-	bool native = knobs.xdp == KNOB_xdp_native || knobs.xdp == KNOB_xdp_zerocopy ||
-		      (knobs.xdp == KNOB_xdp_auto && li->kind[0] == '\0');
+	bool native, generic;
 	int err;
 
 	err = xsk_open(ds, net, why);
 	if (err)
 		return err;
-	/* Without multi-buffer, generic mode on such a device would lose a neighbour's big packets.
-	 */
-	if (!nd->multibuf && li->kind[0] && knobs.xdp == KNOB_xdp_auto)
-		native = true;
+	/* Devices made of software (they have a kind): native mode would cost a veth's peer its
+	 * segmentation offload, and brings the others nothing. Zero copy is in the driver only. */
+	native = knobs.xdp == KNOB_xdp_native || nd->zerocopy ||
+		 (knobs.xdp != KNOB_xdp_generic && li->kind[0] == '\0');
+	generic = knobs.xdp != KNOB_xdp_native && !nd->zerocopy;
+	/* Without multi-buffer, generic mode would silently lose a software neighbour's big packets. */
+	if (!nd->multibuf && li->kind[0] && knobs.xdp != KNOB_xdp_generic)
+		native = true, generic = false;
 	err = steer_load(ds, net, why);
 	if (err)
 		return err;
@@ -314,7 +315,7 @@ static int net_attach(struct dev_state *ds, unsigned net, const struct link_info
 	err = xsk_start(ds, net);
 	if (err)
 		return err;
-	return steer_attach(ds, net, native, knobs.xdp != KNOB_xdp_native, why);
+	return steer_attach(ds, net, native, generic, why);
 }
 
 /* The interface as it is, when no XDP program is attached to it. That of a predecessor which is
