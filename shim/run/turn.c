@@ -235,9 +235,12 @@ static void news(struct stackrec *sr, uint64_t now)
 
 	if (now - sr->news_ns < NEWS_NS && asked == sr->dst_asked)
 		return;
-	sr->news_ns = now;
+	/* What was asked is often answered at once: the next turn looks again. */
+	sr->news_ns = asked == sr->dst_asked ? now : 0;
 	sr->dst_asked = asked;
 	dev_news(sr, now);
+	if (stack_next_ns(sr->st) <= now)
+		stack_run(sr->st, now);
 }
 
 static int turn(struct stackrec *sr)
