@@ -26,31 +26,49 @@ enum timer_kind {
 	TIMER_KINDS
 };
 
-/* ---- the destination cache (ip/dst.c) -------------------------------------------------------- */
+/* ---- the destination cache (ip/dst.c) ------------------------------------------------------ */
 
 struct dst {
 	struct list hash;      /* bucket chain */
 	struct list lru;
 	struct list waiters;   /* sock.txw: to be resumed when the state changes */
 	struct list ask;       /* on the stack's request list */
+	struct list neigh;     /* of those with the same device and next hop, once routed */
 	struct ip_addr addr;
 	struct dst_info info;
 	uint32_t refs;         /* connections that hold it */
 	uint32_t pmtu;         /* learnt by ICMP (RFC 1191); 0: none */
 	uint64_t pmtu_until_ns;
+	uint64_t asked_ns;     /* when it was last asked for, or failed; 0: never */
+	bool routed;           /* info has been given: device and next hop are known */
 	bool stale;            /* routes changed since: ask again when used, use meanwhile */
-	struct timer timer;
+	struct timer timer;    /* TIMER_DST: how long its waiters wait */
 };
 
 /* The entry for addr, made (and asked for) when missing, one reference taken; NULL: no memory. */
 struct dst *dst_get(struct stack *st, const struct ip_addr *addr);
 void dst_put(struct stack *st, struct dst *d);
-/* The MTU to use: the path's, the route's or the device's, the smallest known. */
+/* The entry for addr, without a reference; NULL when there is none. */
+struct dst *dst_find(struct stack *st, const struct ip_addr *addr);
+/*
+ * 0 when packets can be sent to d now, asking again in passing what is stale. -EINPROGRESS: not yet
+ * resolved; sk, unless NULL, now waits for it (off any other waiting list). -ENETUNREACH,
+ * -EHOSTUNREACH: no way there.
+ */
+int dst_ready(struct stack *st, struct dst *d, struct sock *sk);
+int dst_init(struct stack *st); /* 0 or -ENOMEM */
+const struct pool *dst_pool(const struct stack *st);
+void dst_timer(struct stack *st, struct timer *t);
+/* The MTU to use: the path's, the route's or the device's, the smallest known, and no more than
+ * IP_MTU_MAX. */
 uint32_t dst_mtu(const struct stack *st, const struct dst *d);
 /* RFC 1191: a smaller MTU was reported. Floors at 552 (min_pmtu). True when it changed anything. */
 bool dst_pmtu_learn(struct stack *st, struct dst *d, uint32_t mtu, uint64_t now_ns);
 
-/* ---- a received packet, between IP and a transport -------------------------------------------- */
+/* The largest IP packet that fits a frame. A larger MTU helps super-segments only. */
+#define IP_MTU_MAX (FRAME_BYTES - FRAME_TX_HEADROOM - ETH_HLEN_BYTES)
+
+/* ---- a received packet, between IP and a transport ----------------------------------------- */
 
 struct rx_pkt {
 	uint32_t frame;       /* head of the chain; data begins at the L4 header (meta->off moved) */
@@ -69,8 +87,18 @@ void rx_trim(struct stack *st, struct rx_pkt *p, uint32_t len);
 const void *rx_peek(struct stack *st, const struct rx_pkt *p, uint32_t n, void *buf);
 /* True when the L4 checksum is right, or acceptable as the pseudo-header sum on this device. */
 bool rx_csum_ok(struct stack *st, struct rx_pkt *p, uint32_t csum_offset);
+/* Copies n bytes from offset off of the packet; off + n <= p->len. */
+void rx_copy(struct stack *st, const struct rx_pkt *p, uint32_t off, void *buf, uint32_t n);
+/* Partial sum over the whole packet. */
+uint32_t rx_sum(struct stack *st, const struct rx_pkt *p);
+/* Gives the packet's frames back. */
+void rx_free(struct stack *st, struct rx_pkt *p);
 
-/* ---- the way out (ip/output.c) ----------------------------------------------------------------- */
+/* A link-layer frame (ip/input.c), and its ICMP part (ip/icmp.c): as tcp_rx() below. */
+enum stat_id ip_rx(struct stack *st, unsigned dev, uint32_t frame);
+enum stat_id icmp4_rx(struct stack *st, struct rx_pkt *p);
+
+/* ---- the way out (ip/output.c) ------------------------------------------------------------- */
 
 struct ip_out {
 	struct tx_ent *ent;
@@ -103,7 +131,7 @@ bool ip_wants_sum(const struct stack *st, const struct dst *d);
 /* TCP payload of the largest super-segment towards d; 0: none. */
 uint32_t ip_gso_max(const struct stack *st, const struct dst *d);
 
-/* ---- the stack ----------------------------------------------------------------------------------- */
+/* ---- the stack ----------------------------------------------------------------------------- */
 
 struct tcp_state_tables; /* tcp/tcp.h: pools and hashes of TCP */
 struct udp_state_tables; /* udp/udp.h */
@@ -112,22 +140,25 @@ struct dst_cache;        /* ip/dst.c */
 struct stack {
 	struct arena *arena;
 	struct stack_cfg cfg;
-	uint8_t secret[32];
+	uint64_t hash_key[2];        /* stack_hash()'s, from the secret */
+	uint32_t rng_key[8];         /* stack_random()'s: replaced by each refill */
+	uint32_t rng_buf[8];
+	uint32_t rng_left;           /* words of rng_buf not given out */
 	uint64_t now_ns;             /* of the entry being run: every public call sets it first */
-	_Atomic uint64_t next_ns;    /* hint for stack_next_ns() */
+	_Atomic uint64_t next_ns;    /* when output wants stack_run(); timers have wheel.next_ns */
 	struct wheel wheel;
 	struct frame_pool frames;
 	struct pool blks;            /* struct blk */
 	struct blk *blk_limbo;       /* freed while a queued super-segment may refer to them */
 	uint32_t txq_bulk;           /* super-segments in the txq */
 	struct list tx_wait;         /* sock.txw: output waiting for a txq entry or a frame */
+	struct list tx_run;          /* those of them that the present stack_run() has to resume */
 	struct list events;          /* sock.ev */
 	struct list socks;           /* sock.all */
-	uint32_t nopen, ndraining;
+	uint32_t nopen, ndraining;   /* sockets with, and without, an embedder */
 	struct stack_dev dev[STACK_DEVS];
-	struct ip_addr local[STACK_LOCAL_ADDRS];
+	struct ip_addr local[STACK_LOCAL_ADDRS]; /* sorted */
 	uint32_t nlocal;
-	uint64_t rng[4];             /* for stack_random */
 	uint16_t ip_id;
 	struct dst_cache *dst;
 	struct tcp_state_tables *tcp;
@@ -143,18 +174,41 @@ struct stack {
 uint32_t stack_random(struct stack *st);
 /* Keyed hash (SipHash-2-4, key from the secret) of len bytes; for hash tables and ISNs. */
 uint64_t stack_hash(const struct stack *st, const void *p, size_t len);
+/* SipHash-2-4 itself, key as two little-endian words. */
+uint64_t stack_siphash(const uint64_t key[2], const void *p, size_t len);
+
+void stack_rand_init(struct stack *st, const uint8_t secret[32]);
 
 struct blk *blk_get(struct stack *st);                /* NULL at the limit */
 void blk_put(struct stack *st, struct blk *b);        /* one block; waits in limbo if it must */
+void blk_limbo_flush(struct stack *st);               /* the last super-segment has left the txq */
 
-/* Sets or clears readiness bits. Bits in raise are edges: the event is queued even if set before. */
+/* Sets or clears readiness bits. Bits in raise are edges: the event is queued even if set before.
+ * Without user (not yet accepted) edges only gather, until stack_sock_user(). */
 void sock_ready(struct stack *st, struct sock *sk, uint32_t set, uint32_t clear, uint32_t raise);
+/* Zero filled by the caller. Counts as open from here on. */
 void sock_init(struct stack *st, struct sock *sk, enum sock_type type);
+/* The embedder has let go: no more events; counts as draining until sock_fini(). */
+void sock_orphan(struct stack *st, struct sock *sk);
 void sock_fini(struct stack *st, struct sock *sk);    /* off every list; memory is the caller's */
+/* Keeps st->next_ns true after a change to what waits for room, or to the room. */
+void stack_tx_wanted(struct stack *st);
+/* Puts sk on tx_wait (off any other waiting list): resumed by stack_run() when there is room. */
+void sock_tx_wait(struct stack *st, struct sock *sk);
 
-/* ---- what a transport offers to the rest ------------------------------------------------------------ */
+/* Socket options and errors as all protocols have them (sock.c). */
+/* SO_RCVBUF and SO_SNDBUF as set, to bytes: doubled, bounded. */
+uint32_t sock_rcvbuf(const struct stack *st, int val);
+uint32_t sock_sndbuf(const struct stack *st, int val);
+/* -err, clearing it and RDY_ERR; 0: none. */
+int sock_error_take(struct stack *st, struct sock *sk);
+int sock_opt_int(const void *val, uint32_t len, int *out);   /* 0, -EINVAL */
+int sock_opt_put(void *val, uint32_t *len, int v);           /* 0; cut to *len, as the kernel */
 
-/* tcp/: each takes over p's frames; gives the counter the packet ended in (STAT_rx_packets: used). */
+/* ---- what a transport offers to the rest --------------------------------------------------- */
+
+/* tcp/: each takes over p's frames; gives the counter the packet ended in (STAT_rx_packets: used),
+ * which stack_rx() counts: nobody else does. */
 int tcp_tables_init(struct stack *st);
 enum stat_id tcp_rx(struct stack *st, struct rx_pkt *p);
 void tcp_timer(struct stack *st, struct timer *t);
@@ -162,11 +216,44 @@ void tcp_timer(struct stack *st, struct timer *t);
 void tcp_tx_resume(struct stack *st, struct sock *sk);
 /* The destination of sk became unreachable (err positive), by the kernel's word. */
 void tcp_dst_failed(struct stack *st, struct sock *sk, int err);
-/* An ICMP error quoting a segment of ours (RFC 5927: seq must be in the window). mtu: of type 3/4.
- * l4: at least 8 bytes of the quoted TCP header. Returns the counter it ended in. */
+/* An ICMP error quoting a segment of ours (RFC 5927: seq must be in the window). l4: at least 8
+ * bytes of the quoted TCP header. mtu: of type 3 code 4, plausible (RFC 1191 5); a transport that
+ * accepts it calls dst_pmtu_learn(). Returns the counter it ended in. */
 enum stat_id tcp_icmp(struct stack *st, const struct endpoint *local,
 		      const struct endpoint *remote, const uint8_t *l4, uint8_t type, uint8_t code,
 		      uint32_t mtu);
+
+/* The TCP side of the entries in stack.h of the same suffix (sock.c has the switch): for STK_TCP and
+ * STK_LISTENER. Options of SOL_SOCKET come here too, but for those that sock.c answers for all. */
+int tcp_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
+	       uint32_t len, uint64_t now_ns);
+int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
+	       uint64_t now_ns);
+int tcp_shutdown(struct stack *st, struct sock *sk, int how, uint64_t now_ns);
+/* sock_orphan() has been called for it. */
+void tcp_close(struct stack *st, struct sock *sk, uint64_t now_ns);
+/* Likewise; it is freed at once. */
+void tcp_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
+/* stack_reset_all() for all of TCP: nothing but the lists of sockets may be trusted. */
+void tcp_reset_all(struct stack *st, uint64_t now_ns);
+bool tcp_connecting(const struct sock *sk);
+bool tcp_connected(const struct sock *sk);
+uint32_t tcp_unacked(const struct sock *sk);
+uint32_t tcp_inq(const struct sock *sk);
+uint32_t tcp_outq(const struct sock *sk);
+uint32_t tcp_outq_notsent(const struct sock *sk);
+const char *tcp_state_name(const struct sock *sk);
+/* ti is zero filled. */
+void tcp_info_fill(const struct stack *st, const struct sock *sk, struct tcp_info *ti,
+		   uint64_t now_ns);
+/* The idx-th pool of TCP; NULL past the last. */
+const struct pool *tcp_pool(const struct stack *st, unsigned idx);
+/* The end of stack_run(): ACKs that were put off until the batch is through, and those that waited
+ * since the last one for the application to answer first. */
+void tcp_run(struct stack *st);
+/* True when ACKs wait for the application's turn: stack_run() wants to be called again right after
+ * it, whether it has answered or not. */
+bool tcp_wants_run(const struct stack *st);
 
 /* udp/: likewise. */
 int udp_tables_init(struct stack *st);
@@ -175,5 +262,16 @@ void udp_tx_resume(struct stack *st, struct sock *sk);
 void udp_dst_failed(struct stack *st, struct sock *sk, int err);
 enum stat_id udp_icmp(struct stack *st, const struct endpoint *local,
 		      const struct endpoint *remote, uint8_t type, uint8_t code, uint32_t mtu);
+
+int udp_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
+	       uint32_t len);
+int udp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len);
+int udp_shutdown(struct stack *st, struct sock *sk, int how);
+void udp_close(struct stack *st, struct sock *sk);
+void udp_reset_all(struct stack *st);
+bool udp_connected(const struct sock *sk);
+uint32_t udp_inq(const struct sock *sk); /* of the next datagram */
+uint32_t udp_outq(const struct sock *sk);
+const struct pool *udp_pool(const struct stack *st, unsigned idx);
 
 #endif

@@ -52,6 +52,30 @@ static inline void list_del(struct list *n)
 	list_init(n);
 }
 
+/* Moves all of from, in its order, to the front of head; from is left empty. */
+static inline void list_splice_front(struct list *head, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	from->next->prev = head;
+	from->prev->next = head->next;
+	head->next->prev = from->prev;
+	head->next = from->next;
+	list_init(from);
+}
+
+/* As list_splice_front, to the end of head. */
+static inline void list_splice_back(struct list *head, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	from->next->prev = head->prev;
+	from->prev->next = head;
+	head->prev->next = from->next;
+	head->prev = from->prev;
+	list_init(from);
+}
+
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
 

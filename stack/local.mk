@@ -4,16 +4,68 @@ libstack_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 libstack_la_SOURCES = \
 	stack/addr.h \
 	stack/assert.h \
+	stack/event.c \
 	stack/internal.h \
+	stack/ip/csum.c \
 	stack/ip/csum.h \
+	stack/ip/dst.c \
+	stack/ip/icmp.c \
+	stack/ip/input.c \
+	stack/ip/output.c \
+	stack/ip/rx.c \
 	stack/ip/wire.h \
 	stack/list.h \
+	stack/mem/arena.c \
 	stack/mem/arena.h \
+	stack/mem/blk.c \
 	stack/mem/blk.h \
+	stack/mem/frame.c \
 	stack/mem/frame.h \
+	stack/mem/pool.c \
 	stack/mem/pool.h \
+	stack/rand.c \
 	stack/seq.h \
+	stack/sock.c \
+	stack/stack.c \
 	stack/stack.h \
 	stack/stats.def \
+	stack/tcp/cc.c \
+	stack/tcp/cc.h \
+	stack/tcp/cc_cubic.c \
+	stack/tcp/cc_cubic.h \
+	stack/tcp/cc_reno.c \
+	stack/tcp/cc_reno.h \
+	stack/tcp/conn.c \
+	stack/tcp/demux.c \
+	stack/tcp/icmp.c \
+	stack/tcp/info.c \
+	stack/tcp/input.c \
+	stack/tcp/listen.c \
+	stack/tcp/options.c \
+	stack/tcp/options.h \
+	stack/tcp/output.c \
+	stack/tcp/rcvbuf.c \
+	stack/tcp/rcvbuf.h \
+	stack/tcp/rcvwin.c \
+	stack/tcp/reass.c \
+	stack/tcp/reass.h \
+	stack/tcp/recovery.c \
+	stack/tcp/recovery.h \
+	stack/tcp/rtt.c \
+	stack/tcp/rtt.h \
+	stack/tcp/sent.c \
+	stack/tcp/sent.h \
+	stack/tcp/sndbuf.c \
+	stack/tcp/sndbuf.h \
+	stack/tcp/sockopt.c \
+	stack/tcp/stream.c \
+	stack/tcp/tcp.h \
+	stack/tcp/timer.c \
+	stack/tcp/timewait.c \
+	stack/time/wheel.c \
 	stack/time/wheel.h \
-	stack/txq.h
+	stack/txq.h \
+	stack/udp/recv.c \
+	stack/udp/send.c \
+	stack/udp/udp.c \
+	stack/udp/udp.h

@@ -210,6 +210,9 @@ bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remot
  * are not given out: connections not yet accepted raise their listener instead.
  */
 struct sock *stack_event(struct stack *st, uint32_t *edges);
+/* Gives sk its user, as after stack_accept(); edges raised until now are given out with the next
+ * stack_event(). user NULL: the socket is not given out any more. */
+void stack_sock_user(struct stack *st, struct sock *sk, void *user);
 
 /* Options as set before the socket was accelerated, and what an accepted connection inherits. */
 struct sock_opts {
@@ -233,7 +236,7 @@ int stack_listen(struct stack *st, const struct endpoint *local, const struct so
 		 uint32_t backlog, struct sock **out);
 /* listen() again on a listener changes its backlog. */
 void stack_listen_backlog(struct stack *st, struct sock *l, uint32_t backlog);
-/* The oldest established connection; -EAGAIN, or a pending error. The caller sets out->user. */
+/* The oldest established connection; -EAGAIN, or a pending error. The caller then calls stack_sock_user(). */
 int stack_accept(struct stack *st, struct sock *l, struct sock **out, uint64_t now_ns);
 
 /*
@@ -277,7 +280,11 @@ int stack_shutdown(struct stack *st, struct sock *sk, int how, uint64_t now_ns);
 void stack_close(struct stack *st, struct sock *sk, uint64_t now_ns);
 /* At once, by RST where there is a peer to tell. */
 void stack_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
-/* Resets every connection and frees every listener: after a lock holder died inside. */
+/*
+ * After a lock holder died inside: every connection that can be is told by RST, every socket of the
+ * embedder's fails with ECONNRESET (RDY_ERR|RDY_HUP|RDY_IN) and is to be closed by it as ever; what
+ * no embedder holds is freed.
+ */
 void stack_reset_all(struct stack *st, uint64_t now_ns);
 
 /* Unsent plus unacknowledged bytes, FIN included: close waits for 0 under SO_LINGER. */
@@ -327,7 +334,7 @@ struct udp_meta {
 ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		       unsigned flags, struct udp_meta *meta, uint64_t now_ns);
 
-/* ---- looking in: for shimstat; without the lock, from another process, on a read-only map ---- */
+/* ---- looking in: for shimstat; without the lock, from another process, on a read-only map -- */
 
 /* Fills ti as TCP_INFO does, with true numbers; reads only sk. */
 void stack_tcp_info(const struct stack *st, const struct sock *sk, struct tcp_info *ti,

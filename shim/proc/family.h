@@ -30,6 +30,8 @@ struct proc {
 	char comm[16];
 	uint16_t *ofd_refs;        /* FAMILY_OFDS counts (lazily filled): descriptors this process
 				      holds of each description */
+	uint64_t fdtab;            /* where, in its private memory, its fdtab is (0: none yet);
+				      for shimstat, which reads it from outside */
 	struct list waiters;       /* struct waiter.proc: its sleeping threads (family.lock) */
 };
 

@@ -12,9 +12,10 @@
 
 struct blk {
 	struct blk *next;
-	uint32_t start;  /* first valid byte in data */
-	uint32_t end;    /* one past the last valid byte */
-	uint8_t data[BLK_BYTES - 16];
+	struct blk *limbo; /* mem/blk.c's: freed, but a queued super-segment may refer to it */
+	uint32_t start;    /* first valid byte in data */
+	uint32_t end;      /* one past the last valid byte */
+	uint8_t data[BLK_BYTES - 24];
 };
 
 _Static_assert(sizeof(struct blk) == BLK_BYTES, "a block is one page");

@@ -23,7 +23,10 @@ struct pool {
 	uint64_t failed;     /* pool_get calls refused: limit, or arena used up */
 };
 
-/* name is copied (cut to 15 bytes). obj_bytes is rounded up to 16; objects are aligned to 64 if that large. */
+/*
+ * name is copied (cut to 15 bytes). obj_bytes is rounded up to 16, from 64 on to 64, and objects are
+ * aligned likewise; those of whole pages are page aligned. Never fails: slabs come with pool_get().
+ */
 void pool_init(struct pool *p, struct arena *a, const char *name, size_t obj_bytes, uint32_t limit);
 
 /* An object, its content undefined but for objects never used before; NULL at the limit. */

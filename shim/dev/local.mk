@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: BSD-2-Clause
+libshim_la_SOURCES += \
+	shim/dev/dev.h

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The destination cache: what the kernel has told of the way to each remote address, and who waits
+ * to be told. Decides when to ask and when to give up; never resolves anything itself.
+ *
+ * An entry begins in DST_ASK, on the list that stack_dst_request() takes from. The answer brings it
+ * to DST_WAIT (the route is known, the neighbour is not), DST_OK or DST_UNREACHABLE. An answer that
+ * never comes fails the waiters after DST_WAIT_NS, as the kernel's own resolution does after three
+ * probes; whoever uses the entry DST_REASK_NS later asks again. After a change of routes entries
+ * that are held stay usable, are asked again at their next use, and change when the answer comes.
+ * Entries that no connection holds are kept, the least recently held first to go, at most DST_MAX.
+ */
+#include <errno.h>
+
+#include "../internal.h"
+
+#define DST_MAX 65536u
+#define DST_BUCKETS 16384u
+#define DST_NEIGH_BUCKETS 1024u
+#define DST_WAIT_NS 3000000000ull    /* the kernel's mcast_solicit * retrans_time: 3 x 1 s */
+#define DST_REASK_NS 1000000000ull   /* bounds what one busy connection asks of the kernel */
+#define PMTU_EXPIRES_NS 600000000000ull /* RFC 1191 6.3: ten minutes */
+#define PMTU_MIN 552u                /* Linux's min_pmtu: below it, a lie costs more than it gains */
+#define MTU_MIN 68u                  /* RFC 791 3.2 */
+#define MTU_UNKNOWN 1500u            /* before the route is known: Ethernet's */
+
+struct dst_cache {
+	struct pool pool;
+	struct list ask;   /* dst.ask: to be given to the embedder */
+	struct list lru;   /* dst.lru of entries without references, oldest first */
+	struct list bucket[DST_BUCKETS];
+	struct list neigh[DST_NEIGH_BUCKETS];
+};
+
+int dst_init(struct stack *st)
+{
+	struct dst_cache *c = arena_carve(st->arena, sizeof(*c), 64);
+	unsigned i;
+
+	if (c == NULL)
+		return -ENOMEM;
+	pool_init(&c->pool, st->arena, "dst", sizeof(struct dst), DST_MAX);
+	list_init(&c->ask);
+	list_init(&c->lru);
+	for (i = 0; i < DST_BUCKETS; i++)
+		list_init(&c->bucket[i]);
+	for (i = 0; i < DST_NEIGH_BUCKETS; i++)
+		list_init(&c->neigh[i]);
+	st->dst = c;
+	return 0;
+}
+
+const struct pool *dst_pool(const struct stack *st)
+{
+	return &st->dst->pool;
+}
+
+static struct list *dst_bucket(struct stack *st, const struct ip_addr *a)
+{
+	return &st->dst->bucket[stack_hash(st, a, sizeof(*a)) % DST_BUCKETS];
+}
+
+static struct list *neigh_bucket(struct stack *st, uint8_t dev, const struct ip_addr *next_hop)
+{
+	return &st->dst->neigh[(stack_hash(st, next_hop, sizeof(*next_hop)) + dev) %
+			       DST_NEIGH_BUCKETS];
+}
+
+struct dst *dst_find(struct stack *st, const struct ip_addr *addr)
+{
+	struct list *head = dst_bucket(st, addr), *n;
+
+	list_for_each(n, head) {
+		struct dst *d = list_entry(n, struct dst, hash);
+
+		if (ip_addr_eq(&d->addr, addr))
+			return d;
+	}
+	return NULL;
+}
+
+static void dst_free(struct stack *st, struct dst *d)
+{
+	ASSERT(d->refs == 0 && list_empty(&d->waiters));
+	wheel_cancel(&st->wheel, &d->timer);
+	list_del(&d->hash);
+	list_del(&d->lru);
+	list_del(&d->ask);
+	list_del(&d->neigh);
+	pool_put(&st->dst->pool, d);
+}
+
+static struct dst *dst_make(struct stack *st, const struct ip_addr *addr)
+{
+	struct dst_cache *c = st->dst;
+	struct dst *d = pool_get_zeroed(&c->pool);
+
+	if (d == NULL) {
+		if (list_empty(&c->lru))
+			return NULL;
+		dst_free(st, list_first(&c->lru, struct dst, lru));
+		d = pool_get_zeroed(&c->pool);
+		ASSERT(d != NULL);
+	}
+	d->addr = *addr;
+	d->info.state = DST_ASK;
+	list_init(&d->waiters);
+	list_init(&d->ask);
+	list_init(&d->neigh);
+	timer_init(&d->timer, TIMER_DST);
+	list_push_back(dst_bucket(st, addr), &d->hash);
+	list_push_back(&c->lru, &d->lru);
+	return d;
+}
+
+/* Puts d on the request list, unless it is there or was asked for a moment ago. */
+static void dst_ask(struct stack *st, struct dst *d)
+{
+	if (!list_empty(&d->ask) ||
+	    (d->asked_ns != 0 && st->now_ns < d->asked_ns + DST_REASK_NS))
+		return;
+	d->asked_ns = st->now_ns;
+	list_push_back(&st->dst->ask, &d->ask);
+	COUNT(st, dst_requests);
+}
+
+struct dst *dst_get(struct stack *st, const struct ip_addr *addr)
+{
+	struct dst *d = dst_find(st, addr);
+
+	if (d == NULL) {
+		d = dst_make(st, addr);
+		if (d == NULL)
+			return NULL;
+		dst_ask(st, d);
+	}
+	if (d->refs++ == 0)
+		list_del(&d->lru);
+	return d;
+}
+
+void dst_put(struct stack *st, struct dst *d)
+{
+	ASSERT(d->refs > 0);
+	if (--d->refs > 0)
+		return;
+	if (d->stale)
+		dst_free(st, d);
+	else
+		list_push_back(&st->dst->lru, &d->lru);
+}
+
+/* A waiter holds a reference. */
+static void dst_wait(struct stack *st, struct dst *d, struct sock *sk)
+{
+	if (sk == NULL)
+		return;
+	list_del(&sk->txw);
+	list_push_back(&d->waiters, &sk->txw);
+	if (!timer_armed(&d->timer))
+		wheel_arm(&st->wheel, &d->timer, st->now_ns + DST_WAIT_NS);
+}
+
+int dst_ready(struct stack *st, struct dst *d, struct sock *sk)
+{
+	if (unlikely(d->stale))
+		dst_ask(st, d);
+	switch (d->info.state) {
+	case DST_OK:
+		if (likely(st->dev[d->info.dev].up))
+			return 0;
+		COUNT(st, dst_unreachable);
+		return -ENETUNREACH;
+	case DST_UNREACHABLE:
+		if (d->asked_ns != 0 && st->now_ns < d->asked_ns + DST_REASK_NS) {
+			COUNT(st, dst_unreachable);
+			return -d->info.err;
+		}
+		d->info.state = DST_ASK;
+		break;
+	case DST_ASK:
+	case DST_WAIT:
+		break;
+	}
+	dst_ask(st, d);
+	dst_wait(st, d, sk);
+	return -EINPROGRESS;
+}
+
+uint32_t dst_mtu(const struct stack *st, const struct dst *d)
+{
+	uint32_t mtu = d->routed ? st->dev[d->info.dev].mtu : MTU_UNKNOWN;
+
+	if (d->info.mtu != 0 && d->info.mtu < mtu)
+		mtu = d->info.mtu;
+	if (d->pmtu != 0 && d->pmtu < mtu && st->now_ns < d->pmtu_until_ns)
+		mtu = d->pmtu;
+	if (mtu > IP_MTU_MAX)
+		mtu = IP_MTU_MAX;
+	return mtu < MTU_MIN ? MTU_MIN : mtu;
+}
+
+bool dst_pmtu_learn(struct stack *st, struct dst *d, uint32_t mtu, uint64_t now_ns)
+{
+	if (mtu < PMTU_MIN)
+		mtu = PMTU_MIN;
+	if (mtu >= dst_mtu(st, d))
+		return false;
+	d->pmtu = mtu;
+	d->pmtu_until_ns = now_ns + PMTU_EXPIRES_NS;
+	return true;
+}
+
+static void waiter_failed(struct stack *st, struct sock *sk, int err)
+{
+	switch ((enum sock_type)sk->type) {
+	case STK_TCP:
+		tcp_dst_failed(st, sk, err);
+		break;
+	case STK_UDP:
+		udp_dst_failed(st, sk, err);
+		break;
+	case STK_LISTENER:
+		break;
+	}
+}
+
+/* Fails those that wait now. One that waits again while being told waits for the next answer. */
+static void dst_fail(struct stack *st, struct dst *d, int err)
+{
+	struct list *last = d->waiters.prev, *n;
+
+	d->info.state = DST_UNREACHABLE;
+	d->info.err = err;
+	d->asked_ns = st->now_ns;
+	wheel_cancel(&st->wheel, &d->timer);
+	list_del(&d->ask);
+	/* A waiter that closes must not take it away. */
+	if (d->refs++ == 0)
+		list_del(&d->lru);
+	while (!list_empty(&d->waiters)) {
+		n = d->waiters.next;
+		list_del(n);
+		COUNT(st, dst_unreachable);
+		waiter_failed(st, list_entry(n, struct sock, txw), err);
+		if (n == last)
+			break;
+	}
+	dst_put(st, d);
+}
+
+/* Output goes on from stack_run(), in turn with all that waits for room. */
+static void dst_wake(struct stack *st, struct dst *d)
+{
+	wheel_cancel(&st->wheel, &d->timer);
+	while (!list_empty(&d->waiters))
+		sock_tx_wait(st, list_first(&d->waiters, struct sock, txw));
+}
+
+void dst_timer(struct stack *st, struct timer *t)
+{
+	struct dst *d = container_of(t, struct dst, timer);
+
+	dst_fail(st, d, EHOSTUNREACH);
+}
+
+bool stack_dst_request(struct stack *st, struct ip_addr *dst)
+{
+	struct dst *d;
+
+	if (list_empty(&st->dst->ask))
+		return false;
+	d = list_first(&st->dst->ask, struct dst, ask);
+	list_del(&d->ask);
+	*dst = d->addr;
+	return true;
+}
+
+/* Another way: what was learnt of the old one's path MTU no longer holds. */
+static void dst_route(struct stack *st, struct dst *d, const struct dst_info *info)
+{
+	if (d->routed && d->info.dev == info->dev && ip_addr_eq(&d->info.next_hop, &info->next_hop))
+		return;
+	d->pmtu = 0;
+	d->routed = true;
+	list_del(&d->neigh);
+	list_push_back(neigh_bucket(st, info->dev, &info->next_hop), &d->neigh);
+}
+
+void stack_dst_set(struct stack *st, const struct ip_addr *dst, const struct dst_info *info,
+		   uint64_t now_ns)
+{
+	struct dst *d = dst_find(st, dst);
+
+	ASSERT(info->dev < STACK_DEVS);
+	st->now_ns = now_ns;
+	if (d == NULL)
+		d = dst_make(st, dst);
+	if (d == NULL)
+		return;
+	d->stale = false;
+	d->asked_ns = 0;
+	list_del(&d->ask);
+	switch (info->state) {
+	case DST_ASK:
+		d->info.state = DST_ASK;
+		if (!list_empty(&d->waiters))
+			dst_ask(st, d);
+		break;
+	case DST_WAIT:
+	case DST_OK:
+		dst_route(st, d, info);
+		d->info = *info;
+		if (info->state == DST_OK)
+			dst_wake(st, d);
+		break;
+	case DST_UNREACHABLE:
+		dst_fail(st, d, info->err);
+		break;
+	}
+}
+
+void stack_neigh_set(struct stack *st, uint8_t dev, const struct ip_addr *next_hop,
+		     const uint8_t *mac, uint64_t now_ns)
+{
+	struct list *head = neigh_bucket(st, dev, next_hop), *n, *tmp;
+
+	st->now_ns = now_ns;
+	list_for_each_safe(n, tmp, head) {
+		struct dst *d = list_entry(n, struct dst, neigh);
+
+		if (d->info.dev != dev || !ip_addr_eq(&d->info.next_hop, next_hop))
+			continue;
+		if (mac != NULL) {
+			memcpy(d->info.mac, mac, sizeof(d->info.mac));
+			if (d->info.state == DST_UNREACHABLE && d->info.err != EHOSTUNREACH)
+				continue;
+			d->info.state = DST_OK;
+			dst_wake(st, d);
+		} else if (d->info.state == DST_WAIT) {
+			dst_fail(st, d, EHOSTUNREACH);
+		} else if (d->info.state == DST_OK) {
+			/* Whoever sends next has the kernel try again. */
+			d->info.state = DST_ASK;
+			d->asked_ns = 0;
+		}
+	}
+}
+
+void stack_dst_flush(struct stack *st)
+{
+	struct list *n, *tmp;
+	unsigned i;
+
+	for (i = 0; i < DST_BUCKETS; i++) {
+		list_for_each_safe(n, tmp, &st->dst->bucket[i]) {
+			struct dst *d = list_entry(n, struct dst, hash);
+
+			if (d->refs == 0) {
+				dst_free(st, d);
+				continue;
+			}
+			d->stale = true;
+			/* What failed for want of a route may work now. */
+			d->asked_ns = 0;
+		}
+	}
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Decides which object of a pool is handed out next: the one freed last, which is the one still in
+ * the cache. Never returns a slab to the arena and never lets more than limit objects out.
+ */
+#include "pool.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "../assert.h"
+
+/* Large enough that growing is rare and small objects share pages, small enough that a pool hardly
+ * used costs little; an object larger than it gets a slab of its own. */
+#define POOL_SLAB_BYTES 65536u
+#define POOL_LINE_BYTES 64u
+
+struct pool_free {
+	struct pool_free *next;
+};
+
+void pool_init(struct pool *p, struct arena *a, const char *name, size_t obj_bytes, uint32_t limit)
+{
+	size_t i;
+
+	ASSERT(obj_bytes > 0 && obj_bytes <= (1u << 30));
+	memset(p, 0, sizeof(*p));
+	for (i = 0; i < sizeof(p->name) - 1 && name[i] != '\0'; i++)
+		p->name[i] = name[i];
+	p->arena = a;
+	p->obj_bytes = obj_bytes >= POOL_LINE_BYTES ?
+			       (uint32_t)(obj_bytes + POOL_LINE_BYTES - 1) & ~(POOL_LINE_BYTES - 1) :
+			       (uint32_t)(obj_bytes + 15) & ~15u;
+	p->limit = limit;
+}
+
+/* An object of a page or more is page aligned, so that a block spans one page and not two. */
+static uint32_t pool_align(const struct pool *p)
+{
+	if (p->obj_bytes % 4096 == 0)
+		return 4096;
+	return p->obj_bytes >= POOL_LINE_BYTES ? POOL_LINE_BYTES : 16;
+}
+
+static bool pool_grow(struct pool *p)
+{
+	uint32_t n = p->obj_bytes >= POOL_SLAB_BYTES ? 1 : POOL_SLAB_BYTES / p->obj_bytes;
+	uint8_t *slab;
+
+	slab = arena_carve(p->arena, (size_t)n * p->obj_bytes, pool_align(p));
+	if (slab == NULL)
+		return false;
+	/* Backwards, so that they are handed out in the order of their addresses. Only the first
+	 * word of each is touched, as a page may never be needed. */
+	while (n-- > 0) {
+		struct pool_free *f = (struct pool_free *)(slab + (size_t)n * p->obj_bytes);
+
+		f->next = p->free;
+		p->free = f;
+	}
+	return true;
+}
+
+void *pool_get(struct pool *p)
+{
+	struct pool_free *f;
+
+	if (p->out >= p->limit || (p->free == NULL && !pool_grow(p))) {
+		p->failed++;
+		return NULL;
+	}
+	f = p->free;
+	p->free = f->next;
+	f->next = NULL;
+	if (++p->out > p->out_max)
+		p->out_max = p->out;
+	return f;
+}
+
+void *pool_get_zeroed(struct pool *p)
+{
+	void *obj = pool_get(p);
+
+	if (obj != NULL)
+		memset(obj, 0, p->obj_bytes);
+	return obj;
+}
+
+void pool_put(struct pool *p, void *obj)
+{
+	struct pool_free *f = obj;
+
+	ASSERT(p->out > 0);
+	ASSERT(f != p->free);
+	f->next = p->free;
+	p->free = f;
+	p->out--;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Congestion control: the table of algorithms and what all of them share. It never decides what is
+ * lost. RFC 6928 (initial window), 5681 3.1.
+ */
+#include "cc.h"
+
+#include <string.h>
+
+#include "../assert.h"
+#include "cc_cubic.h"
+#include "cc_reno.h"
+
+#define CC_IW_BYTES 14600u /* RFC 6928 2: the bound for segments larger than Ethernet's */
+
+struct cc_ops {
+	const char *name;
+	void (*init)(struct cc *cc);
+	void (*ack_received)(struct cc *cc, const struct cc_ack *ack, uint64_t now_ns);
+	void (*cong_signal)(struct cc *cc, enum cc_signal sig, uint32_t flight_bytes,
+			    uint64_t now_ns);
+	void (*post_recovery)(struct cc *cc, uint32_t flight_bytes, uint64_t now_ns);
+	void (*after_idle)(struct cc *cc, uint64_t idle_ns, uint64_t rto_ns, uint64_t now_ns);
+};
+
+static const struct cc_ops cc_ops[CC_ALGOS] = {
+	[CC_RENO] = {"reno", cc_reno_init, cc_reno_ack, cc_reno_signal, cc_reno_post_recovery,
+		     cc_reno_after_idle},
+	[CC_CUBIC] = {"cubic", cc_cubic_init, cc_cubic_ack, cc_cubic_signal, cc_cubic_post_recovery,
+		      cc_cubic_after_idle},
+};
+
+/* RFC 6928: min(10 * MSS, max(2 * MSS, 14600)). */
+uint32_t cc_initial_window(uint32_t mss)
+{
+	uint32_t most = 2 * mss > CC_IW_BYTES ? 2 * mss : CC_IW_BYTES;
+	uint32_t iw = CC_IW_SEGMENTS * mss;
+
+	return iw < most ? iw : most;
+}
+
+void cc_init(struct cc *cc, enum cc_algo algo, uint32_t mss)
+{
+	ASSERT(mss > 0);
+	memset(cc, 0, sizeof(*cc));
+	cc->mss = mss;
+	cc->cwnd = cc_initial_window(mss);
+	cc->ssthresh = CC_SSTHRESH_INF;
+	cc_set_algo(cc, algo);
+}
+
+void cc_set_algo(struct cc *cc, enum cc_algo algo)
+{
+	ASSERT((unsigned)algo < CC_ALGOS);
+	cc->algo = algo;
+	cc->abc_acked = 0;
+	cc_ops[algo].init(cc);
+}
+
+void cc_mss_set(struct cc *cc, uint32_t mss, bool before_data)
+{
+	ASSERT(mss > 0);
+	/* A first window cut to one segment by cc_syn_lost() stays one segment. */
+	if (before_data && cc->cwnd > cc->mss)
+		cc->cwnd = cc_initial_window(mss);
+	else if (before_data || cc->cwnd < mss)
+		cc->cwnd = mss;
+	if (cc->ssthresh < CC_MIN_SEGMENTS * mss)
+		cc->ssthresh = CC_MIN_SEGMENTS * mss;
+	cc->mss = mss;
+}
+
+void cc_syn_lost(struct cc *cc)
+{
+	cc->cwnd = cc->mss;
+}
+
+void cc_ack_received(struct cc *cc, const struct cc_ack *ack, uint64_t now_ns)
+{
+	if (ack->acked_bytes == 0)
+		return;
+	cc_ops[cc->algo].ack_received(cc, ack, now_ns);
+	if (cc->cwnd > CC_CWND_MAX)
+		cc->cwnd = CC_CWND_MAX;
+}
+
+void cc_cong_signal(struct cc *cc, enum cc_signal sig, uint32_t flight_bytes, uint64_t now_ns)
+{
+	if (sig != CC_SIGNAL_RTO_AGAIN) {
+		cc->prior_cwnd = cc->cwnd;
+		cc->prior_ssthresh = cc->ssthresh;
+	}
+	cc_ops[cc->algo].cong_signal(cc, sig, flight_bytes, now_ns);
+	ASSERT(cc->cwnd >= cc->mss && cc->ssthresh >= CC_MIN_SEGMENTS * cc->mss);
+}
+
+void cc_post_recovery(struct cc *cc, uint32_t flight_bytes, uint64_t now_ns)
+{
+	cc_ops[cc->algo].post_recovery(cc, flight_bytes, now_ns);
+	ASSERT(cc->cwnd >= cc->mss);
+}
+
+void cc_after_idle(struct cc *cc, uint64_t idle_ns, uint64_t rto_ns, uint64_t now_ns)
+{
+	if (rto_ns == 0 || idle_ns < rto_ns)
+		return;
+	cc_ops[cc->algo].after_idle(cc, idle_ns, rto_ns, now_ns);
+}
+
+const char *cc_name(enum cc_algo algo)
+{
+	return (unsigned)algo < CC_ALGOS ? cc_ops[algo].name : "";
+}
+
+int cc_by_name(const char *name, uint32_t len)
+{
+	int i;
+
+	for (i = 0; i < CC_ALGOS; i++) {
+		const char *n = cc_ops[i].name;
+		uint32_t k = 0;
+
+		while (k < len && name[k] && n[k] == name[k])
+			k++;
+		if (!n[k] && (k == len || !name[k]))
+			return i;
+	}
+	return -1;
+}

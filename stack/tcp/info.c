@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * TCP_INFO, with true numbers. Only reads the connection, which another process may be changing
+ * meanwhile: must follow no pointer out of it.
+ */
+#include <linux/tcp.h>
+
+#include "tcp.h"
+
+#define US(ns) ((uint32_t)((ns) / 1000))
+#define MS(ns) ((uint32_t)((ns) / 1000000))
+
+static uint32_t segs(const struct tcp_conn *c, uint32_t bytes)
+{
+	return c->mss ? (bytes + c->mss - 1) / c->mss : 0;
+}
+
+static void listener_info(const struct tcp_listener *l, struct tcp_info *ti)
+{
+	ti->tcpi_state = TCPS_LISTEN;
+	ti->tcpi_unacked = l->naccept;
+	ti->tcpi_sacked = l->backlog;
+}
+
+static void info_options(const struct tcp_conn *c, struct tcp_info *ti)
+{
+	if (c->ts_ok)
+		ti->tcpi_options |= TCPI_OPT_TIMESTAMPS;
+	if (c->sack_ok)
+		ti->tcpi_options |= TCPI_OPT_SACK;
+	if (c->wscale_ok) {
+		ti->tcpi_options |= TCPI_OPT_WSCALE;
+		ti->tcpi_snd_wscale = c->snd_wscale & 15u;
+		ti->tcpi_rcv_wscale = c->rcv_wscale & 15u;
+	}
+}
+
+static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
+{
+	/* Linux's names for the states of recovery: open, disorder, CWR, recovery, loss */
+	ti->tcpi_ca_state = c->rec.state == RECOVERY_LOSS    ? 4 :
+			    c->rec.state == RECOVERY_FAST    ? 3 :
+			    c->sent.sacked_bytes > 0	     ? 1 :
+							       0;
+	ti->tcpi_retransmits = c->retransmits < 255 ? (uint8_t)c->retransmits : 255;
+	ti->tcpi_backoff = c->rtt.backoff;
+	ti->tcpi_rto = US(rtt_rto_ns(&c->rtt));
+	ti->tcpi_snd_mss = c->mss;
+	ti->tcpi_unacked = segs(c, sent_out_bytes(&c->sent));
+	ti->tcpi_sacked = segs(c, c->sent.sacked_bytes);
+	ti->tcpi_lost = segs(c, c->sent.lost_bytes);
+	ti->tcpi_retrans = segs(c, c->sent.rexmit_bytes);
+	ti->tcpi_rtt = US(c->rtt.srtt_ns);
+	ti->tcpi_rttvar = US(c->rtt.rttvar_ns);
+	ti->tcpi_min_rtt = c->rtt.min_ns ? US(c->rtt.min_ns) : UINT32_MAX;
+	ti->tcpi_snd_ssthresh = c->cc.ssthresh >= CC_SSTHRESH_INF ? 0x7fffffff :
+								    segs(c, c->cc.ssthresh);
+	ti->tcpi_snd_cwnd = segs(c, c->cc.cwnd);
+	ti->tcpi_reordering = RECOVERY_DUPTHRESH;
+	ti->tcpi_reord_seen = c->rec.reord_seen;
+	ti->tcpi_total_retrans = c->total_retrans;
+	ti->tcpi_bytes_acked = c->bytes_acked;
+	ti->tcpi_bytes_sent = c->bytes_sent;
+	ti->tcpi_bytes_retrans = c->bytes_retrans;
+	ti->tcpi_delivered = segs(c, (uint32_t)c->sent.delivered);
+	ti->tcpi_notsent_bytes = tcp_outq_notsent(&c->sk);
+	ti->tcpi_pacing_rate = ti->tcpi_max_pacing_rate = ~0ull;
+}
+
+void tcp_info_fill(const struct stack *st, const struct sock *sk, struct tcp_info *ti,
+		   uint64_t now_ns)
+{
+	const struct tcp_conn *c = tcp_conn_of(sk);
+
+	memset(ti, 0, sizeof(*ti));
+	if (sk->type == STK_LISTENER) {
+		listener_info(tcp_listener_of(sk), ti);
+		return;
+	}
+	ti->tcpi_state = c->state;
+	info_options(c, ti);
+	info_sending(c, ti);
+	ti->tcpi_probes = c->probes_out;
+	ti->tcpi_ato = c->ack_wait != ACK_NONE ? US(TCP_DELACK_NS) : 0;
+	ti->tcpi_rcv_mss = c->rcv_mss;
+	ti->tcpi_advmss = c->mss_adv;
+	ti->tcpi_pmtu = c->mss_adv + 40u;
+	ti->tcpi_last_data_sent = c->last_data_tx_ns ? MS(now_ns - c->last_data_tx_ns) : 0;
+	ti->tcpi_last_data_recv = c->last_data_rx_ns ? MS(now_ns - c->last_data_rx_ns) : 0;
+	ti->tcpi_last_ack_recv = c->last_ack_rx_ns ? MS(now_ns - c->last_ack_rx_ns) : 0;
+	ti->tcpi_rcv_rtt = US(c->rcv_rtt_ns);
+	ti->tcpi_rcv_space = c->drs_space;
+	ti->tcpi_rcv_ssthresh = tcp_rcvwin_from_space(st, c->rcv_limit);
+	ti->tcpi_bytes_received = c->bytes_received;
+	ti->tcpi_segs_out = c->segs_out;
+	ti->tcpi_segs_in = c->segs_in;
+	ti->tcpi_data_segs_in = c->data_segs_in;
+	ti->tcpi_data_segs_out = c->data_segs_out;
+	ti->tcpi_rcv_ooopack = c->rcv_ooopack;
+	ti->tcpi_snd_wnd = c->snd_wnd;
+}

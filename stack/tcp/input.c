@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A segment's way through a connection, in the order of RFC 9293 3.10.7: sequence number, RST, SYN,
+ * ACK, data, FIN; then output. Bytes from the wire never assert: what does not fit ends in a named
+ * drop. Must never touch c after a step that says it freed it.
+ *
+ * RFC 9293 3.10.7; 5961 (blind attacks), 7323 (timestamps, PAWS), 2018 and 2883 (SACK), 5681 4.2
+ * (ACKs), 6691.
+ */
+#include <errno.h>
+
+#include "tcp.h"
+
+/* What a step did with the segment. */
+enum step {
+	STEP_ON,    /* the next step */
+	STEP_DONE,  /* it ends here; s->verdict says how; c lives */
+	STEP_FREED, /* likewise, and c is gone */
+};
+
+struct in {
+	struct stack *st;
+	struct tcp_conn *c;
+	struct tcp_seg *s;
+	enum stat_id verdict;
+	bool data_taken;
+	bool ack_now;   /* an answer is due at once */
+	uint32_t raise; /* RDY_* that are news */
+};
+
+static enum step drop(struct in *in, enum stat_id why)
+{
+	in->verdict = why;
+	return STEP_DONE;
+}
+
+/* ---- first: timestamps and sequence number --------------------------------------------------------- */
+
+static bool paws_old(const struct stack *st, const struct tcp_conn *c, const struct tcp_seg *s)
+{
+	if ((int32_t)(s->opt.tsval - c->ts_recent) >= -TCP_PAWS_WINDOW + 1)
+		return false;
+	/* RFC 7323 5.5: after 24 days of silence ts_recent says nothing any more */
+	return st->now_ns - c->ts_recent_ns < TCP_PAWS_24DAYS_NS;
+}
+
+/* RFC 7323 4.3: taken from the segment that the last ACK sent was about. */
+static void ts_recent_take(struct stack *st, struct tcp_conn *c, const struct tcp_seg *s)
+{
+	if (s->opt.has_ts && c->ts_ok && seq_leq(s->seq, c->rcv_acked)) {
+		c->ts_recent = s->opt.tsval;
+		c->ts_recent_ns = st->now_ns;
+	}
+}
+
+static uint32_t rcv_wnd(const struct tcp_conn *c)
+{
+	int32_t n = seq_diff(c->rcv_adv, c->rcv_nxt);
+
+	return n > 0 ? (uint32_t)n : 0;
+}
+
+static enum step check_seq(struct in *in)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+	struct tcp_seg *s = in->s;
+	struct seq end = seq_add(s->seq, s->len + !!(s->flags & TH_SYN) + !!(s->flags & TH_FIN));
+
+	if (c->ts_ok && s->opt.has_ts && paws_old(st, c, s) && !(s->flags & TH_RST)) {
+		tcp_challenge_ack(st, c);
+		return drop(in, STAT_drop_tcp_paws);
+	}
+	/* RFC 9293 3.4: some of it in the window, or touching its left edge */
+	if (seq_geq(end, c->rcv_nxt) && seq_leq(s->seq, seq_add(c->rcv_nxt, rcv_wnd(c))))
+		return STEP_ON;
+	if (s->flags & TH_RST)
+		return drop(in, STAT_drop_tcp_rst);
+	if (s->flags & TH_SYN) {
+		tcp_challenge_ack(st, c);
+		return drop(in, STAT_drop_tcp_syn);
+	}
+	if (s->len > 0 && seq_lt(s->seq, c->rcv_nxt)) {
+		/* sent again though we have it: our ACK was lost. D-SACK (RFC 2883 4). */
+		if (c->sack_ok)
+			c->dsack = (struct sack_block){s->seq, seq_min(end, c->rcv_nxt)};
+		c->quickacks = TCP_QUICKACKS;
+		tcp_send_ack(st, c);
+		return drop(in, STAT_drop_tcp_dup);
+	}
+	/* A window probe or keepalive lies one before the window: always answered. */
+	if (s->len == 0 && seq_eq(seq_add(s->seq, 1), c->rcv_nxt) && !(s->flags & TH_FIN)) {
+		tcp_send_ack(st, c);
+		return STEP_ON; /* its ACK and window count */
+	}
+	if (s->len > 0 && rcv_wnd(c) == 0) {
+		tcp_send_ack(st, c); /* a window probe with data, BSD's way */
+		return drop(in, STAT_drop_tcp_window);
+	}
+	if (s->flags & TH_FIN)
+		tcp_send_ack(st, c); /* a FIN sent again */
+	else if (!(s->len == 0 && c->oow_ack_ns && st->now_ns - c->oow_ack_ns < TCP_OOW_ACK_NS)) {
+		c->oow_ack_ns = st->now_ns;
+		tcp_send_ack(st, c);
+	}
+	return drop(in, STAT_drop_tcp_window);
+}
+
+/* ---- second: RST; fourth: SYN ----------------------------------------------------------------------- */
+
+static enum step check_rst(struct in *in)
+{
+	struct tcp_conn *c = in->c;
+	struct seq seq = in->s->seq;
+	bool exact = seq_eq(seq, c->rcv_nxt);
+	int err = ECONNRESET;
+
+	if (!(in->s->flags & TH_RST))
+		return STEP_ON;
+	/* RFC 5961 3.2; and, as Linux, the right edge of what we have SACKed: the peer's snd_nxt */
+	if (!exact && !reass_empty(&c->reass)) {
+		struct reass_range *g = list_entry(c->reass.ranges.prev, struct reass_range, node);
+
+		exact = seq_eq(seq, g->end);
+	}
+	/* Some reset with the sequence number of their FIN, that we have already counted */
+	if (!exact && c->fin_rcvd && seq_eq(seq_add(seq, 1), c->rcv_nxt))
+		exact = true;
+	if (!exact) {
+		tcp_challenge_ack(in->st, c);
+		return drop(in, STAT_drop_tcp_rst);
+	}
+	COUNT(in->st, tcp_conn_reset);
+	if (c->state == TCPS_CLOSE_WAIT)
+		err = EPIPE;
+	if (c->state == TCPS_SYN_RCVD)
+		err = ECONNREFUSED;
+	in->verdict = STAT_rx_packets;
+	return tcp_conn_done(in->st, c, err) ? STEP_FREED : STEP_DONE;
+}
+
+static enum step check_syn(struct in *in)
+{
+	struct tcp_conn *c = in->c;
+
+	if (!(in->s->flags & TH_SYN))
+		return STEP_ON;
+	/* Simultaneous open: the peer's SYN-ACK, for the SYN we know already (RFC 9293 3.10.7.4) */
+	if (c->state == TCPS_SYN_RCVD && (in->s->flags & TH_ACK) && seq_eq(in->s->seq, c->irs)) {
+		in->s->flags &= (uint8_t)~TH_SYN;
+		in->s->seq = seq_add(in->s->seq, 1);
+		return STEP_ON;
+	}
+	tcp_challenge_ack(in->st, c);
+	return drop(in, STAT_drop_tcp_syn);
+}
+
+/* ---- fifth: ACK --------------------------------------------------------------------------------------- */
+
+void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recovery_out *out)
+{
+	if (out->enter || out->tlp_repaired)
+		cc_cong_signal(&c->cc, CC_SIGNAL_NDUPACK, out->prior_flight_bytes, st->now_ns);
+	if (out->leave && !out->left_loss)
+		cc_post_recovery(&c->cc, c->sent.in_flight_bytes, st->now_ns);
+	if (out->tlp_repaired && !out->enter)
+		cc_post_recovery(&c->cc, c->sent.in_flight_bytes, st->now_ns);
+	if (out->cc_ack) {
+		struct cc_ack a = {
+			.acked_bytes = out->ack.delivered_bytes,
+			.flight_bytes = out->prior_flight_bytes,
+			.cwnd_limited = c->cwnd_limited,
+			.in_loss = c->rec.state == RECOVERY_LOSS,
+			.srtt_ns = c->rtt.srtt_ns,
+		};
+
+		/* as Linux: in slow start half a window in use is reason enough to grow */
+		if (cc_in_slow_start(&c->cc) && out->prior_flight_bytes > c->cc.cwnd / 2)
+			a.cwnd_limited = true;
+		cc_ack_received(&c->cc, &a, st->now_ns);
+		c->cwnd_limited = false;
+	}
+	recovery_prr(&c->rec, &c->sent, out, c->cc.ssthresh, c->mss);
+}
+
+/* The window of the segment, if it is newer than the one we have. True when it changed. */
+static bool window_update(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	uint32_t wnd = s->wnd << (s->flags & TH_SYN ? 0 : c->snd_wscale);
+
+	if (!(seq_gt(s->ack, c->sent.una) || seq_lt(c->snd_wl1, s->seq) ||
+	      (seq_eq(c->snd_wl1, s->seq) && (seq_lt(c->snd_wl2, s->ack) || wnd > c->snd_wnd))))
+		return false;
+	c->snd_wl1 = s->seq;
+	c->snd_wl2 = s->ack;
+	if (wnd == c->snd_wnd)
+		return false;
+	c->snd_wnd = wnd;
+	if (wnd > c->snd_wnd_max)
+		c->snd_wnd_max = wnd;
+	return true;
+}
+
+/* Something of ours has arrived. */
+static void ack_progress(struct in *in, struct seq una_before)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+	struct seq upto = seq_min(c->sent.una, sndbuf_end(&c->snd));
+
+	c->bytes_acked += (uint32_t)seq_diff(c->sent.una, una_before);
+	if (seq_gt(upto, c->snd.una))
+		sndbuf_ack(st, &c->snd, upto);
+	if (seq_lt(c->snd_sml, c->sent.una))
+		c->snd_sml = c->sent.una;
+	c->retransmits = 0;
+	c->stall_ns = 0;
+	c->soft_err_valid = false;
+	tcp_sndbuf_tune(st, c);
+	in->raise |= RDY_OUT;
+}
+
+/* The acknowledgment itself, una <= ack <= nxt. */
+static void process_ack(struct in *in)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+	struct tcp_seg *s = in->s;
+	struct seq una = c->sent.una;
+	bool wnd_changed = window_update(c, s);
+	struct recovery_in ri;
+	struct recovery_out out;
+
+	c->last_ack_rx_ns = st->now_ns;
+	if (c->probes_out && c->snd_wnd > 0)
+		c->probe_backoff = 0;
+	c->probes_out = 0;
+	if (sent_empty(&c->sent)) {
+		if (wnd_changed && c->snd_wnd > 0)
+			c->stall_ns = 0;
+		return;
+	}
+	ri.ack = s->ack;
+	ri.sack = c->sack_ok && s->opt.nsack ? s->opt.sack : NULL;
+	ri.nsack = ri.sack ? s->opt.nsack : 0;
+	ri.dupack = s->len == 0 && !(s->flags & (TH_SYN | TH_FIN)) && !wnd_changed &&
+		    seq_eq(s->ack, una);
+	ri.ts_valid = c->ts_ok && s->opt.has_ts && s->opt.tsecr && seq_gt(s->ack, una);
+	ri.ts_rtt_ns = 0;
+	if (ri.ts_valid) {
+		int32_t ms = (int32_t)(tcp_ts_now(st, c->ts_off) - s->opt.tsecr);
+
+		ri.ts_valid = ms >= 0;
+		ri.ts_rtt_ns = (uint64_t)(uint32_t)ms * 1000000;
+	}
+	ri.mss = c->mss;
+	if (seq_eq(s->ack, una) && !ri.dupack && !ri.nsack)
+		return; /* data only: it says nothing new of ours */
+	recovery_ack(&c->rec, &c->sent, &c->rtt, &ri, st->now_ns, &out);
+	tcp_recovery_apply(st, c, &out);
+	if (out.progress)
+		ack_progress(in, una);
+}
+
+/* RFC 5961 5.2 and 9293: an ACK too old or for something never sent. */
+static enum step check_ack(struct in *in)
+{
+	struct tcp_conn *c = in->c;
+	struct seq ack = in->s->ack;
+
+	if (!(in->s->flags & TH_ACK))
+		return drop(in, STAT_drop_tcp_flags);
+	if (c->state == TCPS_SYN_RCVD &&
+	    !(seq_gt(ack, c->sent.una) && seq_leq(ack, c->sent.nxt))) {
+		tcp_answer_rst(in->st, in->s);
+		return drop(in, STAT_drop_tcp_ack);
+	}
+	if (seq_gt(ack, c->sent.nxt)) {
+		tcp_challenge_ack(in->st, c);
+		return drop(in, STAT_drop_tcp_ack);
+	}
+	if (seq_lt(ack, c->sent.una)) {
+		uint32_t old = c->snd_wnd_max > 65535 ? c->snd_wnd_max : 65535;
+
+		if (seq_lt(ack, seq_sub(c->sent.una, old))) {
+			tcp_challenge_ack(in->st, c);
+			return drop(in, STAT_drop_tcp_ack);
+		}
+		in->s->ack = c->sent.una; /* overtaken: only its data counts */
+		in->s->opt.nsack = 0;
+		in->s->wnd = c->snd_wnd >> c->snd_wscale;
+	}
+	return STEP_ON;
+}
+
+static void syn_rcvd_done(struct in *in)
+{
+	struct tcp_conn *c = in->c;
+
+	tcp_state_set(in->st, c, TCPS_ESTABLISHED);
+	c->snd_wl1 = in->s->seq;
+	tcp_established(in->st, c);
+	if (c->fin_queued)
+		tcp_state_set(in->st, c, TCPS_FIN_WAIT1);
+	in->raise |= RDY_OUT;
+}
+
+/* What our FIN's acknowledgment means in each state. */
+static enum step fin_acked(struct in *in)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+
+	switch (c->state) {
+	case TCPS_FIN_WAIT1:
+		tcp_state_set(st, c, TCPS_FIN_WAIT2);
+		if (!c->sk.orphan)
+			return STEP_ON;
+		if (c->linger2_s < 0) {
+			in->verdict = STAT_rx_packets;
+			return tcp_conn_abort(st, c, 0) ? STEP_FREED : STEP_DONE;
+		}
+		tcp_timer_keep(st, c);
+		return STEP_ON;
+	case TCPS_CLOSING:
+		in->verdict = STAT_rx_packets;
+		return tcp_tw_start(st, c) ? STEP_FREED : STEP_DONE;
+	case TCPS_LAST_ACK:
+		in->verdict = STAT_rx_packets;
+		return tcp_conn_done(st, c, 0) ? STEP_FREED : STEP_DONE;
+	}
+	return STEP_ON;
+}
+
+static bool fin_is_acked(const struct tcp_conn *c)
+{
+	return c->fin_queued && seq_gt(c->sent.una, sndbuf_end(&c->snd));
+}
+
+static enum step do_ack(struct in *in)
+{
+	struct tcp_conn *c = in->c;
+	enum step r = check_ack(in);
+
+	if (r != STEP_ON)
+		return r;
+	process_ack(in);
+	if (c->state == TCPS_SYN_RCVD)
+		syn_rcvd_done(in);
+	if (unlikely(fin_is_acked(c)))
+		return fin_acked(in);
+	return STEP_ON;
+}
+
+/* ---- seventh: data ------------------------------------------------------------------------------------- */
+
+static void measure_rcv_mss(struct tcp_conn *c, uint32_t len)
+{
+	if (len > c->mss_adv)
+		len = c->mss_adv; /* a packet of several segments, not yet cut up */
+	if (len >= c->rcv_mss || (len >= TCP_MSS_MIN && len > c->rcv_mss))
+		c->rcv_mss = (uint16_t)len;
+}
+
+/* When the ACK for data that came in order is due. */
+static void ack_policy(struct in *in)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+	uint32_t unacked = (uint32_t)seq_diff(c->rcv_nxt, c->rcv_acked);
+
+	if (in->ack_now)
+		tcp_send_ack(st, c);
+	else if (unacked > c->rcv_mss)
+		tcp_ack_owe(st, c, ACK_BATCH); /* every second full segment */
+	else if (c->quickacks && !c->pingpong)
+		tcp_ack_owe(st, c, ACK_TURN);
+	else
+		tcp_ack_owe(st, c, ACK_DELAYED);
+}
+
+static void data_event(struct in *in)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+	uint64_t gap = st->now_ns - c->last_data_rx_ns;
+
+	/* after a pause the peer is in slow start again and wants its ACKs quickly */
+	if (c->last_data_rx_ns && gap > c->rtt.rto_ns && !c->pingpong)
+		c->quickacks = TCP_QUICKACKS;
+	c->last_data_rx_ns = st->now_ns;
+	measure_rcv_mss(c, in->s->len);
+	tcp_rcvwin_rtt(st, c, in->s);
+}
+
+/* One packet, in order, header off, cut to what is new. False: no room. */
+static bool deliver(struct in *in, uint32_t frame, uint32_t len)
+{
+	struct tcp_conn *c = in->c;
+
+	if (!rcvbuf_push(in->st, &c->rcv, frame, len))
+		return false;
+	c->rcv_nxt = seq_add(c->rcv_nxt, len);
+	c->bytes_received += len;
+	in->raise |= RDY_IN;
+	in->data_taken = true;
+	return true;
+}
+
+static void deliver_reassembled(struct in *in)
+{
+	struct tcp_conn *c = in->c;
+	uint32_t frame, len;
+
+	while ((frame = reass_pop(in->st, &c->reass, c->rcv_nxt, &len)) != FRAME_NONE) {
+		if (!deliver(in, frame, len)) {
+			/* we SACKed it and cannot hold it: the peer will see (RFC 2018 8) */
+			frame_put_chain(&in->st->frames, frame);
+			COUNT(in->st, drop_tcp_rcvbuf);
+			reass_free(in->st, &c->reass);
+			return;
+		}
+	}
+}
+
+static enum step do_data(struct in *in)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+	struct tcp_seg *s = in->s;
+	struct seq edge = seq_add(c->rcv_nxt, rcv_wnd(c));
+	struct sack_block dup;
+
+	if (s->len == 0)
+		return STEP_ON;
+	/* RFC 2525 2.17, RFC 9293 3.6.1: nobody will ever read it */
+	if (c->sk.orphan && tcp_state_in(c, TCPS_BIT(TCPS_FIN_WAIT1) | TCPS_BIT(TCPS_FIN_WAIT2)) &&
+	    seq_gt(seq_add(s->seq, s->len), c->rcv_nxt)) {
+		in->verdict = STAT_drop_tcp_no_data;
+		return tcp_conn_abort(st, c, 0) ? STEP_FREED : STEP_DONE;
+	}
+	if (!tcp_state_in(c, TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_FIN_WAIT1) |
+				     TCPS_BIT(TCPS_FIN_WAIT2)))
+		return drop(in, STAT_drop_tcp_no_data);
+	c->data_segs_in++;
+	data_event(in);
+	tcp_seg_pull(st, s);
+	if (seq_gt(seq_add(s->seq, s->len), edge)) {
+		/* beyond the window: cut; a FIN behind it has not arrived either */
+		s->len = (uint32_t)seq_diff(edge, s->seq);
+		s->flags &= (uint8_t)~TH_FIN;
+		in->ack_now = true;
+		if ((int32_t)s->len <= 0)
+			return drop(in, STAT_drop_tcp_window);
+		rx_trim(st, s->p, s->len);
+	}
+	if (seq_gt(s->seq, c->rcv_nxt)) {
+		enum stat_id r;
+
+		in->ack_now = true; /* RFC 5681 4.2: a hole is told at once */
+		c->rcv_ooopack++;
+		c->quickacks = TCP_QUICKACKS;
+		r = reass_insert(st, &c->reass, s->p, s->seq, &dup);
+		if (c->sack_ok && !seq_eq(dup.start, dup.end))
+			c->dsack = dup;
+		if (r != STAT_rx_packets)
+			in->verdict = r;
+		return STEP_ON;
+	}
+	if (seq_lt(s->seq, c->rcv_nxt)) {
+		uint32_t n = (uint32_t)seq_diff(c->rcv_nxt, s->seq);
+
+		if (c->sack_ok)
+			c->dsack = (struct sack_block){s->seq, seq_add(s->seq, n < s->len ? n : s->len)};
+		in->ack_now = true;
+		if (n >= s->len) {
+			in->verdict = STAT_drop_tcp_dup;
+			s->seq = c->rcv_nxt;
+			s->len = 0;
+			return STEP_ON;
+		}
+		rx_pull(st, s->p, n);
+		s->seq = c->rcv_nxt;
+		s->len -= n;
+	}
+	/* The window was offered, but a peer that fills it with tiny segments gets no more than this */
+	if (c->rcv.len > c->rcv_limit || !deliver(in, s->p->frame, s->len)) {
+		in->ack_now = true;
+		s->flags &= (uint8_t)~TH_FIN;
+		return drop(in, STAT_drop_tcp_rcvbuf);
+	}
+	s->p->frame = FRAME_NONE;
+	if (!reass_empty(&c->reass)) {
+		in->ack_now = true; /* a hole was filled */
+		deliver_reassembled(in);
+	}
+	return STEP_ON;
+}
+
+/* ---- eighth: FIN ----------------------------------------------------------------------------------------- */
+
+static enum step do_fin(struct in *in)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+
+	if (in->s->flags & TH_FIN) {
+		c->fin_seq = seq_add(in->s->seq, in->s->len);
+		c->fin_seen = true;
+	}
+	if (!c->fin_seen || c->fin_rcvd || !seq_eq(c->fin_seq, c->rcv_nxt))
+		return STEP_ON;
+	if (tcp_state_in(c, TCPS_BIT(TCPS_CLOSE_WAIT) | TCPS_BIT(TCPS_LAST_ACK) |
+				    TCPS_BIT(TCPS_CLOSING)))
+		return STEP_ON;
+	c->rcv_nxt = seq_add(c->rcv_nxt, 1);
+	if (seq_lt(c->rcv_adv, c->rcv_nxt))
+		c->rcv_adv = c->rcv_nxt;
+	c->fin_rcvd = true;
+	c->shut_rd = true;
+	in->raise |= RDY_IN | RDY_RDHUP | RDY_HUP;
+	reass_free(st, &c->reass);
+	switch (c->state) {
+	case TCPS_ESTABLISHED:
+		tcp_state_set(st, c, TCPS_CLOSE_WAIT);
+		c->pingpong = true; /* as Linux: our FIN may follow at once and carry the ACK */
+		tcp_ack_owe(st, c, in->ack_now ? ACK_BATCH : ACK_TURN);
+		return STEP_ON;
+	case TCPS_FIN_WAIT1:
+		tcp_send_ack(st, c);
+		tcp_state_set(st, c, TCPS_CLOSING);
+		return STEP_ON;
+	case TCPS_FIN_WAIT2:
+		tcp_send_ack(st, c);
+		in->verdict = STAT_rx_packets;
+		return tcp_tw_start(st, c) ? STEP_FREED : STEP_DONE;
+	}
+	return STEP_ON;
+}
+
+/* ---- SYN-SENT (RFC 9293 3.10.7.3) -------------------------------------------------------------------------- */
+
+/* What the peer's SYN said. */
+static void take_syn(struct in *in)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+	const struct tcp_opts *o = &in->s->opt;
+
+	c->irs = in->s->seq;
+	c->rcv_nxt = c->rcv_acked = c->copied = c->drs_seq = c->rcv_rtt_seq = seq_add(c->irs, 1);
+	c->rcv_adv = seq_add(c->rcv_nxt, c->rcv_adv.v); /* what our SYN offered */
+	c->mss_clamp = o->mss ? o->mss : TCP_MSS_FALLBACK;
+	c->wscale_ok = c->wscale_ok && o->has_wscale;
+	c->snd_wscale = c->wscale_ok ? o->wscale : 0;
+	if (!c->wscale_ok)
+		c->rcv_wscale = 0;
+	c->ts_ok = c->ts_ok && o->has_ts;
+	c->sack_ok = c->sack_ok && o->sack_ok;
+	c->rec.sack = c->sack_ok;
+	if (c->ts_ok) {
+		c->ts_recent = o->tsval;
+		c->ts_recent_ns = st->now_ns;
+	}
+	c->snd_wnd = c->snd_wnd_max = in->s->wnd;
+	c->snd_wl1 = in->s->seq;
+	tcp_mss_sync(st, c);
+	if (c->rcv_mss > c->mss)
+		c->rcv_mss = c->mss;
+}
+
+static enum step syn_sent(struct in *in)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+	struct tcp_seg *s = in->s;
+
+	if ((s->flags & TH_ACK) && (seq_leq(s->ack, c->iss) || seq_gt(s->ack, c->sent.nxt))) {
+		tcp_answer_rst(st, s);
+		return drop(in, STAT_drop_tcp_ack);
+	}
+	if (s->flags & TH_RST) {
+		if (!(s->flags & TH_ACK))
+			return drop(in, STAT_drop_tcp_rst);
+		COUNT(st, tcp_conn_failed);
+		in->verdict = STAT_rx_packets;
+		return tcp_conn_done(st, c, ECONNREFUSED) ? STEP_FREED : STEP_DONE;
+	}
+	if (!(s->flags & TH_SYN))
+		return drop(in, STAT_drop_tcp_flags);
+	take_syn(in);
+	s->seq = seq_add(s->seq, 1);
+	s->flags &= (uint8_t)~TH_SYN;
+	if (!(s->flags & TH_ACK)) {
+		/* simultaneous open: our SYN again, with an ACK for theirs */
+		tcp_state_set(st, c, TCPS_SYN_RCVD);
+		tcp_send_empty(st, c, c->iss, TH_SYN | TH_ACK);
+		return drop(in, STAT_rx_packets);
+	}
+	tcp_state_set(st, c, TCPS_ESTABLISHED);
+	s->wnd >>= c->snd_wscale; /* a SYN's window is never scaled: undo what comes */
+	process_ack(in);
+	c->snd_wnd = c->snd_wnd_max;
+	tcp_established(st, c);
+	if (c->fin_queued)
+		tcp_state_set(st, c, TCPS_FIN_WAIT1);
+	in->raise |= RDY_OUT;
+	if (s->len == 0 && !(s->flags & TH_FIN)) {
+		if (c->snd.len == 0)
+			tcp_send_ack(st, c);
+		return drop(in, STAT_rx_packets);
+	}
+	in->ack_now = true;
+	return STEP_ON;
+}
+
+/* ---- the way --------------------------------------------------------------------------------------------------- */
+
+static enum step steps(struct in *in)
+{
+	struct tcp_conn *c = in->c;
+	enum step r;
+
+	if (c->state == TCPS_SYN_SENT) {
+		r = syn_sent(in);
+		if (r != STEP_ON)
+			return r;
+	} else {
+		r = check_seq(in);
+		if (r == STEP_ON)
+			r = check_rst(in);
+		if (r == STEP_ON)
+			r = check_syn(in);
+		if (r == STEP_ON)
+			r = do_ack(in);
+		if (r != STEP_ON)
+			return r;
+		ts_recent_take(in->st, c, in->s);
+	}
+	r = do_data(in);
+	return r == STEP_ON ? do_fin(in) : r;
+}
+
+enum stat_id tcp_input(struct stack *st, struct tcp_conn *c, struct tcp_seg *s)
+{
+	struct in in = {.st = st, .c = c, .s = s, .verdict = STAT_rx_packets};
+
+	c->segs_in++;
+	c->last_rx_ns = st->now_ns;
+	if (steps(&in) == STEP_FREED)
+		return in.verdict;
+	if (c->state == TCPS_CLOSED)
+		return in.verdict;
+	if (!c->out_blocked)
+		tcp_output(st, c, 0);
+	if (in.ack_now || in.data_taken)
+		ack_policy(&in);
+	tcp_ready(st, c, in.raise);
+	return in.verdict;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The receive queue: bytes in order, not yet read. Packets stay in the frames they came in; what a
+ * slow reader leaves lying is copied out into blocks, so that it cannot starve the devices of
+ * frames.
+ */
+#ifndef STACK_TCP_RCVBUF_H
+#define STACK_TCP_RCVBUF_H
+
+#include <sys/uio.h>
+
+#include "../internal.h"
+
+/* Frames one connection may hold before its data is copied out: 256 KiB of jumbo data. */
+#define RCVBUF_FRAMES_MAX 64u
+/* With fewer free frames than 1 / this of all, everyone's data is copied out at once. */
+#define RCVBUF_LOW_DIV 4u
+
+struct rcvbuf {
+	struct blk *bhead, *btail; /* older than every frame */
+	uint32_t head, tail;       /* packets, linked by frame.qnext; FRAME_NONE */
+	uint32_t len;              /* bytes, in blocks and frames */
+	uint32_t frames;           /* frames held */
+};
+
+void rcvbuf_init(struct rcvbuf *b);
+void rcvbuf_free(struct stack *st, struct rcvbuf *b);
+
+/* True when frames are so scarce that nobody may keep them. */
+bool rcvbuf_frames_low(const struct stack *st);
+
+/*
+ * Takes over a packet of len payload bytes (frame chain, nothing but payload). False: no memory to
+ * hold it; the packet is still the caller's.
+ */
+bool rcvbuf_push(struct stack *st, struct rcvbuf *b, uint32_t frame, uint32_t len);
+
+/* Copies up to the iov's size and takes it off, unless peek. drop: bytes are not copied. Bytes. */
+size_t rcvbuf_read(struct stack *st, struct rcvbuf *b, const struct iovec *iov, int iovcnt,
+		   bool peek, bool drop);
+
+/* Frames in a chain. */
+uint32_t rcvbuf_chain_frames(struct stack *st, uint32_t frame);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reassembly (RFC 9293 3.10.7.4, RFC 815 in spirit): ranges of packets that touch, in a list by
+ * sequence number. Searched from the tail, where nearly everything arrives. A packet is cut where it
+ * overlaps what is held: what came first stays. Must never drop what it once took in before it is
+ * delivered (it was SACKed), nor grow beyond its bounds.
+ */
+#include "reass.h"
+
+#include "tcp.h"
+
+void reass_init(struct reass *r)
+{
+	list_init(&r->ranges);
+	r->n = r->frames = r->bytes = r->stamp = 0;
+}
+
+static uint32_t chain_bytes(struct stack *st, uint32_t f)
+{
+	uint32_t n = 0;
+
+	for (; f != FRAME_NONE; f = frame_meta(&st->frames, f)->next)
+		n += frame_meta(&st->frames, f)->len;
+	return n;
+}
+
+static struct pool *range_pool(struct stack *st)
+{
+	return &st->tcp->ranges;
+}
+
+static void range_free(struct stack *st, struct reass *r, struct reass_range *g)
+{
+	list_del(&g->node);
+	r->n--;
+	pool_put(range_pool(st), g);
+}
+
+void reass_free(struct stack *st, struct reass *r)
+{
+	while (!list_empty(&r->ranges)) {
+		struct reass_range *g = list_first(&r->ranges, struct reass_range, node);
+
+		while (g->head != FRAME_NONE) {
+			uint32_t next = frame_meta(&st->frames, g->head)->qnext;
+
+			frame_put_chain(&st->frames, g->head);
+			g->head = next;
+		}
+		range_free(st, r, g);
+	}
+	reass_init(r);
+}
+
+/* The last range that starts at or before seq; NULL: none does. */
+static struct reass_range *range_before(struct reass *r, struct seq seq)
+{
+	struct list *n;
+
+	for (n = r->ranges.prev; n != &r->ranges; n = n->prev) {
+		struct reass_range *g = list_entry(n, struct reass_range, node);
+
+		if (seq_leq(g->start, seq))
+			return g;
+	}
+	return NULL;
+}
+
+static struct reass_range *range_after(struct reass *r, struct reass_range *g)
+{
+	struct list *n = g ? g->node.next : r->ranges.next;
+
+	return n == &r->ranges ? NULL : list_entry(n, struct reass_range, node);
+}
+
+/* b follows a without a hole: one range. */
+static void ranges_join(struct stack *st, struct reass *r, struct reass_range *a,
+			struct reass_range *b)
+{
+	frame_meta(&st->frames, a->tail)->qnext = b->head;
+	a->tail = b->tail;
+	a->end = b->end;
+	range_free(st, r, b);
+}
+
+/* Adds a cut packet [seq, end), which overlaps nothing, behind or before a neighbour or as a range
+ * of its own between prev and next. */
+static bool range_add(struct stack *st, struct reass *r, struct reass_range *prev,
+		      struct reass_range *next, uint32_t frame, struct seq seq, struct seq end)
+{
+	struct frame *m = frame_meta(&st->frames, frame);
+	struct reass_range *g;
+
+	m->aux = seq.v;
+	m->qnext = FRAME_NONE;
+	if (prev && seq_eq(prev->end, seq)) {
+		frame_meta(&st->frames, prev->tail)->qnext = frame;
+		prev->tail = frame;
+		prev->end = end;
+		g = prev;
+	} else if (next && seq_eq(next->start, end)) {
+		m->qnext = next->head;
+		next->head = frame;
+		next->start = seq;
+		g = next;
+	} else {
+		if (r->n >= REASS_RANGES_MAX)
+			return false;
+		g = pool_get(range_pool(st));
+		if (!g)
+			return false;
+		g->start = seq;
+		g->end = end;
+		g->head = g->tail = frame;
+		list_insert_between(&g->node, prev ? &prev->node : &r->ranges,
+				    next ? &next->node : &r->ranges);
+		r->n++;
+	}
+	g->stamp = ++r->stamp;
+	if (g == prev && next && seq_eq(g->end, next->start))
+		ranges_join(st, r, g, next);
+	return true;
+}
+
+static void dup_note(struct sack_block *dup, struct seq start, struct seq end)
+{
+	if (seq_eq(dup->start, dup->end))
+		*dup = (struct sack_block){start, end};
+}
+
+/* A packet that reaches over the range next: the part before it is made a packet of its own by
+ * copying, which happens only when a peer cuts its segments anew. */
+static uint32_t split_head(struct stack *st, struct rx_pkt *p, uint32_t n)
+{
+	uint32_t first = FRAME_NONE, last = FRAME_NONE;
+
+	for (uint32_t f = p->frame; n > 0; f = frame_meta(&st->frames, f)->next) {
+		uint32_t part = frame_meta(&st->frames, f)->len, copy = frame_get(&st->frames);
+
+		if (copy == FRAME_NONE) {
+			if (first != FRAME_NONE)
+				frame_put_chain(&st->frames, first);
+			return FRAME_NONE;
+		}
+		if (part > n)
+			part = n;
+		memcpy(frame_buf(&st->frames, copy), frame_data(&st->frames, f), part);
+		frame_meta(&st->frames, copy)->len = (uint16_t)part;
+		if (first == FRAME_NONE)
+			first = copy;
+		else
+			frame_meta(&st->frames, last)->next = copy;
+		last = copy;
+		n -= part;
+	}
+	return first;
+}
+
+static bool reass_has_room(struct stack *st, const struct reass *r, uint32_t frames)
+{
+	return r->frames + frames <= REASS_FRAMES_MAX &&
+	       st->frames.nfree >= st->frames.count / 4;
+}
+
+/* One piece of a packet into the gap between prev and next. */
+static bool piece_add(struct stack *st, struct reass *r, struct reass_range *prev,
+		      struct reass_range *next, uint32_t frame, struct seq seq, uint32_t len)
+{
+	uint32_t n = rcvbuf_chain_frames(st, frame);
+
+	if (!reass_has_room(st, r, n) || !range_add(st, r, prev, next, frame, seq, seq_add(seq, len)))
+		return false;
+	r->frames += n;
+	r->bytes += len;
+	return true;
+}
+
+enum stat_id reass_insert(struct stack *st, struct reass *r, struct rx_pkt *p, struct seq seq,
+			  struct sack_block *dup)
+{
+	bool used = false;
+
+	*dup = (struct sack_block){seq, seq};
+	while (p->len > 0) {
+		struct reass_range *prev = range_before(r, seq);
+		struct reass_range *next = range_after(r, prev);
+		struct seq end = seq_add(seq, p->len);
+		uint32_t n;
+
+		if (prev && seq_gt(prev->end, seq)) {
+			n = (uint32_t)seq_diff(seq_min(prev->end, end), seq);
+			dup_note(dup, seq, seq_add(seq, n));
+			prev->stamp = ++r->stamp;
+			if (n == p->len)
+				break;
+			rx_pull(st, p, n);
+			seq = seq_add(seq, n);
+			continue;
+		}
+		if (!next || seq_leq(end, next->start)) {
+			if (!piece_add(st, r, prev, next, p->frame, seq, p->len))
+				break;
+			p->frame = FRAME_NONE;
+			return STAT_rx_packets;
+		}
+		n = (uint32_t)seq_diff(next->start, seq);
+		if (seq_leq(end, next->end)) { /* only its tail is there already */
+			dup_note(dup, next->start, end);
+			rx_trim(st, p, n);
+			continue;
+		}
+		uint32_t head = split_head(st, p, n);
+
+		if (head == FRAME_NONE)
+			break;
+		if (!piece_add(st, r, prev, next, head, seq, n)) {
+			frame_put_chain(&st->frames, head);
+			break;
+		}
+		used = true;
+		rx_pull(st, p, n);
+		seq = seq_add(seq, n);
+	}
+	if (p->frame != FRAME_NONE)
+		frame_put_chain(&st->frames, p->frame);
+	p->frame = FRAME_NONE;
+	if (used)
+		return STAT_rx_packets;
+	return seq_eq(dup->start, dup->end) ? STAT_drop_tcp_reass_full : STAT_drop_tcp_dup;
+}
+
+uint32_t reass_pop(struct stack *st, struct reass *r, struct seq nxt, uint32_t *len)
+{
+	while (!list_empty(&r->ranges)) {
+		struct reass_range *g = list_first(&r->ranges, struct reass_range, node);
+		struct rx_pkt p = {.frame = g->head};
+		struct seq start;
+
+		if (seq_gt(g->start, nxt))
+			return FRAME_NONE;
+		p.len = chain_bytes(st, p.frame);
+		start = seq_of(frame_meta(&st->frames, p.frame)->aux);
+		g->head = frame_meta(&st->frames, p.frame)->qnext;
+		g->start = seq_add(start, p.len);
+		r->frames -= rcvbuf_chain_frames(st, p.frame);
+		r->bytes -= p.len;
+		if (g->head == FRAME_NONE)
+			range_free(st, r, g);
+		if (seq_leq(seq_add(start, p.len), nxt)) {
+			frame_put_chain(&st->frames, p.frame);
+			continue;
+		}
+		if (seq_lt(start, nxt))
+			rx_pull(st, &p, (uint32_t)seq_diff(nxt, start));
+		*len = p.len;
+		return p.frame;
+	}
+	return FRAME_NONE;
+}
+
+unsigned reass_sack(const struct reass *r, struct sack_block *out, unsigned max)
+{
+	uint32_t stamps[4];
+	const struct list *l;
+	unsigned n = 0;
+
+	ASSERT(max <= ARRAY_SIZE(stamps));
+	for (l = r->ranges.next; l != &r->ranges; l = l->next) {
+		const struct reass_range *g = list_entry(l, struct reass_range, node);
+		unsigned i = n < max ? n++ : max;
+
+		/* insertion by age of the last change; the oldest falls off the end */
+		while (i > 0 && (int32_t)(g->stamp - stamps[i - 1]) > 0) {
+			if (i < max) {
+				stamps[i] = stamps[i - 1];
+				out[i] = out[i - 1];
+			}
+			i--;
+		}
+		if (i < max) {
+			stamps[i] = g->stamp;
+			out[i] = (struct sack_block){g->start, g->end};
+		}
+	}
+	return n;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reassembly: data that came before its time, in ranges of packets, by sequence number. Bounded in
+ * ranges and in frames; what does not fit is dropped (never reneged on, RFC 2018 8).
+ */
+#ifndef STACK_TCP_REASS_H
+#define STACK_TCP_REASS_H
+
+#include "../internal.h"
+#include "sent.h" /* struct sack_block */
+
+#define REASS_RANGES_MAX 128u  /* holes a peer can make us remember, per connection */
+#define REASS_FRAMES_MAX 2048u /* frames a peer can make us hold, per connection */
+
+struct reass_range {
+	struct list node;     /* by sequence number */
+	struct seq start, end;
+	uint32_t head, tail;  /* packets by frame.qnext; frame.aux: first sequence number */
+	uint32_t stamp;       /* grows with each change: RFC 2018 4, most recent first */
+};
+
+struct reass {
+	struct list ranges;
+	uint32_t n, frames, bytes;
+	uint32_t stamp;
+};
+
+void reass_init(struct reass *r);
+void reass_free(struct stack *st, struct reass *r);
+
+static inline bool reass_empty(const struct reass *r)
+{
+	return r->n == 0;
+}
+
+/*
+ * Takes in a packet of payload [seq, seq + p->len), header off. Takes over the frames whatever
+ * comes of it. Returns STAT_rx_packets, or the drop. *dup: what of it was there already (empty:
+ * nothing), for D-SACK (RFC 2883 4).
+ */
+enum stat_id reass_insert(struct stack *st, struct reass *r, struct rx_pkt *p, struct seq seq,
+			  struct sack_block *dup);
+
+/*
+ * The next packet at or before nxt, cut so that it starts there: its frame chain, *len its bytes;
+ * FRAME_NONE when there is a hole. The caller owns it.
+ */
+uint32_t reass_pop(struct stack *st, struct reass *r, struct seq nxt, uint32_t *len);
+
+/* Up to max blocks for a SACK option, the most recently changed first. */
+unsigned reass_sack(const struct reass *r, struct sack_block *out, unsigned max);
+
+#endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Socket options of connections and listeners: SOL_SOCKET, IPPROTO_TCP and what of IPPROTO_IP the
+ * stack itself needs. Each does what the kernel's does, or is -ENOPROTOOPT (then the embedder hands
+ * it to the shadow). Must never accept an option and ignore it.
+ */
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "tcp.h"
+
+#define KEEPIDLE_MAX 32767
+#define KEEPINTVL_MAX 32767
+#define KEEPCNT_MAX 127
+#define SYNCNT_MAX 127
+#define MAXSEG_MIN 88
+#define MAXSEG_MAX 32767
+#define LINGER2_MAX_S 60 /* Linux's TCP_FIN_TIMEOUT_MAX is 120; TIME-WAIT's length is the default */
+
+static struct sock_opts *opts_of(struct sock *sk)
+{
+	return sk->type == STK_LISTENER ? &tcp_listener_of(sk)->o : &tcp_conn_of(sk)->o;
+}
+
+static struct tcp_conn *live_conn(struct sock *sk)
+{
+	struct tcp_conn *c = tcp_conn_of(sk);
+
+	return sk->type == STK_TCP && c->state != TCPS_CLOSED ? c : NULL;
+}
+
+/* ---- SOL_SOCKET ------------------------------------------------------------------------------------ */
+
+static int set_linger(struct sock *sk, const void *val, uint32_t len)
+{
+	struct linger l;
+
+	if (len < sizeof(l))
+		return -EINVAL;
+	memcpy(&l, val, sizeof(l));
+	if (!l.l_onoff)
+		opts_of(sk)->linger_s = -1;
+	else
+		opts_of(sk)->linger_s = (int16_t)(l.l_linger < 0 || l.l_linger > INT16_MAX ?
+							  INT16_MAX :
+							  l.l_linger);
+	return 0;
+}
+
+static void set_rcvbuf(struct stack *st, struct sock *sk, uint32_t bytes)
+{
+	struct tcp_conn *c = tcp_conn_of(sk);
+
+	opts_of(sk)->rcvbuf = bytes;
+	if (sk->type != STK_TCP)
+		return;
+	c->rcv_limit = bytes;
+	c->rcv_locked = true;
+}
+
+static void set_sndbuf(struct stack *st, struct sock *sk, uint32_t bytes)
+{
+	struct tcp_conn *c = tcp_conn_of(sk);
+
+	opts_of(sk)->sndbuf = bytes;
+	if (sk->type != STK_TCP)
+		return;
+	c->snd_limit = bytes;
+	c->snd_locked = true;
+	tcp_ready(st, c, 0);
+}
+
+static int set_socket(struct stack *st, struct sock *sk, int name, const void *val, uint32_t len)
+{
+	struct sock_opts *o = opts_of(sk);
+	struct tcp_conn *c = live_conn(sk);
+	int v, r;
+
+	if (name == SO_LINGER)
+		return set_linger(sk, val, len);
+	r = sock_opt_int(val, len, &v);
+	switch (name) {
+	case SO_REUSEADDR:
+		o->reuseaddr = !!v;
+		return r;
+	case SO_REUSEPORT:
+		o->reuseport = !!v;
+		return r;
+	case SO_KEEPALIVE:
+		if (r)
+			return r;
+		o->keepalive = !!v;
+		if (c)
+			tcp_timer_keep(st, c);
+		return 0;
+	case SO_RCVBUF:
+		if (r == 0)
+			set_rcvbuf(st, sk, sock_rcvbuf(st, v));
+		return r;
+	case SO_SNDBUF:
+		if (r == 0)
+			set_sndbuf(st, sk, sock_sndbuf(st, v));
+		return r;
+	case SO_RCVLOWAT:
+		if (r)
+			return r;
+		o->rcvlowat = v > 0 ? (uint32_t)v : v < 0 ? INT32_MAX : 1;
+		if (c) {
+			/* as Linux: what is waited for must fit */
+			if (!c->rcv_locked && o->rcvlowat > c->rcv_limit / 2)
+				c->rcv_limit = o->rcvlowat < st->cfg.tcp_rmem[2] / 2 ?
+						       o->rcvlowat * 2 :
+						       st->cfg.tcp_rmem[2];
+			tcp_ready(st, c, 0);
+		}
+		return 0;
+	case SO_OOBINLINE: /* urgent data always is in band here */
+		return r ? r : v ? 0 : -ENOPROTOOPT;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int get_socket(struct sock *sk, int name, void *val, uint32_t *len)
+{
+	const struct sock_opts *o = opts_of(sk);
+	const struct tcp_conn *c = tcp_conn_of(sk);
+	struct linger l = {.l_onoff = o->linger_s >= 0, .l_linger = o->linger_s < 0 ? 0 : o->linger_s};
+
+	switch (name) {
+	case SO_REUSEADDR:
+		return sock_opt_put(val, len, o->reuseaddr);
+	case SO_REUSEPORT:
+		return sock_opt_put(val, len, o->reuseport);
+	case SO_KEEPALIVE:
+		return sock_opt_put(val, len, o->keepalive);
+	case SO_RCVBUF:
+		if (sk->type == STK_LISTENER && !o->rcvbuf)
+			return -ENOPROTOOPT; /* the shadow knows */
+		return sock_opt_put(val, len, (int)(sk->type == STK_TCP ? c->rcv_limit : o->rcvbuf));
+	case SO_SNDBUF:
+		if (sk->type == STK_LISTENER && !o->sndbuf)
+			return -ENOPROTOOPT;
+		return sock_opt_put(val, len, (int)(sk->type == STK_TCP ? c->snd_limit : o->sndbuf));
+	case SO_RCVLOWAT:
+		return sock_opt_put(val, len, (int)(o->rcvlowat ? o->rcvlowat : 1));
+	case SO_LINGER:
+		if (*len > sizeof(l))
+			*len = sizeof(l);
+		memcpy(val, &l, *len);
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+/* ---- IPPROTO_TCP -------------------------------------------------------------------------------------- */
+
+static int set_congestion(struct sock *sk, const void *val, uint32_t len)
+{
+	int algo;
+
+	while (len > 0 && ((const char *)val)[len - 1] == '\0')
+		len--;
+	algo = cc_by_name(val, len);
+	if (algo < 0)
+		return -ENOENT;
+	opts_of(sk)->cc = (int8_t)algo;
+	if (live_conn(sk))
+		cc_set_algo(&tcp_conn_of(sk)->cc, (enum cc_algo)algo);
+	return 0;
+}
+
+static int set_keep(struct stack *st, struct sock *sk, int name, int v)
+{
+	struct sock_opts *o = opts_of(sk);
+	struct tcp_conn *c = live_conn(sk);
+	int max = name == TCP_KEEPCNT ? KEEPCNT_MAX : KEEPIDLE_MAX;
+
+	if (v < 1 || v > max)
+		return -EINVAL;
+	switch (name) {
+	case TCP_KEEPIDLE:
+		o->keepidle_s = (uint32_t)v;
+		if (c && o->keepalive)
+			tcp_timer_keep(st, c);
+		return 0;
+	case TCP_KEEPINTVL:
+		o->keepintvl_s = (uint32_t)v;
+		return 0;
+	default:
+		o->keepcnt = (uint32_t)v;
+		return 0;
+	}
+}
+
+static void set_quickack(struct stack *st, struct sock *sk, int v)
+{
+	struct tcp_conn *c = live_conn(sk);
+
+	opts_of(sk)->quickack = !!v;
+	if (!c)
+		return;
+	c->pingpong = !v;
+	if (!v)
+		return;
+	c->quickacks = TCP_QUICKACKS;
+	if (c->ack_wait != ACK_NONE && tcp_state_in(c, TCPS_SYNCED))
+		tcp_send_ack(st, c);
+}
+
+/* The options whose value only has to be kept, within bounds. */
+static int set_tcp_number(struct sock *sk, int name, int v)
+{
+	struct sock_opts *o = opts_of(sk);
+	struct tcp_conn *c = tcp_conn_of(sk);
+
+	switch (name) {
+	case TCP_MAXSEG:
+		if (v && (v < MAXSEG_MIN || v > MAXSEG_MAX))
+			return -EINVAL;
+		o->maxseg = (uint16_t)v;
+		return 0;
+	case TCP_DEFER_ACCEPT:
+		o->defer_accept_s = v > 0 ? (uint32_t)v : 0;
+		return 0;
+	case TCP_USER_TIMEOUT:
+		if (v < 0)
+			return -EINVAL;
+		o->user_timeout_ms = (uint32_t)v;
+		return 0;
+	case TCP_SYNCNT:
+		if (v < 1 || v > SYNCNT_MAX)
+			return -EINVAL;
+		if (sk->type != STK_TCP)
+			return -ENOPROTOOPT;
+		c->syn_retries = (uint8_t)v;
+		return 0;
+	case TCP_LINGER2:
+		if (sk->type != STK_TCP)
+			return -ENOPROTOOPT;
+		c->linger2_s = v < 0 ? -1 : v > LINGER2_MAX_S * 2 ? LINGER2_MAX_S * 2 : v;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int set_tcp(struct stack *st, struct sock *sk, int name, const void *val, uint32_t len)
+{
+	struct sock_opts *o = opts_of(sk);
+	struct tcp_conn *c = live_conn(sk);
+	int v, r;
+
+	if (name == TCP_CONGESTION)
+		return set_congestion(sk, val, len);
+	r = sock_opt_int(val, len, &v);
+	if (r)
+		return r;
+	switch (name) {
+	case TCP_NODELAY:
+		o->nodelay = !!v;
+		if (c && v && tcp_state_in(c, TCPS_SYNCED))
+			tcp_output(st, c, 0);
+		return 0;
+	case TCP_CORK:
+		o->cork = !!v;
+		if (c && !v && tcp_state_in(c, TCPS_SYNCED))
+			tcp_output(st, c, 0);
+		return 0;
+	case TCP_KEEPIDLE:
+	case TCP_KEEPINTVL:
+	case TCP_KEEPCNT:
+		return set_keep(st, sk, name, v);
+	case TCP_QUICKACK:
+		set_quickack(st, sk, v);
+		return 0;
+	case TCP_NOTSENT_LOWAT:
+		o->notsent_lowat = (uint32_t)v;
+		if (c)
+			tcp_ready(st, c, 0);
+		return 0;
+	default:
+		return set_tcp_number(sk, name, v);
+	}
+}
+
+static int get_congestion(struct stack *st, struct sock *sk, void *val, uint32_t *len)
+{
+	const struct sock_opts *o = opts_of(sk);
+	const char *name = cc_name(sk->type == STK_TCP ? (enum cc_algo)tcp_conn_of(sk)->cc.algo :
+				   o->cc >= 0	       ? (enum cc_algo)o->cc :
+							 st->cfg.cc);
+	char buf[16] = {0}; /* TCP_CA_NAME_MAX */
+
+	for (unsigned i = 0; i < sizeof(buf) - 1 && name[i]; i++)
+		buf[i] = name[i];
+	if (*len > sizeof(buf))
+		*len = sizeof(buf);
+	memcpy(val, buf, *len);
+	return 0;
+}
+
+static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint32_t *len,
+		   uint64_t now_ns)
+{
+	const struct sock_opts *o = opts_of(sk);
+	const struct tcp_conn *c = tcp_conn_of(sk);
+	bool conn = sk->type == STK_TCP;
+	struct tcp_info ti;
+
+	switch (name) {
+	case TCP_NODELAY:
+		return sock_opt_put(val, len, o->nodelay);
+	case TCP_CORK:
+		return sock_opt_put(val, len, o->cork);
+	case TCP_MAXSEG:
+		return sock_opt_put(val, len, conn && tcp_connected(sk) ? c->mss : o->maxseg ? o->maxseg : TCP_MSS_FALLBACK);
+	case TCP_KEEPIDLE:
+		return sock_opt_put(val, len, (int)(o->keepidle_s ? o->keepidle_s : st->cfg.tcp_keepalive_time_s));
+	case TCP_KEEPINTVL:
+		return sock_opt_put(val, len, (int)(o->keepintvl_s ? o->keepintvl_s : st->cfg.tcp_keepalive_intvl_s));
+	case TCP_KEEPCNT:
+		return sock_opt_put(val, len, (int)(o->keepcnt ? o->keepcnt : st->cfg.tcp_keepalive_probes));
+	case TCP_SYNCNT:
+		return sock_opt_put(val, len, conn && c->syn_retries ? c->syn_retries : (int)st->cfg.tcp_syn_retries);
+	case TCP_LINGER2:
+		return sock_opt_put(val, len, conn && c->linger2_s ? c->linger2_s : (int)st->cfg.tcp_fin_timeout_s);
+	case TCP_DEFER_ACCEPT:
+		return sock_opt_put(val, len, (int)o->defer_accept_s);
+	case TCP_QUICKACK:
+		return sock_opt_put(val, len, conn ? !c->pingpong : 1);
+	case TCP_USER_TIMEOUT:
+		return sock_opt_put(val, len, (int)o->user_timeout_ms);
+	case TCP_NOTSENT_LOWAT:
+		return sock_opt_put(val, len, (int)o->notsent_lowat);
+	case TCP_CONGESTION:
+		return get_congestion(st, sk, val, len);
+	case TCP_INFO:
+		tcp_info_fill(st, sk, &ti, now_ns);
+		if (*len > sizeof(ti))
+			*len = sizeof(ti);
+		memcpy(val, &ti, *len);
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+/* ---- IPPROTO_IP ---------------------------------------------------------------------------------------- */
+
+static int set_ip(struct sock *sk, int name, const void *val, uint32_t len)
+{
+	struct sock_opts *o = opts_of(sk);
+	int v;
+
+	/* the kernel takes a single byte for these, too */
+	if (len >= sizeof(v))
+		memcpy(&v, val, sizeof(v));
+	else if (len >= 1)
+		v = *(const uint8_t *)val;
+	else
+		return -EINVAL;
+	switch (name) {
+	case IP_TOS:
+		o->tos = (uint8_t)v & 0xfcu; /* the ECN bits are TCP's own */
+		return 0;
+	case IP_TTL:
+		if (v != -1 && (v < 1 || v > 255))
+			return -EINVAL;
+		o->ttl = v == -1 ? 0 : (uint8_t)v;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int get_ip(struct stack *st, struct sock *sk, int name, void *val, uint32_t *len)
+{
+	const struct sock_opts *o = opts_of(sk);
+
+	switch (name) {
+	case IP_TOS:
+		return sock_opt_put(val, len, o->tos);
+	case IP_TTL:
+		return sock_opt_put(val, len, o->ttl ? o->ttl : st->cfg.ip_default_ttl);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int tcp_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
+	       uint32_t len, uint64_t now_ns)
+{
+	switch (level) {
+	case SOL_SOCKET:
+		return set_socket(st, sk, name, val, len);
+	case IPPROTO_TCP:
+		return set_tcp(st, sk, name, val, len);
+	case IPPROTO_IP:
+		return set_ip(sk, name, val, len);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
+	       uint64_t now_ns)
+{
+	switch (level) {
+	case SOL_SOCKET:
+		return get_socket(sk, name, val, len);
+	case IPPROTO_TCP:
+		return get_tcp(st, sk, name, val, len, now_ns);
+	case IPPROTO_IP:
+		return get_ip(st, sk, name, val, len);
+	default:
+		return -ENOPROTOOPT;
+	}
+}

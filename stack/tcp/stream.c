@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The application's side of the byte stream: SEND and RECEIVE of RFC 9293 3.10.4 and 3.10.5, with
+ * the results and errors of Linux's tcp_sendmsg() and tcp_recvmsg(). Must never take bytes it then
+ * does not send, nor acknowledge a read before the bytes are in the caller's hands.
+ */
+#include <errno.h>
+
+#include "tcp.h"
+
+/* 0: may send; or the errno. A pending error is reported once. */
+static int send_check(struct tcp_conn *c)
+{
+	if (c->sk.err || c->shut_wr) {
+		int err = c->sk.err ? c->sk.err : EPIPE;
+
+		c->sk.err = 0;
+		return -err;
+	}
+	if (tcp_state_in(c, TCPS_CONNECTING))
+		return -EAGAIN;
+	if (!tcp_state_in(c, TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_CLOSE_WAIT)))
+		return -EPIPE;
+	return 0;
+}
+
+static uint32_t send_space(const struct tcp_conn *c)
+{
+	return c->snd.len < c->snd_limit ? c->snd_limit - c->snd.len : 0;
+}
+
+/* New bytes are in: let them out, and tell how the buffer stands now. */
+static void sent_more(struct stack *st, struct tcp_conn *c, unsigned flags)
+{
+	if (!c->out_blocked)
+		tcp_output(st, c, flags & SEND_MORE ? OUT_MORE : 0);
+	tcp_ready(st, c, 0);
+}
+
+ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
+		   unsigned flags, uint64_t now_ns)
+{
+	struct tcp_conn *c = tcp_conn_of(sk);
+	size_t want = 0;
+	uint32_t space, done;
+	int r;
+
+	st->now_ns = now_ns;
+	if (sk->type != STK_TCP)
+		return -ENOTCONN;
+	r = send_check(c);
+	if (r) {
+		tcp_ready(st, c, 0);
+		return r;
+	}
+	for (int i = 0; i < iovcnt; i++)
+		want += iov[i].iov_len;
+	if (want == 0)
+		return 0;
+	space = send_space(c);
+	done = space ? sndbuf_append(st, &c->snd, iov, iovcnt, 0, space) : 0;
+	if (done == 0) {
+		tcp_ready(st, c, 0);
+		return -EAGAIN;
+	}
+	/* what did not fit follows soon: as Linux, which pushes full segments only, until then */
+	sent_more(st, c, done < want ? flags | SEND_MORE : flags);
+	return done;
+}
+
+int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int max_iov,
+		       size_t max_bytes)
+{
+	struct tcp_conn *c = tcp_conn_of(sk);
+	uint32_t space;
+	int r;
+
+	if (sk->type != STK_TCP)
+		return -ENOTCONN;
+	r = send_check(c);
+	if (r)
+		return r;
+	space = send_space(c);
+	if (max_bytes < space)
+		space = (uint32_t)max_bytes;
+	r = space ? sndbuf_reserve(st, &c->snd, iov, max_iov, space) : 0;
+	if (r == 0)
+		tcp_ready(st, c, 0);
+	return r ? r : -EAGAIN;
+}
+
+void stack_send_commit(struct stack *st, struct sock *sk, size_t n, unsigned flags, uint64_t now_ns)
+{
+	struct tcp_conn *c = tcp_conn_of(sk);
+
+	st->now_ns = now_ns;
+	if (c->state == TCPS_CLOSED) /* reset meanwhile, and the reserved space with it */
+		return;
+	sndbuf_commit(st, &c->snd, (uint32_t)n);
+	if (n > 0)
+		sent_more(st, c, flags);
+}
+
+/* Nothing to read: why. */
+static ssize_t recv_nothing(struct stack *st, struct tcp_conn *c)
+{
+	if (c->sk.err) {
+		int err = c->sk.err;
+
+		c->sk.err = 0;
+		tcp_ready(st, c, 0);
+		return -err;
+	}
+	if (c->shut_rd || c->state == TCPS_CLOSED)
+		return 0;
+	return -EAGAIN;
+}
+
+ssize_t stack_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
+		   unsigned flags, uint64_t now_ns)
+{
+	struct tcp_conn *c = tcp_conn_of(sk);
+	bool peek = flags & RECV_PEEK;
+	size_t n, want = 0;
+
+	st->now_ns = now_ns;
+	if (sk->type != STK_TCP)
+		return -ENOTCONN;
+	if (flags & RECV_OOB)
+		return -EINVAL; /* urgent data is in band here, as under SO_OOBINLINE */
+	if (c->rcv.len == 0) {
+		for (int i = 0; i < iovcnt; i++)
+			want += iov[i].iov_len;
+		return want ? recv_nothing(st, c) : 0;
+	}
+	n = rcvbuf_read(st, &c->rcv, iov, iovcnt, peek, flags & RECV_TRUNC);
+	if (peek || n == 0)
+		return (ssize_t)n;
+	tcp_rcvwin_read(st, c, (uint32_t)n);
+	tcp_ready(st, c, 0);
+	return (ssize_t)n;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The timers of a connection. Others state facts; only this file arms. Each exists for one reason:
+ *
+ *   rtx, as RTO      nothing came back for what we sent: send it again (RFC 6298 5)
+ *   rtx, as REO      what was sent before something delivered may only be late: wait, then call it
+ *                    lost (RFC 8985 6.3)
+ *   rtx, as TLP      the tail of a burst has no segments behind it that would betray its loss: probe
+ *                    (RFC 8985 7)
+ *   rtx, as PERSIST  nothing is in flight and something waits: for the peer's window, whose opening
+ *                    ACK may have been lost (RFC 9293 3.8.6.1), for a cork, or for the device
+ *   delack           the application did not answer in time for its data to carry the ACK
+ *                    (RFC 9293 3.8.6.3)
+ *   keep             a silent peer may be gone (RFC 9293 3.8.4); and an orphan in FIN-WAIT-2 must
+ *                    not wait for a FIN for ever
+ *
+ * The rtx timer moves with every segment. To keep that cheap the connection holds the true time, and
+ * the wheel is only touched when that lies before what is armed; a timer that goes off too early
+ * arms itself again.
+ */
+#include <errno.h>
+
+#include "tcp.h"
+
+enum tcp_rtx { RTX_NONE, RTX_RTO, RTX_REO, RTX_TLP, RTX_PERSIST };
+
+#define SEC_NS 1000000000ull
+#define ORPHAN_RETRIES 8u        /* tcp_orphan_retries 0 means this, as in Linux */
+#define ORPHAN_WINDOW_RETRIES 8u /* an orphan's zero-window probes */
+
+void tcp_timers_init(struct tcp_conn *c)
+{
+	timer_init(&c->rtx, TIMER_TCP_RETRANSMIT);
+	timer_init(&c->delack, TIMER_TCP_DELACK);
+	timer_init(&c->keep, TIMER_TCP_KEEPALIVE);
+	c->rtx_due_ns = WHEEL_NEVER;
+	c->rtx_what = RTX_NONE;
+}
+
+void tcp_timers_stop(struct stack *st, struct tcp_conn *c)
+{
+	wheel_cancel(&st->wheel, &c->rtx);
+	wheel_cancel(&st->wheel, &c->delack);
+	wheel_cancel(&st->wheel, &c->keep);
+	c->rtx_due_ns = WHEEL_NEVER;
+	c->rtx_what = RTX_NONE;
+}
+
+/* Something to send, and nothing in flight whose ACK would set it going. */
+static bool wants_persist(const struct tcp_conn *c)
+{
+	if (!sent_empty(&c->sent))
+		return false;
+	if (tcp_state_in(c, TCPS_CONNECTING))
+		return true; /* the SYN could not even be sent */
+	return seq_lt(c->sent.nxt, sndbuf_end(&c->snd)) ||
+	       (c->fin_queued && seq_eq(c->sent.nxt, sndbuf_end(&c->snd)));
+}
+
+static uint64_t persist_ns(const struct tcp_conn *c)
+{
+	uint64_t ns = rtt_rto_ns(&c->rtt);
+
+	for (unsigned i = 0; i < c->probe_backoff && ns < RTT_RTO_MAX_NS; i++)
+		ns *= 2;
+	return ns < RTT_RTO_MAX_NS ? ns : RTT_RTO_MAX_NS;
+}
+
+static void rtx_arm(struct stack *st, struct tcp_conn *c, uint64_t at_ns)
+{
+	c->rtx_due_ns = at_ns;
+	if (!timer_armed(&c->rtx) || c->rtx.due_tick * WHEEL_TICK_NS > at_ns)
+		wheel_arm(&st->wheel, &c->rtx, at_ns);
+}
+
+void tcp_timer_rtx(struct stack *st, struct tcp_conn *c)
+{
+	bool may_probe = tcp_state_in(c, TCPS_SYNCED) && c->snd_wnd > 0;
+	uint64_t at = WHEEL_NEVER;
+	uint8_t what = RTX_NONE;
+
+	switch (recovery_timer(&c->rec, &c->sent, &c->rtt, c->mss, may_probe, &at)) {
+	case RECOVERY_TIMER_RTO:
+		what = RTX_RTO;
+		break;
+	case RECOVERY_TIMER_REO:
+		what = RTX_REO;
+		break;
+	case RECOVERY_TIMER_TLP:
+		what = RTX_TLP;
+		break;
+	case RECOVERY_TIMER_NONE:
+		if (!wants_persist(c))
+			break;
+		if (c->rtx_what == RTX_PERSIST && c->rtx_due_ns != WHEEL_NEVER)
+			return; /* it runs already: what happens meanwhile must not push it away */
+		what = RTX_PERSIST;
+		at = st->now_ns + persist_ns(c);
+		break;
+	}
+	c->rtx_what = what;
+	if (what == RTX_NONE)
+		c->rtx_due_ns = WHEEL_NEVER; /* left in the wheel: likely to be wanted again soon */
+	else
+		rtx_arm(st, c, at);
+}
+
+void tcp_timer_delack(struct stack *st, struct tcp_conn *c, bool on)
+{
+	if (on)
+		wheel_arm(&st->wheel, &c->delack, st->now_ns + TCP_DELACK_NS);
+	else if (timer_armed(&c->delack))
+		wheel_cancel(&st->wheel, &c->delack);
+}
+
+static uint64_t keep_idle_ns(const struct stack *st, const struct tcp_conn *c)
+{
+	return (c->o.keepidle_s ? c->o.keepidle_s : st->cfg.tcp_keepalive_time_s) * SEC_NS;
+}
+
+static uint64_t keep_intvl_ns(const struct stack *st, const struct tcp_conn *c)
+{
+	return (c->o.keepintvl_s ? c->o.keepintvl_s : st->cfg.tcp_keepalive_intvl_s) * SEC_NS;
+}
+
+void tcp_timer_keep(struct stack *st, struct tcp_conn *c)
+{
+	if (c->sk.orphan && c->state == TCPS_FIN_WAIT2) {
+		uint32_t s = st->cfg.tcp_fin_timeout_s;
+
+		if (c->linger2_s > 0)
+			s = (uint32_t)c->linger2_s;
+		wheel_arm(&st->wheel, &c->keep, st->now_ns + s * SEC_NS);
+	} else if (c->o.keepalive && tcp_state_in(c, TCPS_SYNCED)) {
+		uint64_t at = c->last_rx_ns + keep_idle_ns(st, c);
+
+		wheel_arm(&st->wheel, &c->keep, at > st->now_ns ? at : st->now_ns);
+	} else {
+		wheel_cancel(&st->wheel, &c->keep);
+	}
+}
+
+/* ---- what happens when they go off ------------------------------------------------------------- */
+
+/* The peer is taken for gone. */
+static void give_up(struct stack *st, struct tcp_conn *c)
+{
+	COUNT(st, tcp_timed_out);
+	if (tcp_state_in(c, TCPS_CONNECTING))
+		COUNT(st, tcp_conn_failed);
+	tcp_conn_done(st, c, c->soft_err_valid ? c->soft_err : ETIMEDOUT);
+}
+
+/* True when the peer has had all the tries and all the time it gets. */
+static bool peer_is_gone(const struct stack *st, const struct tcp_conn *c, uint32_t tries)
+{
+	uint32_t max = st->cfg.tcp_retries2;
+
+	if (c->state == TCPS_SYN_SENT)
+		max = c->syn_retries ? c->syn_retries : st->cfg.tcp_syn_retries;
+	else if (c->state == TCPS_SYN_RCVD)
+		max = st->cfg.tcp_synack_retries;
+	else if (c->sk.orphan)
+		max = st->cfg.tcp_orphan_retries ? st->cfg.tcp_orphan_retries : ORPHAN_RETRIES;
+	if (c->o.user_timeout_ms && c->stall_ns)
+		return st->now_ns - c->stall_ns >= c->o.user_timeout_ms * 1000000ull;
+	return tries >= max;
+}
+
+static void on_rto(struct stack *st, struct tcp_conn *c)
+{
+	uint32_t flight = c->sent.in_flight_bytes;
+
+	if (!c->stall_ns) {
+		struct sent_rec *r = sent_head(&c->sent);
+
+		c->stall_ns = r ? r->tx_ns : st->now_ns;
+	}
+	/* a peer that answers and keeps its window shut is not gone */
+	if (peer_is_gone(st, c, c->rtt.backoff) &&
+	    (c->snd_wnd > 0 || c->sk.orphan || st->now_ns - c->last_rx_ns > RTT_RTO_MAX_NS)) {
+		give_up(st, c);
+		return;
+	}
+	COUNT(st, tcp_timeouts);
+	if (c->out_blocked) { /* it is we who did not send */
+		recovery_rto_restart(&c->rec, st->now_ns);
+		tcp_timer_rtx(st, c);
+		return;
+	}
+	if (c->retransmits < UINT32_MAX)
+		c->retransmits++;
+	if (recovery_timeout(&c->rec, &c->sent, st->now_ns))
+		cc_cong_signal(&c->cc, CC_SIGNAL_RTO, flight, st->now_ns);
+	if (tcp_state_in(c, TCPS_CONNECTING)) {
+		cc_syn_lost(&c->cc);
+		rtt_syn_lost(&c->rtt);
+	}
+	rtt_backoff(&c->rtt);
+	tcp_output(st, c, 0);
+}
+
+static void on_reo(struct stack *st, struct tcp_conn *c)
+{
+	struct recovery_out out;
+
+	recovery_reo_timeout(&c->rec, &c->sent, &c->rtt, c->mss, st->now_ns, &out);
+	tcp_recovery_apply(st, c, &out);
+	tcp_output(st, c, 0);
+}
+
+static void on_tlp(struct stack *st, struct tcp_conn *c)
+{
+	struct seq nxt = c->sent.nxt;
+	bool sent = false, rexmit = false;
+
+	COUNT(st, tcp_probes);
+	tcp_output(st, c, OUT_PROBE);
+	if (seq_eq(nxt, c->sent.nxt)) {
+		struct sent_rec *r = recovery_probe(&c->rec, &c->sent, c->mss);
+
+		rexmit = true;
+		sent = r && tcp_send_again(st, c, r, (uint32_t)seq_diff(r->end, r->start)) == 0;
+	} else {
+		sent = true;
+	}
+	recovery_probe_sent(&c->rec, &c->sent, sent, rexmit);
+	tcp_timer_rtx(st, c);
+}
+
+static void on_persist(struct stack *st, struct tcp_conn *c)
+{
+	struct seq nxt = c->sent.nxt;
+	uint32_t max = st->cfg.tcp_retries2;
+
+	if (c->sk.orphan && c->snd_wnd == 0)
+		max = ORPHAN_WINDOW_RETRIES;
+	if (!c->stall_ns)
+		c->stall_ns = st->now_ns;
+	if (c->probes_out >= max ||
+	    (c->o.user_timeout_ms && c->probes_out &&
+	     st->now_ns - c->stall_ns >= c->o.user_timeout_ms * 1000000ull)) {
+		give_up(st, c);
+		return;
+	}
+	if (tcp_state_in(c, TCPS_CONNECTING)) {
+		c->probes_out++;
+		c->probe_backoff++;
+	}
+	/* What the window still takes goes, however small: it ends the stalemate of two SWS rules. */
+	tcp_output(st, c, OUT_FORCE);
+	if (!seq_eq(nxt, c->sent.nxt) || tcp_state_in(c, TCPS_CONNECTING))
+		return;
+	if (wants_persist(c)) {
+		c->probes_out++;
+		if (c->probe_backoff < 16)
+			c->probe_backoff++;
+		COUNT(st, tcp_zero_probes);
+		/* an old sequence number: the peer has to answer with an ACK that says its window */
+		tcp_send_empty(st, c, seq_sub(c->sent.una, 1), TH_ACK);
+		tcp_timer_rtx(st, c);
+	}
+}
+
+static void on_keep(struct stack *st, struct tcp_conn *c)
+{
+	uint64_t idle_ns = keep_idle_ns(st, c), since;
+	uint32_t max = c->o.keepcnt ? c->o.keepcnt : st->cfg.tcp_keepalive_probes;
+
+	if (c->sk.orphan && c->state == TCPS_FIN_WAIT2) {
+		tcp_conn_done(st, c, 0);
+		return;
+	}
+	if (!c->o.keepalive || !tcp_state_in(c, TCPS_SYNCED))
+		return;
+	since = st->now_ns - c->last_rx_ns;
+	if (since < idle_ns || !sent_empty(&c->sent) || wants_persist(c)) {
+		/* alive, or other timers see to it */
+		if (since < idle_ns)
+			c->probes_out = 0;
+		wheel_arm(&st->wheel, &c->keep,
+			  since < idle_ns ? c->last_rx_ns + idle_ns : st->now_ns + idle_ns);
+		return;
+	}
+	if (c->o.user_timeout_ms ? c->probes_out && since >= c->o.user_timeout_ms * 1000000ull :
+				   c->probes_out >= max) {
+		tcp_send_rst(st, c);
+		give_up(st, c);
+		return;
+	}
+	c->probes_out++;
+	COUNT(st, tcp_zero_probes);
+	tcp_send_empty(st, c, seq_sub(c->sent.una, 1), TH_ACK);
+	wheel_arm(&st->wheel, &c->keep, st->now_ns + keep_intvl_ns(st, c));
+}
+
+static void on_rtx(struct stack *st, struct tcp_conn *c)
+{
+	uint8_t what = c->rtx_what;
+
+	if (c->rtx_due_ns == WHEEL_NEVER)
+		return;
+	if (c->rtx_due_ns > st->now_ns) {
+		wheel_arm(&st->wheel, &c->rtx, c->rtx_due_ns);
+		return;
+	}
+	c->rtx_due_ns = WHEEL_NEVER;
+	c->rtx_what = RTX_NONE;
+	switch (what) {
+	case RTX_RTO:
+		on_rto(st, c);
+		break;
+	case RTX_REO:
+		on_reo(st, c);
+		break;
+	case RTX_TLP:
+		on_tlp(st, c);
+		break;
+	case RTX_PERSIST:
+		on_persist(st, c);
+		break;
+	}
+}
+
+void tcp_timer(struct stack *st, struct timer *t)
+{
+	switch (t->kind) {
+	case TIMER_TCP_RETRANSMIT:
+		on_rtx(st, container_of(t, struct tcp_conn, rtx));
+		break;
+	case TIMER_TCP_DELACK: {
+		struct tcp_conn *c = container_of(t, struct tcp_conn, delack);
+
+		if (c->ack_wait == ACK_NONE)
+			break;
+		COUNT(st, tcp_delayed_acks);
+		c->pingpong = false; /* the application took its time: as Linux, deflate */
+		tcp_send_ack(st, c);
+		break;
+	}
+	case TIMER_TCP_KEEPALIVE:
+		on_keep(st, container_of(t, struct tcp_conn, keep));
+		break;
+	case TIMER_TCP_REQ:
+		tcp_req_timer(st, container_of(t, struct tcp_req, m.timer));
+		break;
+	case TIMER_TCP_TW:
+		tcp_tw_timer(st, container_of(t, struct tcp_tw, m.timer));
+		break;
+	}
+}

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What `make check` runs: tests that need neither root nor a network. scripts/test adds tests/net and
+# tests/apps. Each suite brings its own file; how a test reports is told in tests/README.md.
+EXTRA_DIST += tests/README.md
+
+include tests/unit/base.mk
+include tests/unit/proc.mk
+include tests/unit/recovery.mk
+include tests/unit/tcp.mk
+include tests/tools/local.mk
+include tests/bench/local.mk

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Loss recovery and congestion control, each module on its own.
+if HAVE_CHECK
+recovery_tests = tests/unit/test_sent tests/unit/test_rtt tests/unit/test_recovery \
+	tests/unit/test_cc
+check_PROGRAMS += $(recovery_tests)
+TESTS += $(recovery_tests)
+recovery_test_env = tests/unit/recovery_env.c tests/unit/recovery_env.h
+
+tests_unit_test_sent_SOURCES = tests/unit/test_sent.c $(recovery_test_env)
+tests_unit_test_sent_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_sent_LDADD = libstack.la $(CHECK_LIBS)
+tests_unit_test_rtt_SOURCES = tests/unit/test_rtt.c $(recovery_test_env)
+tests_unit_test_rtt_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_rtt_LDADD = libstack.la $(CHECK_LIBS)
+tests_unit_test_recovery_SOURCES = tests/unit/test_recovery.c $(recovery_test_env)
+tests_unit_test_recovery_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_recovery_LDADD = libstack.la $(CHECK_LIBS)
+tests_unit_test_cc_SOURCES = tests/unit/test_cc.c $(recovery_test_env)
+tests_unit_test_cc_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_cc_LDADD = libstack.la $(CHECK_LIBS) -lm
+endif

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# TCP: whole connections between two stacks (tcp_pair), and crafted segments with exact answers.
+if HAVE_CHECK
+tcp_tests = tests/unit/test_tcp_pair
+check_PROGRAMS += $(tcp_tests)
+TESTS += $(tcp_tests)
+
+tests_unit_test_tcp_pair_SOURCES = tests/unit/test_tcp_pair.c tests/unit/tcp_pair.c \
+	tests/unit/tcp_pair.h
+tests_unit_test_tcp_pair_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_tcp_pair_LDADD = libstack.la $(CHECK_LIBS)
+endif
