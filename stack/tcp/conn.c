@@ -253,35 +253,7 @@ void tcp_conn_free(struct stack *st, struct tcp_conn *c)
 	ASSERT(c->state == TCPS_CLOSED);
 	rcvbuf_free(st, &c->rcv);
 	sock_fini(st, &c->sk);
-	if (c->sk.claimed)
-		list_push_back(&st->tcp->gone_conns, &c->accept_node);
-	else
-		pool_put(&st->tcp->conns, c);
-}
-
-bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote)
-{
-	struct tcp_state_tables *t = st->tcp;
-
-	if (!list_empty(&t->gone_conns)) {
-		struct tcp_conn *c = list_first(&t->gone_conns, struct tcp_conn, accept_node);
-
-		list_del(&c->accept_node);
-		*local = c->sk.local;
-		*remote = c->sk.remote;
-		pool_put(&t->conns, c);
-		return true;
-	}
-	if (!list_empty(&t->gone_tws)) {
-		struct tcp_tw *tw = list_first(&t->gone_tws, struct tcp_tw, node);
-
-		list_del(&tw->node);
-		*local = tw->m.local;
-		*remote = tw->m.remote;
-		pool_put(&t->tws, tw);
-		return true;
-	}
-	return false;
+	pool_put(&st->tcp->conns, c);
 }
 
 void tcp_conn_orphan(struct stack *st, struct tcp_conn *c)

@@ -65,14 +65,14 @@ enum stat_id tcp_icmp(struct stack *st, const struct endpoint *local,
 		return STAT_drop_icmp;
 	if (type == ICMP_UNREACH && code == UNREACH_FRAG_NEEDED) {
 		frag_needed(st, c, mtu);
-		return STAT_rx_packets;
+		return STAT_icmp_errors;
 	}
 	if (c->state == TCPS_SYN_SENT) {
 		COUNT(st, tcp_conn_failed);
 		tcp_conn_done(st, c, err);
-		return STAT_rx_packets;
+		return STAT_icmp_errors;
 	}
 	c->soft_err = (uint16_t)err;
 	c->soft_err_valid = true;
-	return STAT_rx_packets;
+	return STAT_icmp_errors;
 }

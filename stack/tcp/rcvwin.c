@@ -49,7 +49,7 @@ void tcp_rcvwin_init(struct stack *st, struct tcp_conn *c)
 	c->rcv_locked = c->o.rcvbuf != 0;
 	c->rcv_limit = c->o.rcvbuf ? c->o.rcvbuf : st->cfg.tcp_rmem[1];
 	c->rcv_mss = TCP_MSS_FALLBACK;
-	c->drs_space = tcp_rcvwin_from_space(st, c->rcv_limit);
+	c->drs_space = CC_IW_SEGMENTS * TCP_MSS_FALLBACK; /* a sender's first window */
 	c->drs_ns = c->rcv_rtt_start_ns = st->now_ns;
 }
 

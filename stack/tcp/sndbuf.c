@@ -2,8 +2,9 @@
 /*
  * The send buffer: a chain of blocks, appended to at the tail and freed from the head. Small writes
  * share a block. Bytes never move once they are in: a queued super-segment refers to them in place
- * (blk_put() keeps a block that is still referred to in limbo). Must never hold an empty block, so
- * that an idle connection holds none.
+ * (blk_put() keeps a block that is still referred to in limbo), and walks the chain by start and end,
+ * so start stays 0 and every block but the last is full. Must never hold an empty block, so that an
+ * idle connection holds none.
  */
 #include "sndbuf.h"
 
@@ -155,17 +156,11 @@ void sndbuf_ack(struct stack *st, struct sndbuf *b, struct seq upto)
 	ASSERT(n <= b->len);
 	b->una = upto;
 	b->len -= n;
-	while (n > 0) {
+	n += b->head_off;
+	while (b->head && n >= b->head->end) {
 		struct blk *p = b->head;
-		uint32_t have = p->end - p->start;
 
-		if (n < have) {
-			if (b->cur == p)
-				b->cur_seq = upto;
-			p->start += n;
-			return;
-		}
-		n -= have;
+		n -= p->end;
 		b->head = p->next;
 		if (b->cur == p)
 			b->cur = NULL;
@@ -173,6 +168,7 @@ void sndbuf_ack(struct stack *st, struct sndbuf *b, struct seq upto)
 			b->tail = NULL;
 		blk_put(st, p);
 	}
+	b->head_off = n;
 }
 
 struct sndbuf_pos sndbuf_find(struct sndbuf *b, struct seq seq)
@@ -183,15 +179,15 @@ struct sndbuf_pos sndbuf_find(struct sndbuf *b, struct seq seq)
 	ASSERT(seq_within(seq, b->una, b->len));
 	if (!p || seq_lt(seq, at)) {
 		p = b->head;
-		at = b->una;
+		at = seq_sub(b->una, b->head_off);
 	}
-	while ((uint32_t)seq_diff(seq, at) >= p->end - p->start) {
-		at = seq_add(at, p->end - p->start);
+	while ((uint32_t)seq_diff(seq, at) >= p->end) {
+		at = seq_add(at, p->end);
 		p = p->next;
 	}
 	b->cur = p;
 	b->cur_seq = at;
-	return (struct sndbuf_pos){p, p->start + (uint32_t)seq_diff(seq, at)};
+	return (struct sndbuf_pos){p, (uint32_t)seq_diff(seq, at)};
 }
 
 void sndbuf_copy(struct sndbuf_pos pos, uint8_t *dst, uint32_t len)
@@ -205,7 +201,7 @@ void sndbuf_copy(struct sndbuf_pos pos, uint8_t *dst, uint32_t len)
 		dst += n;
 		len -= n;
 		pos.blk = pos.blk->next;
-		pos.off = pos.blk ? pos.blk->start : 0;
+		pos.off = 0;
 	}
 }
 
@@ -221,7 +217,7 @@ uint32_t sndbuf_copy_sum(struct sndbuf_pos pos, uint8_t *dst, uint32_t len, uint
 		sum = csum_combine(sum, csum_copy(0, dst + at, pos.blk->data + pos.off, n), at);
 		at += n;
 		pos.blk = pos.blk->next;
-		pos.off = pos.blk ? pos.blk->start : 0;
+		pos.off = 0;
 	}
 	return sum;
 }
@@ -238,7 +234,7 @@ uint32_t sndbuf_sum(struct sndbuf_pos pos, uint32_t len, uint32_t sum)
 		sum = csum_combine(sum, csum_add(0, pos.blk->data + pos.off, n), at);
 		at += n;
 		pos.blk = pos.blk->next;
-		pos.off = pos.blk ? pos.blk->start : 0;
+		pos.off = 0;
 	}
 	return sum;
 }

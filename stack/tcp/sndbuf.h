@@ -14,8 +14,9 @@ struct sndbuf {
 	struct blk *head, *tail;
 	struct blk *rsv;     /* handed out by sndbuf_reserve(), not yet in the chain */
 	struct blk *cur;     /* where the last slice was found: output mostly moves forward */
-	struct seq cur_seq;  /* sequence number of cur's first byte */
+	struct seq cur_seq;  /* sequence number of cur->data[0] */
 	struct seq una;      /* of the first byte held */
+	uint32_t head_off;   /* where that lies in head->data */
 	uint32_t len;        /* bytes held */
 };
 

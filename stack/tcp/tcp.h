@@ -229,8 +229,6 @@ struct tcp_state_tables {
 	struct list ack_turn;    /* ACK at the next one, unless an answer takes it along */
 	struct list ack_due;     /* those that were on ack_turn at the last stack_run() */
 	struct list tw;          /* tcp_tw.node */
-	struct list gone_conns;  /* tcp_conn.accept_node: ended, for stack_gone() to tell */
-	struct list gone_tws;    /* tcp_tw.node: likewise */
 	uint32_t norphans;
 	uint64_t challenge_ns;   /* start of the present second of tcp_challenge_ack_limit */
 	uint32_t challenges;     /* left in it */

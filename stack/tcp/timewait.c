@@ -19,9 +19,8 @@ void tcp_tw_free(struct stack *st, struct tcp_tw *tw)
 	list_del(&tw->node);
 	dst_put(st, tw->m.dst);
 	if (tw->claimed)
-		list_push_back(&st->tcp->gone_tws, &tw->node);
-	else
-		pool_put(&st->tcp->tws, tw);
+		sock_gone_add(st, &tw->m.local, &tw->m.remote);
+	pool_put(&st->tcp->tws, tw);
 }
 
 bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
