@@ -6,6 +6,7 @@ EXTRA_DIST += tests/README.md
 include tests/unit/base.mk
 include tests/unit/proc.mk
 include tests/unit/recovery.mk
+include tests/sim/local.mk
 include tests/unit/tcp.mk
 include tests/tools/local.mk
 include tests/bench/local.mk

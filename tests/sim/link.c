@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One direction of a link: what becomes of a packet between two nodes. In this order: it may be cut
+ * up, find the link dark, be too large, find the queue full, be lost, be corrupted, be late, be
+ * doubled. All is drawn from the link's own stream of random numbers.
+ *
+ * A corrupted packet whose checksums are right all the same is lost instead: no end-to-end protocol
+ * could tell it, so delivering it would prove nothing.
+ */
+#include "sim.h"
+#include "stack/ip/wire.h"
+
+static void deliver(struct link *l, struct pkt *p, uint64_t at_ns)
+{
+	struct ev e = {.at_ns = at_ns, .kind = EV_PKT, .node = l->to, .arg = l->dev, .p = p};
+
+	ev_push(&l->w->q, &e);
+}
+
+/* Flips some bits past the link header. False when the receiver could not tell. */
+static bool corrupt(struct link *l, struct pkt *p)
+{
+	unsigned n = rng_one_in(&l->rng, 4) ? rng_range(&l->rng, 2, 16) : 1;
+
+	for (; n; n--) {
+		uint32_t at = ETH_HLEN_BYTES + rng_below(&l->rng, p->len - ETH_HLEN_BYTES);
+
+		p->b[at] ^= (uint8_t)(1u << rng_below(&l->rng, 8));
+	}
+	return !pkt_sums_right(p, l->rx_partial_ok);
+}
+
+static bool lost(struct link *l)
+{
+	const struct link_cfg *c = &l->cfg;
+
+	if (l->in_burst ? rng_chance(&l->rng, c->burst_end) : rng_chance(&l->rng, c->burst_begin))
+		l->in_burst = !l->in_burst;
+	return rng_chance(&l->rng, c->loss) || (l->in_burst && rng_chance(&l->rng, c->burst_loss));
+}
+
+/* When the wire has taken len bytes; SIM_NEVER: the queue before it is full. */
+static uint64_t wire_take(struct link *l, uint32_t len)
+{
+	uint64_t now = l->w->now_ns, start = l->busy_ns > now ? l->busy_ns : now;
+
+	if (!l->cfg.rate_bps)
+		return now;
+	if ((start - now) / 1000 * (l->cfg.rate_bps / 8000) / 1000 > l->cfg.queue_bytes)
+		return SIM_NEVER;
+	l->busy_ns = start + (uint64_t)len * 8 * SEC / l->cfg.rate_bps;
+	return l->busy_ns;
+}
+
+/* The router before the link answers; its ICMP goes back without faults but with the delay. */
+static void answer_frag(struct link *l, const struct pkt *p)
+{
+	struct ev e = {.at_ns = l->w->now_ns + l->cfg.delay_ns, .kind = EV_PKT, .node = l->from};
+
+	e.arg = l->w->link[l->to][l->from].dev;
+	e.p = pkt_icmp_frag(p, l->cfg.mtu);
+	ev_push(&l->w->q, &e);
+}
+
+static void send_one(struct link *l, struct pkt *p)
+{
+	struct link_cfg *c = &l->cfg;
+	uint64_t at;
+
+	l->sent++;
+	if (!p->gso &&
+	    p->len - ETH_HLEN_BYTES > c->mtu) { /* an uncut super-segment fits, in effect */
+		l->too_big++;
+		answer_frag(l, p);
+		goto drop;
+	}
+	at = wire_take(l, p->len);
+	if (at == SIM_NEVER) {
+		l->queue_full++;
+		goto drop;
+	}
+	if (lost(l)) {
+		l->lost++;
+		goto drop;
+	}
+	at += c->delay_ns + (c->jitter_ns ? rng_below(&l->rng, c->jitter_ns) : 0);
+	if (rng_chance(&l->rng, c->reorder)) {
+		l->reordered++;
+		at += rng_below(&l->rng, c->reorder_ns + 1);
+	} else {
+		if (at < l->last_ns)
+			at = l->last_ns;
+		l->last_ns = at;
+	}
+	if (rng_chance(&l->rng, c->dup)) {
+		l->duplicated++;
+		deliver(l, pkt_copy(p), at + rng_below(&l->rng, c->delay_ns + MS));
+	}
+	if (rng_chance(&l->rng, c->corrupt)) {
+		l->corrupted++;
+		if (!corrupt(l, p))
+			goto drop;
+	}
+	deliver(l, p, at);
+	return;
+drop:
+	pkt_free(p);
+}
+
+/* Each piece as the receiver's device will show it: with or without a complete checksum. */
+static void send_finished(struct link *l, struct pkt *p)
+{
+	/* A corrupted packet must have a checksum that shows it. */
+	if (!l->rx_partial_ok || l->cfg.corrupt)
+		pkt_csum_finish(p);
+	send_one(l, p);
+}
+
+void link_send(struct link *l, struct pkt *p)
+{
+	uint32_t payload = pkt_payload(p), size = 0, seg;
+
+	if (l->w->now_ns < l->dark_until_ns) {
+		l->dark_lost++;
+		pkt_free(p);
+		return;
+	}
+	if (p->gso && !l->cfg.whole)
+		size = p->gso;
+	else if (payload > 1 && rng_chance(&l->rng, l->cfg.split))
+		size = 1 + (uint32_t)rng_below(&l->rng, payload - 1); /* a middlebox */
+	if (!size) {
+		send_finished(l, p);
+		return;
+	}
+	for (seg = 0; seg * size < payload; seg++)
+		send_finished(l, pkt_cut(p, seg, size));
+	pkt_free(p);
+}
+
+void link_dark(struct link *l)
+{
+	struct ev e = {.kind = EV_DARK, .p = l};
+
+	if (!l->cfg.dark_every_ns)
+		return;
+	l->dark_until_ns = l->w->now_ns + rng_log(&l->rng, MS, l->cfg.dark_ns);
+	e.at_ns = l->dark_until_ns + rng_range(&l->rng, 1, 2 * l->cfg.dark_every_ns);
+	ev_push(&l->w->q, &e);
+}
+
+void link_heal(struct link *l)
+{
+	struct link_cfg *c = &l->cfg;
+
+	c->loss = c->dup = c->corrupt = c->reorder = c->split = 0;
+	c->burst_begin = c->burst_loss = 0;
+	c->dark_every_ns = 0;
+	l->dark_until_ns = 0;
+	l->in_burst = false;
+}

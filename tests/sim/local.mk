@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The simulated network. `make check` runs a few seeds, each twice; tests/sim/sim --help does more.
+check_PROGRAMS += tests/sim/sim
+TESTS += tests/sim/sim
+tests_sim_sim_SOURCES = \
+	tests/sim/app.c \
+	tests/sim/event.c \
+	tests/sim/link.c \
+	tests/sim/main.c \
+	tests/sim/node.c \
+	tests/sim/pkt.c \
+	tests/sim/sim.h \
+	tests/sim/world.c
+tests_sim_sim_LDADD = libstack.la

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packets as bytes. Its checksums are its own, not the stack's, so that the two check each other.
+ * RFC 1071, 791, 792, 9293; super-segments are cut as Linux does (net/ipv4/tcp_offload.c's rules).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+#include "stack/ip/wire.h"
+
+#define L3 ETH_HLEN_BYTES
+
+struct pkt *pkt_new(uint32_t len)
+{
+	struct pkt *p = malloc(sizeof(*p) + len);
+
+	if (!p)
+		abort();
+	p->len = len;
+	p->partial = false;
+	p->gso = 0;
+	return p;
+}
+
+struct pkt *pkt_copy(const struct pkt *p)
+{
+	struct pkt *c = pkt_new(p->len);
+
+	memcpy(c, p, sizeof(*p) + p->len);
+	return c;
+}
+
+void pkt_free(struct pkt *p)
+{
+	free(p);
+}
+
+static uint32_t sum16(const uint8_t *p, size_t len, uint64_t sum)
+{
+	size_t i;
+
+	for (i = 0; i + 4 <= len; i += 4) {
+		uint32_t v;
+
+		memcpy(&v, p + i, 4);
+		sum += v;
+	}
+	if (i + 2 <= len) {
+		uint16_t v;
+
+		memcpy(&v, p + i, 2);
+		sum += v;
+		i += 2;
+	}
+	if (i < len)
+		sum += p[i];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint32_t)sum;
+}
+
+static void put16(uint8_t *p, uint16_t v) /* memory order */
+{
+	memcpy(p, &v, 2);
+}
+
+static void put_be16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static uint32_t get_be16(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 8 | p[1];
+}
+
+static uint32_t get_be32(const uint8_t *p)
+{
+	return get_be16(p) << 16 | get_be16(p + 2);
+}
+
+static void put_be32(uint8_t *p, uint32_t v)
+{
+	put_be16(p, v >> 16);
+	put_be16(p + 2, v & 0xffff);
+}
+
+/* IPv4 without options, with room for what its header claims. */
+static bool pkt_is_ip4(const struct pkt *p)
+{
+	return p->len >= L3 + 20 && get_be16(p->b + 12) == ETHERTYPE_IP4 && p->b[L3] == 0x45 &&
+	       get_be16(p->b + L3 + 2) >= 20 && L3 + get_be16(p->b + L3 + 2) <= p->len;
+}
+
+static uint32_t l4_len(const struct pkt *p)
+{
+	return get_be16(p->b + L3 + 2) - 20;
+}
+
+static uint32_t pseudo_sum(const struct pkt *p)
+{
+	uint8_t tail[4] = {0, p->b[L3 + 9], 0, 0};
+
+	put_be16(tail + 2, l4_len(p));
+	return sum16(tail, 4, sum16(p->b + L3 + 12, 8, 0));
+}
+
+/* Offset of the checksum from the L4 header; 0: a protocol that has none there. */
+static uint32_t csum_at(const struct pkt *p)
+{
+	return p->b[L3 + 9] == IPPROTO_TCP_ ? 16 : p->b[L3 + 9] == IPPROTO_UDP_ ? 6 : 0;
+}
+
+struct pkt *pkt_from_ent(struct stack *st, const struct tx_ent *e)
+{
+	struct pkt *p = pkt_new(e->len + (e->flags & TXF_GSO ? e->blk_len : 0));
+	const struct blk *b = e->blk;
+	uint32_t at = e->len, off = e->blk_off;
+
+	memcpy(p->b, frame_data(stack_frames(st), e->frame), e->len);
+	while (at < p->len) {
+		uint32_t n = b->end - off;
+
+		if (n > p->len - at)
+			n = p->len - at;
+		memcpy(p->b + at, b->data + off, n);
+		at += n;
+		b = b->next;
+		off = b ? b->start : 0;
+	}
+	p->partial = e->flags & TXF_CSUM;
+	p->gso = e->flags & TXF_GSO ? e->gso_bytes : 0;
+	return p;
+}
+
+uint32_t pkt_payload(const struct pkt *p)
+{
+	uint32_t hlen;
+
+	if (!pkt_is_ip4(p) || p->b[L3 + 9] != IPPROTO_TCP_ || l4_len(p) < 20)
+		return 0;
+	hlen = (p->b[L3 + 20 + 12] >> 4) * 4u;
+	return hlen <= l4_len(p) ? l4_len(p) - hlen : 0;
+}
+
+struct pkt *pkt_cut(const struct pkt *p, uint32_t seg, uint32_t size)
+{
+	uint32_t payload = pkt_payload(p), hdrs = p->len - payload, off = seg * size;
+	uint32_t n = payload - off < size ? payload - off : size;
+	bool first = off == 0, last = off + n == payload;
+	struct pkt *c = pkt_new(hdrs + n);
+	uint8_t *ip = c->b + L3, *tcp = ip + 20;
+
+	memcpy(c->b, p->b, hdrs);
+	memcpy(c->b + hdrs, p->b + hdrs + off, n);
+	put_be16(ip + 2, hdrs - L3 + n);
+	put_be16(ip + 4, get_be16(ip + 4) + seg);
+	put16(ip + 10, 0);
+	put16(ip + 10, (uint16_t)~sum16(ip, 20, 0));
+	put_be32(tcp + 4, get_be32(tcp + 4) + off);
+	if (!last)
+		tcp[13] &= (uint8_t) ~(TH_FIN | TH_PSH);
+	if (!first)
+		tcp[13] &= (uint8_t)~TH_CWR;
+	put16(tcp + 16, (uint16_t)pseudo_sum(c));
+	c->partial = true;
+	return c;
+}
+
+void pkt_csum_finish(struct pkt *p)
+{
+	uint8_t *l4 = p->b + L3 + 20;
+	uint32_t at = csum_at(p);
+
+	if (!p->partial || !at)
+		return;
+	/* The field's sum of the pseudo-header takes part, and makes it complete. */
+	put16(l4 + at, (uint16_t)~sum16(l4, l4_len(p), 0));
+	p->partial = false;
+}
+
+bool pkt_sums_right(const struct pkt *p, bool partial_ok)
+{
+	const uint8_t *l4 = p->b + L3 + 20;
+	uint16_t field, pseudo;
+
+	if (!pkt_is_ip4(p) || sum16(p->b + L3, 20, 0) != 0xffff)
+		return false;
+	if (p->b[L3 + 9] == IPPROTO_ICMP_)
+		return sum16(l4, l4_len(p), 0) == 0xffff;
+	if (!csum_at(p) || l4_len(p) < csum_at(p) + 2)
+		return true; /* nothing that would tell */
+	memcpy(&field, l4 + csum_at(p), 2);
+	pseudo = (uint16_t)pseudo_sum(p);
+	if (partial_ok && field == pseudo)
+		return true;
+	return sum16(l4, l4_len(p), pseudo_sum(p)) == 0xffff;
+}
+
+struct pkt *pkt_icmp_frag(const struct pkt *p, uint32_t mtu)
+{
+	struct pkt *c = pkt_new(L3 + 20 + 8 + 28);
+	uint8_t *ip = c->b + L3, *icmp = ip + 20;
+
+	memcpy(c->b, p->b + 6, 6);
+	memcpy(c->b + 6, p->b, 6);
+	put_be16(c->b + 12, ETHERTYPE_IP4);
+	memset(ip, 0, 28);
+	ip[0] = 0x45;
+	put_be16(ip + 2, 56);
+	ip[8] = 64;
+	ip[9] = IPPROTO_ICMP_;
+	put_be32(ip + 12, 10u << 24 | 254); /* the router */
+	memcpy(ip + 16, p->b + L3 + 12, 4);
+	put16(ip + 10, (uint16_t)~sum16(ip, 20, 0));
+	icmp[0] = 3;
+	icmp[1] = 4;
+	put_be16(icmp + 6, mtu);
+	memcpy(icmp + 8, p->b + L3, 28);
+	put16(icmp + 2, (uint16_t)~sum16(icmp, 36, 0));
+	return c;
+}
+
+uint64_t pkt_hash(uint64_t h, const void *p, size_t len)
+{
+	const uint8_t *b = p;
+	uint64_t v;
+
+	for (; len >= 8; len -= 8, b += 8) {
+		memcpy(&v, b, 8);
+		h = (h ^ v) * 0x9fb21c651e98df25ull;
+		h ^= h >> 29;
+	}
+	v = len;
+	memcpy(&v, b, len);
+	h = (h ^ v) * 0x9fb21c651e98df25ull;
+	return h ^ h >> 32;
+}
+
+void pcap_head(FILE *f)
+{
+	/* nanosecond resolution, Ethernet */
+	uint32_t h[6] = {0xa1b23c4d, 4u << 16 | 2, 0, 0, 262144, 1};
+
+	fwrite(h, sizeof(h), 1, f);
+}
+
+void pcap_pkt(FILE *f, const struct pkt *p, uint64_t now_ns)
+{
+	uint32_t h[4] = {(uint32_t)(now_ns / SEC), (uint32_t)(now_ns % SEC), p->len, p->len};
+
+	fwrite(h, sizeof(h), 1, f);
+	fwrite(p->b, p->len, 1, f);
+}

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Draws a world from its seed, runs it, and judges: see sim.h. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define PPM_PERCENT 10000u
+/* Liveness: what a healed world may take until the last flow ends, and from there until the last
+ * trace of the last connection is gone (TIME-WAIT and FIN-WAIT-2 last a minute, an RTO up to two).
+ */
+#define HEAL_MAX_NS  (40 * MINUTE)
+#define DRAIN_MAX_NS (20 * MINUTE)
+#define PKTS_MAX     20000000ull /* beyond, someone chatters */
+
+uint64_t rng_log(struct rng *r, uint64_t lo, uint64_t hi)
+{
+	uint64_t top = lo, span = hi / (lo ? lo : 1);
+	unsigned bits = 0;
+
+	while (span >> bits > 1)
+		bits++;
+	top = lo << rng_below(r, bits + 1);
+	if (top > hi / 2)
+		top = hi / 2 > lo ? hi / 2 : lo;
+	return rng_range(r, top, 2 * top < hi ? 2 * top : hi);
+}
+
+void world_log(struct world *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!w->cfg.log)
+		return;
+	fprintf(w->cfg.log, "%12.6f ", (double)w->now_ns / SEC);
+	va_start(ap, fmt);
+	vfprintf(w->cfg.log, fmt, ap);
+	va_end(ap);
+	fputc('\n', w->cfg.log);
+}
+
+void world_fail(struct world *w, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	if (w->failed)
+		return;
+	w->failed = true;
+	n = snprintf(w->why, sizeof(w->why), "at %.6f s: ", (double)w->now_ns / SEC);
+	va_start(ap, fmt);
+	vsnprintf(w->why + n, sizeof(w->why) - (size_t)n, fmt, ap);
+	va_end(ap);
+	world_log(w, "FAIL %s", w->why);
+}
+
+void world_mix(struct world *w, uint64_t v)
+{
+	w->hash = pkt_hash(w->hash, &v, sizeof(v));
+}
+
+void world_timer(struct world *w, struct side *s, uint64_t at_ns)
+{
+	struct ev e = {.at_ns = at_ns, .kind = EV_APP, .node = s->n->idx, .p = s};
+
+	ev_push(&w->q, &e);
+}
+
+/* ---- drawing
+ * ------------------------------------------------------------------------------------- */
+
+static void draw_link(struct world *w, unsigned from, unsigned to)
+{
+	struct link *l = &w->link[from][to];
+	struct rng *r = &l->rng;
+	struct link_cfg *c = &l->cfg;
+
+	*l = (struct link){.w = w, .from = (uint8_t)from, .to = (uint8_t)to, .dev = 1};
+	r->s = rng_u64(&w->rng);
+	l->rx_partial_ok = w->node[to].rx_partial_ok;
+	if (from == to) { /* the loopback: whole and without faults */
+		*c = (struct link_cfg){.delay_ns = US, .mtu = 65535, .whole = true};
+		l->rx_partial_ok = true;
+		l->dev = STACK_DEV_LOOP;
+		return;
+	}
+	c->delay_ns = rng_log(r, 20 * US, 150 * MS);
+	c->jitter_ns = rng_one_in(r, 4) ? rng_log(r, US, c->delay_ns + MS) : 0;
+	c->rate_bps = rng_one_in(r, 2) ? 0 : rng_log(r, 4000000, 10000000000ull);
+	c->queue_bytes = (uint32_t)rng_log(r, 20000, 1000000);
+	c->mtu = rng_one_in(r, 4) ? (uint32_t)rng_range(r, 600, 1400) : 65535;
+	c->whole = rng_one_in(r, 3);
+	c->loss = (uint32_t)rng_range(r, 100, 5 * PPM_PERCENT);
+	c->dup = (uint32_t)rng_range(r, 100, 2 * PPM_PERCENT);
+	c->reorder = (uint32_t)rng_range(r, 100, 5 * PPM_PERCENT);
+	c->reorder_ns = rng_log(r, 10 * US, 4 * c->delay_ns + MS);
+	c->split = rng_one_in(r, 4) ? (uint32_t)rng_range(r, 100, 5 * PPM_PERCENT) : 0;
+	/* Without corruption a checksum may stay partial. */
+	if (!l->rx_partial_ok || !rng_one_in(r, 3))
+		c->corrupt = (uint32_t)rng_range(r, 100, 2 * PPM_PERCENT);
+	if (rng_one_in(r, 3)) {
+		c->burst_begin = (uint32_t)rng_range(r, 100, PPM_PERCENT);
+		c->burst_end = (uint32_t)rng_range(r, 5 * PPM_PERCENT, 50 * PPM_PERCENT);
+		c->burst_loss = (uint32_t)rng_range(r, 20 * PPM_PERCENT, 100 * PPM_PERCENT);
+	}
+	if (rng_one_in(r, 4)) {
+		struct ev e = {.kind = EV_DARK, .p = l};
+
+		c->dark_every_ns = rng_range(r, 20 * SEC, 120 * SEC);
+		c->dark_ns = rng_log(r, 10 * MS, 20 * SEC);
+		e.at_ns = rng_range(r, 1, 2 * c->dark_every_ns);
+		ev_push(&w->q, &e);
+	}
+}
+
+static void draw_options(struct rng *r, struct flow *f)
+{
+	struct sock_opts *o = &f->o;
+
+	sock_opts_default(o);
+	o->nodelay = rng_one_in(r, 3);
+	if (rng_one_in(r, 4))
+		o->rcvbuf = (uint32_t)rng_log(r, 4608, 1 << 20) & ~1u;
+	if (rng_one_in(r, 4))
+		o->sndbuf = (uint32_t)rng_log(r, 4608, 1 << 20) & ~1u;
+	if (rng_one_in(r, 8))
+		o->maxseg = (uint16_t)rng_range(r, 200, 1400);
+	/* Silence must be noticed where a reset may have been lost; and no partition drawn here
+	 * lasts long enough to end a connection that is alive. */
+	if (f->kind == FLOW_ABORT || f->kind == FLOW_IDLE || rng_one_in(r, 4)) {
+		o->keepalive = 1;
+		o->keepidle_s = (uint32_t)rng_log(r, 5, 120);
+		o->keepintvl_s = (uint32_t)rng_range(r, 10, 20);
+		o->keepcnt = (uint32_t)rng_range(r, 8, 10);
+	}
+	if (rng_one_in(r, 4))
+		o->cc = (int8_t)rng_below(r, CC_ALGOS);
+}
+
+static void draw_pace(struct rng *r, struct side *s, uint64_t total, uint64_t rx_total)
+{
+	/* In at most some thousand calls. */
+	uint64_t tx_min = 1 + total / 1000, rx_min = 1 + rx_total / 1000;
+
+	s->tx_total = total;
+	s->key = (uint32_t)rng_u64(r);
+	s->tx_chunk = (uint32_t)rng_log(r, tx_min, PATTERN_MAX);
+	s->rx_chunk = (uint32_t)rng_log(r, rx_min, PATTERN_MAX);
+	if (rng_one_in(r, 3)) {
+		s->tx_pause_ppm = (uint32_t)rng_range(r, 1000, 20 * PPM_PERCENT);
+		s->tx_pause_ns = rng_log(r, MS, SEC);
+	}
+	if (rng_one_in(r, 3)) {
+		s->rx_pause_ppm = (uint32_t)rng_range(r, 1000, 20 * PPM_PERCENT);
+		s->rx_pause_ns = rng_log(r, MS, SEC);
+	}
+}
+
+static void draw_turns(struct world *w, struct flow *f, struct rng *r)
+{
+	uint64_t n = f->kind == FLOW_RR ? rng_log(r, 1, 300) : rng_range(r, 1, 4);
+
+	f->req = (uint32_t)rng_log(r, 1, 3000);
+	f->resp = (uint32_t)rng_log(r, 1, 20000);
+	draw_pace(r, &f->cli, n * f->req, n * f->resp);
+	draw_pace(r, &f->srv, n * f->resp, n * f->req);
+	f->cli.tx_pause_ppm = f->srv.tx_pause_ppm = 0;
+	f->cli.tx_pause_ns = f->kind == FLOW_RR ? rng_log(r, MS, 10 * SEC)
+						: rng_range(r, w->cfg.span_ns / 8, w->cfg.span_ns);
+}
+
+static void draw_flow(struct world *w, struct flow *f, uint32_t id)
+{
+	static const enum flow_kind often[] = {FLOW_UP,	   FLOW_DOWN,  FLOW_BOTH,  FLOW_RR,
+					       FLOW_RR,	   FLOW_SHORT, FLOW_SHORT, FLOW_SHORT,
+					       FLOW_SHORT, FLOW_SLOW,  FLOW_SLOW,  FLOW_HALF,
+					       FLOW_ABORT, FLOW_ABORT, FLOW_IDLE,  FLOW_REFUSED};
+	struct rng *r = &w->rng;
+	uint64_t up, down;
+
+	*f = (struct flow){.w = w, .id = id, .kind = often[rng_below(r, ARRAY_SIZE(often))]};
+	f->cli = (struct side){.handle = {HANDLE_SIDE}, .f = f};
+	f->srv = (struct side){.handle = {HANDLE_SIDE}, .f = f, .server = true};
+	f->cli.rng.s = rng_u64(r);
+	f->srv.rng.s = rng_u64(r);
+	f->cli.n = &w->node[rng_below(r, w->nnodes)];
+	f->srv.n = &w->node[rng_below(r, w->nnodes)];
+	if (f->srv.n == f->cli.n && !rng_one_in(r, 8)) /* mostly over a link */
+		f->srv.n = &w->node[(f->cli.n->idx + 1u) % w->nnodes];
+	f->start_ns = rng_below(r, w->cfg.span_ns * 9 / 10);
+	f->cli.close_rule = rng_below(r, 2);
+	f->srv.close_rule = rng_below(r, 3);
+
+	up = rng_log(r, 1, 2 << 20);
+	down = rng_log(r, 1, 2 << 20);
+	switch (f->kind) {
+	case FLOW_UP:
+		down = 0;
+		break;
+	case FLOW_DOWN:
+		up = 0;
+		break;
+	case FLOW_SHORT:
+		up = rng_log(r, 1, 2000);
+		down = rng_log(r, 1, 30000);
+		break;
+	case FLOW_SLOW:
+		*(rng_one_in(r, 2) ? &up : &down) = rng_below(r, 1000);
+		break;
+	case FLOW_HALF:
+		f->cli.close_rule = CLOSE_HALF;
+		break;
+	case FLOW_REFUSED:
+		up = down = 0;
+		break;
+	default:
+		break;
+	}
+	if (f->kind == FLOW_RR || f->kind == FLOW_IDLE) {
+		draw_turns(w, f, r);
+	} else {
+		draw_pace(r, &f->cli, up, down);
+		draw_pace(r, &f->srv, down, up);
+	}
+	if (f->kind == FLOW_SLOW) {
+		struct side *s = up > down ? &f->srv : &f->cli;
+
+		s->rx_pause_ppm = (uint32_t)rng_range(r, 2 * PPM_PERCENT, 50 * PPM_PERCENT);
+		s->rx_pause_ns = rng_log(r, 100 * MS, MINUTE);
+	}
+	if (f->kind == FLOW_ABORT) {
+		struct side *s = rng_one_in(r, 2) ? &f->srv : &f->cli;
+
+		s->abort_rule = (enum abort_rule)rng_range(r, ABORT_RST, ABORT_UNREAD);
+		s->abort_at = rng_below(r, up + down);
+	}
+	draw_options(r, f);
+}
+
+static void world_draw(struct world *w)
+{
+	unsigned i, k;
+
+	w->rng.s = w->cfg.seed * 0x9e3779b97f4a7c15ull + 1;
+	for (i = 0; i < PATTERN_MOD; i++)
+		w->pattern[i] = (uint8_t)rng_u64(&w->rng);
+	for (i = 0; i < PATTERN_MAX; i++)
+		w->pattern[PATTERN_MOD + i] = w->pattern[i % PATTERN_MOD];
+	w->nnodes = (unsigned)rng_range(&w->rng, 2, SIM_NODES);
+	for (i = 0; i < w->nnodes; i++)
+		node_init(&w->node[i], w, (uint8_t)i);
+	for (i = 0; i < w->nnodes; i++)
+		for (k = 0; k < w->nnodes; k++)
+			draw_link(w, i, k);
+	for (i = 0; i < w->nnodes; i++) {
+		struct ev e = {.node = i};
+
+		e.at_ns = rng_range(&w->rng, SEC, w->cfg.span_ns);
+		e.kind = EV_STALL;
+		if (w->node[i].stall_every_s)
+			ev_push(&w->q, &e);
+		e.kind = EV_FLUSH;
+		if (rng_one_in(&w->rng, 3))
+			ev_push(&w->q, &e);
+	}
+	w->nflows = (unsigned)rng_range(&w->rng, 8, 48);
+	w->flow = calloc(w->nflows, sizeof(*w->flow));
+	if (!w->flow)
+		abort();
+	for (i = 0; i < w->nflows; i++) {
+		draw_flow(w, &w->flow[i], i);
+		world_timer(w, &w->flow[i].cli, w->flow[i].start_ns);
+	}
+}
+
+/* ---- running
+ * --------------------------------------------------------------------------------------- */
+
+static void event_stall(struct world *w, struct node *n)
+{
+	struct ev e = {.kind = EV_STALL, .node = n->idx};
+
+	if (w->healed)
+		return;
+	w->stalls++;
+	n->stall_until_ns = w->now_ns + rng_log(&n->rng, MS, 2 * SEC);
+	e.at_ns = n->stall_until_ns + rng_below(&n->rng, 2ull * n->stall_every_s * SEC);
+	ev_push(&w->q, &e);
+}
+
+static void event_do(struct world *w, struct ev *e)
+{
+	struct node *n = &w->node[e->node];
+
+	switch (e->kind) {
+	case EV_PKT:
+	case EV_APP:
+	case EV_DST:
+		/* A busy program does nothing; a packet waits in its ring. */
+		if (n->stall_until_ns > w->now_ns) {
+			e->at_ns = n->stall_until_ns;
+			ev_push(&w->q, e);
+			return;
+		}
+		if (e->kind == EV_PKT) {
+			node_rx(n, e->arg, e->p);
+			pkt_free(e->p);
+		} else if (e->kind == EV_APP) {
+			side_run(e->p);
+		} else {
+			node_dst(n, e->arg);
+		}
+		n->dirty = true;
+		return;
+	case EV_DARK:
+		link_dark(e->p);
+		return;
+	case EV_STALL:
+		event_stall(w, n);
+		return;
+	case EV_FLUSH:
+		stack_dst_flush(n->st);
+		n->dirty = true;
+		return;
+	}
+}
+
+static uint64_t node_due(const struct node *n)
+{
+	uint64_t at = n->wake_ns;
+
+	if (n->dirty)
+		at = n->w->now_ns;
+	return at < n->stall_until_ns ? n->stall_until_ns : at;
+}
+
+static uint64_t next_time(const struct world *w)
+{
+	const struct ev *e = ev_peek(&w->q);
+	uint64_t at = e ? e->at_ns : SIM_NEVER;
+	unsigned i;
+
+	for (i = 0; i < w->nnodes; i++)
+		if (node_due(&w->node[i]) < at)
+			at = node_due(&w->node[i]);
+	return at;
+}
+
+/* Until until_ns has come or done() says so; the latter returns true. */
+static bool world_until(struct world *w, uint64_t until_ns, bool (*done)(const struct world *))
+{
+	const struct ev *e;
+	uint64_t at;
+	unsigned i;
+
+	while (!w->failed) {
+		if (done && done(w))
+			return true;
+		at = next_time(w);
+		if (at >= until_ns) {
+			if (until_ns > w->now_ns)
+				w->now_ns = until_ns;
+			return false;
+		}
+		w->now_ns = at;
+		while (!w->failed && (e = ev_peek(&w->q)) != NULL && e->at_ns <= at) {
+			struct ev x = ev_pop(&w->q);
+
+			event_do(w, &x);
+		}
+		for (i = 0; i < w->nnodes && !w->failed; i++)
+			if (node_due(&w->node[i]) <= at)
+				node_turn(&w->node[i]);
+		if (w->pkts > PKTS_MAX)
+			world_fail(w, "%llu packets: someone chatters",
+				   (unsigned long long)w->pkts);
+	}
+	return false;
+}
+
+static bool flows_done(const struct world *w)
+{
+	return w->ndone == w->nflows;
+}
+
+/* Nothing under way, and no stack holds anything but its listener and what it knows of the net. */
+static bool world_quiet(const struct world *w)
+{
+	unsigned i, k;
+
+	if (w->q.pkts)
+		return false;
+	for (i = 0; i < w->nnodes; i++) {
+		struct stack *st = w->node[i].st;
+		const struct pool *p;
+
+		if (stack_open_count(st) != 1 || stack_draining_count(st) != 0)
+			return false;
+		for (k = 0; (p = stack_pool(st, k)) != NULL; k++)
+			if (p->out && strcmp(p->name, "dst") != 0 &&
+			    strcmp(p->name, "listener") != 0)
+				return false;
+	}
+	return true;
+}
+
+static void world_heal(struct world *w)
+{
+	unsigned i, k;
+
+	w->healed = true;
+	for (i = 0; i < w->nnodes; i++) {
+		w->node[i].stall_until_ns = 0;
+		for (k = 0; k < w->nnodes; k++)
+			link_heal(&w->link[i][k]);
+	}
+	for (i = 0; i < w->nflows; i++) {
+		side_run(&w->flow[i].cli);
+		side_run(&w->flow[i].srv);
+	}
+	for (i = 0; i < w->nnodes; i++)
+		w->node[i].dirty = true;
+	world_log(w, "healed, %u of %u flows done", w->ndone, w->nflows);
+}
+
+static void say_unfinished(struct world *w)
+{
+	unsigned i;
+
+	for (i = 0; i < w->nflows; i++) {
+		struct flow *f = &w->flow[i];
+
+		if (!f->done) {
+			world_fail(w,
+				   "flow %u %s does not end: client %s (sent %llu of %llu), "
+				   "server %s (sent %llu of %llu)",
+				   f->id, flow_kind_name(f->kind),
+				   f->cli.sk ? stack_state_name(f->cli.sk) : "closed",
+				   (unsigned long long)f->cli.tx_off,
+				   (unsigned long long)f->cli.tx_total,
+				   f->srv.sk ? stack_state_name(f->srv.sk) : "closed",
+				   (unsigned long long)f->srv.tx_off,
+				   (unsigned long long)f->srv.tx_total);
+			return;
+		}
+	}
+}
+
+/* Every pool back at zero, every frame free, no timer armed. */
+static void node_judge(struct node *n)
+{
+	const struct frame_pool *fp = stack_frames(n->st);
+	const struct pool *p;
+	unsigned k;
+
+	stack_close(n->st, n->listener, node_now(n));
+	stack_dst_flush(n->st);
+	stack_run(n->st, node_now(n));
+	for (k = 0; (p = stack_pool(n->st, k)) != NULL; k++)
+		if (p->out)
+			world_fail(n->w, "node %u: %u left in pool %s", n->idx, p->out, p->name);
+	if (fp->nfree != fp->count)
+		world_fail(n->w, "node %u: %u frames left", n->idx, fp->count - fp->nfree);
+	if (stack_next_ns(n->st) != SIM_NEVER)
+		world_fail(n->w, "node %u: a timer is left", n->idx);
+	if (stack_sock_next(n->st, NULL))
+		world_fail(n->w, "node %u: a socket is left", n->idx);
+	n->w->hash = pkt_hash(n->w->hash, stack_stats(n->st), STAT_COUNT * sizeof(uint64_t));
+}
+
+bool world_run(struct world *w, const struct world_cfg *cfg)
+{
+	unsigned i;
+
+	memset(w, 0, sizeof(*w));
+	w->cfg = *cfg;
+	world_draw(w);
+	world_until(w, cfg->span_ns, NULL);
+	if (!w->failed)
+		world_heal(w);
+	if (!world_until(w, w->now_ns + HEAL_MAX_NS, flows_done))
+		say_unfinished(w);
+	if (!w->failed && !world_until(w, w->now_ns + DRAIN_MAX_NS, world_quiet) && !w->failed) {
+		for (i = 0; i < w->nnodes; i++)
+			node_judge(&w->node[i]);
+		world_fail(w, "connections do not go away");
+	}
+	for (i = 0; i < w->nnodes && !w->failed; i++)
+		node_judge(&w->node[i]);
+	return !w->failed;
+}
+
+void world_fini(struct world *w)
+{
+	unsigned i;
+
+	for (i = 0; i < w->nnodes; i++)
+		node_fini(&w->node[i]);
+	ev_free(&w->q);
+	free(w->flow);
+	w->flow = NULL;
+}
