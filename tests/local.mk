@@ -2,11 +2,16 @@
 # What `make check` runs: tests that need neither root nor a network. scripts/test adds tests/net and
 # tests/apps. Each suite brings its own file; how a test reports is told in tests/README.md.
 EXTRA_DIST += tests/README.md
-
 include tests/unit/base.mk
+include tests/unit/calls.mk
 include tests/unit/proc.mk
 include tests/unit/recovery.mk
 include tests/sim/local.mk
 include tests/unit/tcp.mk
 include tests/tools/local.mk
 include tests/bench/local.mk
+
+# For scripts/test: which tests there are.
+list-tests:
+	@for t in $(TESTS); do echo $$t; done
+.PHONY: list-tests

@@ -1,1 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
+libshim_la_SOURCES += \
+	shim/call/calls.def \
+	shim/call/calls.h \
+	shim/call/edge.h \
+	shim/call/epoll.c \
+	shim/call/fd.c \
+	shim/call/msg.c \
+	shim/call/poll.c \
+	shim/call/process.c \
+	shim/call/rw.c \
+	shim/call/sendfile.c \
+	shim/call/sig.c \
+	shim/call/socket.c \
+	shim/call/syscall.c

@@ -1,3 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 libshim_la_SOURCES += \
-	shim/dev/dev.h
+	bpf/steer.h \
+	shim/dev/dev.c \
+	shim/dev/dev.h \
+	shim/dev/gso.c \
+	shim/dev/internal.h \
+	shim/dev/loop.c \
+	shim/dev/neigh.c \
+	shim/dev/netlink.c \
+	shim/dev/steer.c \
+	shim/dev/xsk.c

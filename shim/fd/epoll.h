@@ -27,6 +27,42 @@ void epoll_set_free(struct ofd *o);
 /* The last descriptor of a socket is gone: it leaves every set, as in the kernel. sr->lock held. */
 void epoll_forget(struct ofd *sock);
 
+/*
+ * sock, a socket until now served by its shadow, has become an accelerated one (o->sk is set): sets
+ * that hold it take its readiness from the stack from now on. fd: a descriptor of it. sr->lock held.
+ */
+void epoll_migrate(struct ofd *sock, int fd);
+/* Tells an item of edges. quiet: another exclusive item has been woken, so an exclusive one is not.
+ * True when it is exclusive and a sleeper was woken. sr->lock held; for ofd_notify(). */
+bool epoll_item_notify(struct watch *w, uint32_t edges, bool quiet);
+/* The level of an epoll set as a description: RDY_IN when it has something to report (its kernel's
+ * part not counted). No lock, or that of a set that holds this one. */
+uint32_t epoll_level(const struct ofd *o);
+/* True when some of its members are not the kernel's to tell. No lock: a hint. */
+bool epoll_has_ours(const struct ofd *o);
+/* A waiter that will not come back (its process is gone) leaves the set it slept on. No lock held. */
+struct waiter;
+void epoll_waiter_leave(struct waiter *w);
+/* For family.c, when the family is made: pools of sets and items. False: no memory. */
+bool epoll_pools_init(struct family *f);
+
+/* RDY_* as the bits of poll(2) and epoll(7) that go with them, and the RDY_* that bits ask for. */
+static inline uint32_t rdy_expand(uint32_t rdy)
+{
+	return rdy | (rdy & RDY_IN ? EPOLLRDNORM : 0) | (rdy & RDY_OUT ? EPOLLWRNORM : 0);
+}
+static inline uint32_t rdy_wanted(uint32_t events)
+{
+	return (events & (RDY_IN | RDY_PRI | RDY_OUT | RDY_RDHUP)) |
+	       (events & EPOLLRDNORM ? RDY_IN : 0) | (events & EPOLLWRNORM ? RDY_OUT : 0) | RDY_ERR |
+	       RDY_HUP;
+}
+/* The level now of whatever o is. */
+static inline uint32_t watch_level(const struct ofd *o)
+{
+	return o->kind == OFD_EPOLL ? epoll_level(o) : ofd_ready(o);
+}
+
 /* True when at least one of the descriptors is an accelerated socket, or an epoll set that could
  * hold one: then poll_op must serve the call, else libc may. */
 bool poll_concerns_us(const struct pollfd *fds, nfds_t n);

@@ -1,6 +1,24 @@
 # SPDX-License-Identifier: BSD-2-Clause
 libshim_la_SOURCES += \
+	shim/fd/accept.c \
+	shim/fd/connect.c \
+	shim/fd/epoll.c \
 	shim/fd/epoll.h \
+	shim/fd/epoll_set.h \
+	shim/fd/epoll_wait.c \
+	shim/fd/fd.c \
+	shim/fd/fdtab.c \
 	shim/fd/fdtab.h \
+	shim/fd/ofd.c \
 	shim/fd/ofd.h \
-	shim/fd/sock.h
+	shim/fd/opts.c \
+	shim/fd/poll.c \
+	shim/fd/poll_set.h \
+	shim/fd/select.c \
+	shim/fd/sock.c \
+	shim/fd/sock.h \
+	shim/fd/sock_int.h \
+	shim/fd/stream.c \
+	shim/fd/transfer.c \
+	shim/fd/udp.c \
+	shim/fd/watch.c

@@ -20,6 +20,17 @@ enum ofd_kind {
 	OFD_EPOLL, /* an epoll set; its shadow is the kernel's epoll */
 };
 
+/* How far connect() has come, as the kernel's socket state: decides what connect() says next. */
+enum ofd_conn { OFD_UNCONNECTED, OFD_CONNECTING, OFD_CONNECTED };
+
+/* Where datagrams to one destination go: kept for the last one, for UDP_ROUTE_NS. */
+struct ofd_route {
+	struct endpoint to;          /* port 0: nothing kept */
+	struct ip_addr src;          /* source address when the socket is bound to any */
+	bool shadow;                 /* through the kernel: none of our devices leads there */
+	uint64_t until_ns;
+};
+
 struct epoll_set;
 
 struct ofd {
@@ -28,17 +39,30 @@ struct ofd {
 	uint8_t socktype;            /* SOCK_STREAM, SOCK_DGRAM */
 	uint8_t borrowed;            /* the shadow is a duplicate of the placeholder socket */
 	uint8_t two_doors;           /* the kernel's door is watched, too (listener, UDP) */
+	uint8_t conn;                /* enum ofd_conn */
+	uint8_t kernel_only;         /* an option that the stack has not: never accelerated */
+	uint8_t claimed;             /* claim_add() holds for bound (with its peers) */
+	uint8_t stopped;             /* a listener that shutdown() has stopped */
+	uint8_t corked;              /* UDP: a datagram is being put together in the kernel */
+	uint8_t udp_cmsg;            /* UDP_CMSG_* that recvmsg() is to give */
+	uint8_t fair;                /* alternates between the two doors */
 	_Atomic uint8_t nonblock;    /* O_NONBLOCK of an accelerated socket */
 	uint8_t verdict;             /* enum verdict */
 	_Atomic uint8_t door_ready;  /* kernel door: RDY_IN | RDY_ERR as last seen */
 	uint32_t idx;
+	uint32_t next_free;          /* free list link (index + 1); family.lock */
+	uint32_t opts_set;           /* options set before it was accelerated: opts.c's table */
+	uint32_t rcvlowat;           /* SO_RCVLOWAT, 0 as 1 */
 	_Atomic uint32_t refs;       /* over all processes; holds included */
 	struct stackrec *sr;         /* the stack it was born on; set with sk */
 	struct sock *_Atomic sk;     /* NULL: not accelerated */
 	struct epoll_set *ep;        /* OFD_EPOLL */
 	struct list watches;         /* struct watch: who wants to know; sr->lock */
 	uint64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
-	struct endpoint bound;       /* as asked by bind(), for the tools; port 0: not bound */
+	struct endpoint bound;       /* local address as the kernel bound it; port 0: not bound */
+	struct list peers;           /* others that share this listener by SO_REUSEPORT: events for
+					sk concern each of them; sr->lock */
+	struct ofd_route route;      /* UDP; sr->lock */
 };
 
 /* What to do when a description's readiness changes: an epoll item, or a sleeping thread. */
@@ -54,11 +78,19 @@ struct ofd *ofd_new(enum ofd_kind kind);
 /* One more, or one less, descriptor of this process. The last one anywhere closes what it is. */
 void ofd_ref(struct ofd *o);
 void ofd_unref(struct ofd *o);
-/* A hold while an operation sleeps without the lock; not counted for a process. */
+/* How many descriptors of this process name it. */
+uint32_t ofd_refs_here(const struct ofd *o);
+/*
+ * A hold while an operation sleeps without the lock, so that a close by another thread leaves the
+ * socket alone until the operation is over, as in the kernel. Not copied by fork.
+ */
 void ofd_hold(struct ofd *o);
 void ofd_drop(struct ofd *o);
-/* n references of a dead process are gone. */
+/* n references of a dead process are gone. Takes sr->lock: to be called without any. */
 void ofd_unref_dead(struct ofd *o, uint32_t n);
+/* Makes family->ofds's free list anew from what is free: after a holder of family.lock died. The
+ * caller holds family.lock. */
+void ofd_free_rebuild(void);
 
 /* The level now: the stack's readiness and the kernel door's. Needs no lock. */
 uint32_t ofd_ready(const struct ofd *o);

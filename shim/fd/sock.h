@@ -48,10 +48,16 @@ int sock_ioctl(int fd, struct ofd *o, unsigned long req, void *arg);
 
 /* T: any tracked descriptor, epoll sets included. */
 int fd_close(int fd);                       /* hidden ones: -EBADF */
+/* What fd_close() does before the kernel closes: for those whose close is libc's own (fclose). */
+void fd_forget(int fd);
 int fd_fcntl(int fd, struct ofd *o, int cmd, unsigned long arg);
 int fd_dup(int fd, struct ofd *o);          /* as dup(2) */
 int fd_dup3(int old, int new_fd, int flags, bool is_dup2); /* either may be tracked or hidden */
 int fd_close_range(unsigned first, unsigned last, int flags);
+
+/* The family's flows whose connections have ended entirely are steered no more; sr->lock held.
+ * To be called once per turn: a look at an empty list in nearly all of them. */
+void sock_reap_flows(struct stackrec *sr);
 
 /* The process is about to end (exit, _exit, a returning main): what was accepted from the
  * application is delivered, within SHIM_LINGER_MS. */

@@ -23,16 +23,31 @@
 #define FAMILY_OFDS (1u << 20)
 #define FAMILY_STACKS 16u
 
-/* One process. */
+/*
+ * One process, or the place of one. It lives while it holds the lock on its byte of the memfd
+ * (fcntl(2), F_SETLK), which the kernel drops at its end and at exec, whatever the cause.
+ */
+enum proc_state {
+	PROC_FREE,
+	PROC_FORKING, /* its references are counted already; the fork is under way */
+	PROC_LIVE,
+	PROC_LEAVING, /* gone: .reaper is dropping its references */
+};
+
 struct proc {
-	_Atomic pid_t pid;         /* 0: free slot */
+	_Atomic uint32_t state;    /* enum proc_state; changed under family.lock */
+	_Atomic pid_t pid;         /* 0: nobody (yet) */
 	uint64_t start_time;       /* field 22 of /proc/PID/stat: tells a reused pid apart */
 	char comm[16];
 	uint16_t *ofd_refs;        /* FAMILY_OFDS counts (lazily filled): descriptors this process
 				      holds of each description */
+	uint16_t *ofd_holds;       /* likewise: holds of its sleeping operations; fork leaves it */
 	uint64_t fdtab;            /* where, in its private memory, its fdtab is (0: none yet);
 				      for shimstat, which reads it from outside */
 	struct list waiters;       /* struct waiter.proc: its sleeping threads (family.lock) */
+	uint32_t reaper;           /* PROC_LEAVING, PROC_FORKING: slot of who is at it */
+	uint32_t suspect;          /* rounds of family_reap() that found its byte unlocked */
+	uint64_t since_ns;         /* when the state was entered */
 };
 
 struct dev_state; /* shim/dev/dev.h */
@@ -40,16 +55,23 @@ struct dev_state; /* shim/dev/dev.h */
 /* A stack, its lock, and who looks after it. */
 struct stackrec {
 	struct shim_lock lock;
-	struct stack *st;          /* NULL: not made yet */
+	struct stack *_Atomic st;  /* NULL: not made yet */
 	struct dev_state *dev;
 	uint32_t idx;
-	enum verdict verdict;      /* VERDICT_stack, or why nothing can be accelerated */
+	_Atomic uint32_t verdict;  /* enum verdict: VERDICT_stack, or why no interface is attached;
+				      VERDICT_undecided: not tried */
+	bool loopback;             /* dev_open_loopback() has succeeded */
 	_Atomic uint64_t attended_ns; /* when somebody last ran a turn */
 	_Atomic uint32_t sleepers; /* threads asleep that will run a turn when a packet comes */
 	struct shim_lock lease;    /* held by the one helper thread that looks after it */
-	_Atomic uint32_t helper_word; /* futex: the helper sleeps on it while nothing is open */
+	_Atomic uint32_t helper_word; /* futex, HELPER_* (run/helper.c) */
 	_Atomic uint32_t tx_since_kick; /* packets queued or put on a ring and not yet kicked */
-	uint64_t turns;            /* turns run */
+	_Atomic uint64_t unkicked_ns; /* since when the oldest of them waits; 0: there is none */
+	_Atomic uint64_t turns;    /* turns run */
+	uint64_t news_ns;          /* when dev_news() last ran; 0: it should, now */
+	uint64_t dst_asked;        /* STAT_dst_requests then */
+	struct pool epitems;       /* struct epitem; lock */
+	struct pool watches;       /* struct waiter_watch; lock */
 };
 
 struct family {
@@ -59,12 +81,14 @@ struct family {
 	pid_t founder;
 	struct shim_lock lock;
 	struct proc procs[FAMILY_PROCS];
+	_Atomic uint32_t procs_used; /* high-water mark */
 	uint32_t nstacks;
 	struct stackrec stacks[FAMILY_STACKS];
 	struct ofd *ofds;          /* FAMILY_OFDS of them, lazily filled */
 	_Atomic uint32_t ofds_used;/* high-water mark */
 	uint32_t ofd_free;         /* free list head (index + 1), family.lock */
-	struct pool epsets, epitems, waiters; /* family.lock */
+	struct pool epsets, waiters; /* family.lock */
+	struct waiter *_Atomic waiter_all; /* every waiter there ever was, through waiter.all */
 	char iface[16];            /* attached interface, for the tools */
 };
 
@@ -93,12 +117,41 @@ void family_fork_child(void);
 /* Drops the references of members that are gone without a word (SIGKILL). Called by helpers. */
 void family_reap(void);
 
-/* Our own descriptors: moved high, close-on-exec, and hidden from the application's close(). */
-int fd_hide(int fd);           /* returns the new number; the old one is closed. -Exxx: none left */
+/*
+ * Our own descriptors (hide.c): moved high, close-on-exec, and hidden from the application's close().
+ * fd_hide() returns the new number; the old one is closed (on failure, too). -Exxx: none left.
+ * fd_hide_private() is for those that a forked child must not share: it finds them closed.
+ */
+int fd_hide(int fd);
+int fd_hide_private(int fd);
 bool fd_is_hidden(int fd);
 void fd_unhide_close(int fd);  /* closes a hidden descriptor of ours */
-/* The application wants this number for itself (dup2): ours moves elsewhere. 0 or -Exxx. */
+/*
+ * The application wants this number for itself (dup2): ours moves elsewhere. 0 or -Exxx. Whoever
+ * holds the old number goes on using it and asks fd_hidden_at() for the one to give the kernel.
+ */
 int fd_hidden_yield(int fd);
+int fd_hidden_at_slow(int fd);
+extern _Atomic uint32_t fd_hidden_moved; /* how many have moved: almost always 0 */
+static inline int fd_hidden_at(int fd)
+{
+	return __builtin_expect(fd_hidden_moved != 0, 0) ? fd_hidden_at_slow(fd) : fd;
+}
+/* In a forked child: closes the private ones. */
+void fd_hidden_fork_child(void);
+
+/* For fork.c: a slot in PROC_FORKING for a child, or NULL; and what makes a slot this process's. */
+struct proc *family_slot_take(enum proc_state state);
+void family_slot_own(struct proc *p);
+/* Drops all references of a slot that the caller has put into PROC_LEAVING, and frees it. */
+void family_slot_drop(struct proc *p);
+
+/* In a forked child that no slot was left for: this process has no family, and will have none. */
+void family_disown(void);
+/* Slots in use; more than 1: somebody may have to be reaped. No lock: a hint. */
+uint32_t family_members(void);
+/* A hidden descriptor has moved: the lock that says we live is taken again if that dropped it. */
+void family_fd_moved(void);
 
 /* CLOCK_MONOTONIC. */
 uint64_t now_ns(void);

@@ -16,7 +16,7 @@
 #include <time.h>
 
 #include "shim/proc/log.h"
-#include "shim/proc/raw.h"
+#include "shim/proc/sys.h"
 
 #define LOG_LINE_BYTES 512
 #define LOG_PATH_BYTES 256
@@ -179,7 +179,7 @@ size_t log_format(char *buf, size_t size, const char *fmt, ...)
 
 static bool fd_stat(int fd, struct stat *st)
 {
-	return raw_syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH) == 0;
+	return sys_call(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH) == 0;
 }
 
 static bool stderr_is_ours(void)
@@ -199,16 +199,16 @@ static void log_write(const char *line, size_t len)
 	long fd = 2;
 
 	if (log_path[0])
-		fd = raw_syscall(SYS_openat, AT_FDCWD, log_path,
+		fd = sys_call(SYS_openat, AT_FDCWD, log_path,
 				 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
 	else if (!stderr_is_ours())
 		return;
 	if (fd < 0)
 		return;
-	while (raw_syscall(SYS_write, fd, line, len) == -EINTR)
+	while (sys_call(SYS_write, fd, line, len) == -EINTR)
 		;
 	if (log_path[0])
-		raw_syscall(SYS_close, fd);
+		sys_call(SYS_close, fd);
 }
 
 /* True when this line may go out; *lost gets the number of lines lost before it. */
@@ -217,7 +217,7 @@ static bool log_admit(uint32_t *lost)
 	struct timespec ts = {0, 0};
 	uint64_t now;
 
-	raw_syscall(SYS_clock_gettime, CLOCK_MONOTONIC_COARSE, &ts);
+	sys_call(SYS_clock_gettime, CLOCK_MONOTONIC_COARSE, &ts);
 	now = (uint64_t)ts.tv_sec + 1; /* 0 is "never" */
 	if (__atomic_exchange_n(&log_second, now, __ATOMIC_RELAXED) != now)
 		__atomic_store_n(&log_lines, 0, __ATOMIC_RELAXED);
@@ -238,7 +238,7 @@ void log_printf(enum log_level level, const char *fmt, ...)
 
 	if (!log_on(level) || !log_admit(&lost))
 		return;
-	n = log_format(line, sizeof(line) - 1, "libshim[%d]: ", (int)raw_syscall(SYS_getpid));
+	n = log_format(line, sizeof(line) - 1, "libshim[%d]: ", (int)sys_call(SYS_getpid));
 	if (lost)
 		n += log_format(line + n, sizeof(line) - 1 - n, "(%u lines lost) ", lost);
 	va_start(ap, fmt);

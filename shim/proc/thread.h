@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What each thread keeps: how deep it is inside the shim, signals put off meanwhile, whether it is
- * a vfork child borrowing its parent's memory, and the waiter it sleeps with.
+ * What each thread keeps: how deep it is inside the shim, the signal put off meanwhile, whether it
+ * is a vfork child borrowing its parent's memory, and the waiter it sleeps with.
  */
 #ifndef SHIM_PROC_THREAD_H
 #define SHIM_PROC_THREAD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,11 +14,15 @@ struct waiter;
 
 struct thread {
 	uint32_t depth;          /* critical sections entered; > 0: application handlers wait */
-	uint32_t put_off;        /* signals put off since depth became > 0 */
+	uint32_t put_off;        /* a signal was put off, and the others are blocked (signal.h) */
 	_Atomic uint32_t nsigs;  /* application handlers that have run in this thread, ever */
 	uint8_t in_vfork;        /* in a vfork child: every call goes straight to the kernel */
 	uint8_t internal;        /* the shim's own thread or a library call of ours: likewise */
+	uint8_t forking;         /* inside our fork(): it does what the atfork handlers would */
+	uint8_t sig_restarts;    /* the last handler that ran had SA_RESTART (signal_restarts()) */
 	struct waiter *waiter;   /* made on first use; its wake descriptor is hidden */
+	uint64_t put_off_mask;   /* the signal mask to put back with it */
+	siginfo_t put_off_info;
 };
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec")));

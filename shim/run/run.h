@@ -38,21 +38,54 @@ int run_turn(struct stackrec *sr);
  */
 int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns);
 
+struct epoll_set;
+
 /* What a thread sleeps with: one per thread, made on first use. In the arena. */
 struct waiter {
 	struct list proc;            /* on its process's list (family.lock) */
+	struct waiter *all;          /* every waiter there ever was; set once */
+	struct waiter *later;        /* next to be poked by the thread that marked it */
+	bool known;                  /* it is on the chain of all */
 	_Atomic uint32_t state;      /* WAITER_* */
 	pid_t pid, tid;
 	int wakefd;                  /* hidden, in its own process: an abstract datagram socket */
 	uint8_t name_len;            /* address of it, for wakers in other processes */
 	char name[8];
+	_Atomic uint8_t covers;      /* stack that it counts as a sleeper of, plus 1 */
+	struct list watches;         /* struct waiter_watch.own (lock of stack 0) */
+	struct epoll_set *_Atomic set; /* the set it waits for events of */
+	struct list on_set;          /* on that set's sleepers (set->lock) */
 };
 enum { WAITER_AWAKE, WAITER_SLEEPING, WAITER_WOKEN };
 
+/* A sleeping thread's interest in one description. */
+struct waiter_watch {
+	struct watch watch;          /* WATCH_WAITER */
+	struct waiter *waiter;
+	struct list own;             /* on waiter->watches */
+};
+
 /* This thread's waiter; NULL: none can be had (then callers poll at short intervals). */
 struct waiter *waiter_self(void);
-/* Wakes it if it sleeps, or keeps it from falling asleep. Any thread of any process. */
+/*
+ * Wakes it if it sleeps, or keeps it from falling asleep: its next wait_sleep() returns at once. Any
+ * thread of any process, and signal handlers of its own thread.
+ */
 void waiter_wake(struct waiter *w);
+/* The same in two steps, so that nobody is woken into a lock that its waker still holds: marks it
+ * now, and wakes it in waiter_wake_flush(), which run_leave() calls once the lock is free. */
+void waiter_wake_later(struct waiter *w);
+void waiter_wake_flush(void);
+/* Every waiter of the family: after a stack's state was reset. */
+void waiters_wake_all(void);
+/* Those of a process that is gone. */
+void waiters_drop(struct proc *p);
+
+/* Registers w's interest in o (events: RDY_*), and ends it. sr->lock held. NULL: no memory. */
+struct waiter_watch *watch_add(struct stackrec *sr, struct waiter *w, struct ofd *o, uint32_t events);
+void watch_del(struct stackrec *sr, struct waiter_watch *ww);
+/* After a death in the middle of a change: forward links are always whole, so they mend the rest. */
+void list_mend(struct list *head);
 
 /*
  * Sleeps in one kernel wait that covers: the packets of sr (NULL: none), the kernel doors of this
@@ -64,18 +97,55 @@ void waiter_wake(struct waiter *w);
 int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_t deadline_ns,
 	       const sigset_t *sigmask, uint32_t nsigs0);
 
-/* How long to spin before sleeping, now: SHIM_SPIN_US, shortened while spinning does not pay. */
-uint64_t wait_spin_ns(void);
+/*
+ * How long to spin before sleeping on sr, now: SHIM_SPIN_US, or 0 while it does not pay for this
+ * thread, or while another thread already sleeps on sr.
+ */
+uint64_t wait_spin_ns(const struct stackrec *sr);
+/*
+ * Spins until until_ns, a packet, a due timer, a wake-up, a signal handler, or ready(arg) being true.
+ * last: the caller sleeps if it fails, which is when spinning has not paid. True: something came.
+ */
+bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs0,
+	       bool (*ready)(void *arg), void *arg);
+
+/* How often the kernel's side is looked at while the stack's side keeps the thread busy. */
+#define KERNEL_CHECK_NS 100000ull
 
 /* The kernel's door of a two-door socket: watched by this process from now on / no more. sr->lock. */
 int door_add(int fd, struct ofd *o);
 void door_del(int fd, struct ofd *o);
 /* Asks the kernel which doors have something and notifies watchers. A system call; no lock held. */
 void door_poll(struct stackrec *sr);
+/* The descriptor to sleep on for that, or -1: this process has no doors. No lock held. */
+int door_fd(struct stackrec *sr);
 
 /* A stack has something open: the helper thread of this process exists and is awake. */
 void helper_ensure(struct stackrec *sr);
+enum { HELPER_AWAKE, HELPER_PARKED, HELPER_IN_CHARGE };
+/* Makes this process's helper unless there is one; helper_ensure() without the waking. */
+void helper_start(struct stackrec *sr);
+/* Wakes the helper (of whichever process holds the lease) if it sleeps without a timeout. */
+void helper_unpark(struct stackrec *sr);
+/* The helper will not come by within its tick: whoever has output kicks it. */
+static inline bool helper_away(const struct stackrec *sr)
+{
+	return atomic_load(&sr->helper_word) != HELPER_AWAKE;
+}
+/* A turn on behalf of an application that does not attend: as run_turn(), but not counted as
+ * attendance. */
+int run_turn_helper(struct stackrec *sr);
+/* True when a turn would find something to do: a look at memory. */
+bool run_due(struct stackrec *sr, uint64_t now);
+
+/*
+ * The process ends: from now on no other thread of it can be inside a stack, so that none dies there
+ * and takes the family's connections along. Called last, by fd_exit().
+ */
+void run_exit(void);
 /* After fork, in the child: threads are gone, private descriptors (doors) made anew when needed. */
 void run_fork_child(void);
+void door_fork_child(void);
+void helper_fork_child(void);
 
 #endif

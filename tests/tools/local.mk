@@ -1,3 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-dist_check_SCRIPTS += tests/tools/man.sh tests/tools/exports.sh
-TESTS += tests/tools/man.sh tests/tools/exports.sh
+TOOL_TESTS = \
+	tests/tools/exports.sh \
+	tests/tools/man.sh \
+	tests/tools/shimrun.sh \
+	tests/tools/shimstat.sh
+dist_check_SCRIPTS += $(TOOL_TESTS)
+TESTS += $(TOOL_TESTS)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * What the steering program and the library share: the keys and the sizes of its maps. Addresses
+ * are 16 bytes, IPv4 in its v4-mapped form, so that one key serves both families. Ports are in
+ * network byte order, as they lie in the packet.
+ */
+#ifndef BPF_STEER_H
+#define BPF_STEER_H
+
+#define STEER_QUEUES 64u      /* receive queues of an interface that can have an AF_XDP socket */
+#define STEER_CLAIMS 16384u   /* (protocol, local address, port); beyond: -ENOSPC, kernel socket */
+#define STEER_FLOWS (1u << 17) /* exact four-tuples; likewise */
+
+/* Everything to this address and port is ours. */
+struct steer_claim {
+	unsigned char addr[16];
+	unsigned short port;
+	unsigned char proto;
+	unsigned char zero;
+};
+
+/* One flow of ours: laddr and lport are this host's. */
+struct steer_flow {
+	unsigned char laddr[16];
+	unsigned char raddr[16];
+	unsigned short lport, rport;
+	unsigned char proto;
+	unsigned char zero[3];
+};
+
+/* Indexes of the per-cpu counters. */
+enum steer_count {
+	STEER_REDIRECTED, /* ours, given to the queue's socket (or passed on, if its slot is empty) */
+	STEER_PASSED,     /* not ours */
+	STEER_COUNTS
+};
+
+#endif

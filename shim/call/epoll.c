@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* epoll: a set that is tracked may hold sockets of ours; every other one is the kernel's alone. */
+#include "edge.h"
+
+#include "shim/fd/epoll.h"
+#include "shim/proc/start.h"
+
+int call_epoll_create1(int flags)
+{
+	int fd = libc.epoll_create1(flags);
+
+	if (fd < 0 || thread_is_internal())
+		return fd;
+	start_ensure();
+	return EDGE(epoll_created(fd));
+}
+EXPORT(epoll_create1);
+
+int call_epoll_create(int size)
+{
+	int fd = libc.epoll_create(size);
+
+	if (fd < 0 || thread_is_internal())
+		return fd;
+	start_ensure();
+	return EDGE(epoll_created(fd));
+}
+EXPORT(epoll_create);
+
+int call_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
+{
+	struct ofd *o = edge_epoll(epfd);
+
+	if (likely(!o))
+		return libc.epoll_ctl(epfd, op, fd, ev);
+	return EDGE(epoll_ctl_op(epfd, o, op, fd, ev));
+}
+EXPORT(epoll_ctl);
+
+/* Negative: for ever. */
+static int epoll_wait_ms(int epfd, struct ofd *o, struct epoll_event *ev, int max, int ms,
+			 const sigset_t *mask)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000l };
+
+	edge_testcancel();
+	return EDGE(epoll_wait_op(epfd, o, ev, max, ms < 0 ? NULL : &ts, mask));
+}
+
+int call_epoll_wait(int epfd, struct epoll_event *ev, int max, int timeout_ms)
+{
+	struct ofd *o = edge_epoll(epfd);
+
+	if (unlikely(!o))
+		return libc.epoll_wait(epfd, ev, max, timeout_ms);
+	return epoll_wait_ms(epfd, o, ev, max, timeout_ms, NULL);
+}
+EXPORT(epoll_wait);
+
+int call_epoll_pwait(int epfd, struct epoll_event *ev, int max, int timeout_ms,
+		     const sigset_t *mask)
+{
+	struct ofd *o = edge_epoll(epfd);
+
+	if (unlikely(!o))
+		return libc.epoll_pwait(epfd, ev, max, timeout_ms, mask);
+	return epoll_wait_ms(epfd, o, ev, max, timeout_ms, mask);
+}
+EXPORT(epoll_pwait);
+
+int call_epoll_pwait2(int epfd, struct epoll_event *ev, int max, const struct timespec *timeout,
+		      const sigset_t *mask)
+{
+	struct ofd *o = edge_epoll(epfd);
+
+	if (unlikely(!o))
+		return libc.epoll_pwait2(epfd, ev, max, timeout, mask);
+	if (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000ul))
+		return EDGE(-EINVAL);
+	edge_testcancel();
+	return EDGE(epoll_wait_op(epfd, o, ev, max, timeout, mask));
+}
+EXPORT(epoll_pwait2);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Descriptors as such: closing, duplicating, flags. The numbers of our own descriptors look closed
+ * to the application here, and may be taken by dup2.
+ */
+#include "edge.h"
+
+#include <fcntl.h>
+
+#include "shim/fd/sock.h"
+
+int call_close(int fd)
+{
+	if (likely(!edge_concerns(fd)))
+		return libc.close(fd);
+	return EDGE(fd_close(fd));
+}
+EXPORT(close);
+EXPORT_AS(__close, close);
+
+int call_close_range(unsigned first, unsigned last, int flags)
+{
+	if (likely(!edge_tracking()))
+		return libc.close_range(first, last, flags);
+	return EDGE(fd_close_range(first, last, flags));
+}
+EXPORT(close_range);
+
+void call_closefrom(int first)
+{
+	if (likely(!edge_tracking()))
+		libc.closefrom(first);
+	else
+		(void)EDGE(fd_close_range(first < 0 ? 0 : (unsigned)first, ~0u, 0));
+}
+EXPORT(closefrom);
+
+int call_dup(int fd)
+{
+	struct ofd *o = fdtab_tracked(fd);
+
+	if (likely(!o))
+		return libc.dup(fd);
+	return EDGE(fd_dup(fd, o));
+}
+EXPORT(dup);
+
+int call_dup2(int old, int new_fd)
+{
+	if (likely(!edge_concerns(old) && !edge_concerns(new_fd)))
+		return libc.dup2(old, new_fd);
+	return EDGE(fd_dup3(old, new_fd, 0, true));
+}
+EXPORT(dup2);
+EXPORT_AS(__dup2, dup2);
+
+int call_dup3(int old, int new_fd, int flags)
+{
+	if (likely(!edge_concerns(old) && !edge_concerns(new_fd)))
+		return libc.dup3(old, new_fd, flags);
+	return EDGE(fd_dup3(old, new_fd, flags, false));
+}
+EXPORT(dup3);
+
+int call_fcntl(int fd, int cmd, unsigned long arg)
+{
+	struct ofd *o = fdtab_tracked(fd);
+
+	if (likely(!o))
+		return libc.fcntl(fd, cmd, arg);
+	return EDGE(fd_fcntl(fd, o, cmd, arg));
+}
+EXPORT(fcntl);
+EXPORT_AS(__fcntl, fcntl);
+
+/* libc's own fcntl64 knows which commands lock with 64-bit offsets on 32-bit machines. */
+int call_fcntl64(int fd, int cmd, unsigned long arg)
+{
+	struct ofd *o = fdtab_tracked(fd);
+
+	if (likely(!o))
+		return libc.fcntl64(fd, cmd, arg);
+	return EDGE(fd_fcntl(fd, o, cmd, arg));
+}
+EXPORT(fcntl64);
+
+int call_ioctl(int fd, unsigned long req, void *arg)
+{
+	struct ofd *o = fdtab_stack(fd);
+
+	if (likely(!o))
+		return libc.ioctl(fd, req, arg);
+	return EDGE(sock_ioctl(fd, o, req, arg));
+}
+EXPORT(ioctl);
+
+/*
+ * libc closes the descriptor by an inner name, so the number has to be forgotten here, and before:
+ * another thread may get it the moment it is closed.
+ */
+int call_fclose(FILE *f)
+{
+	if (unlikely(fdtab != NULL) && f) {
+		int fd = fileno_unlocked(f);
+		struct ofd *o = fd >= 0 && fdtab_tracked(fd) ? fdtab_clear(fd) : NULL;
+
+		if (o)
+			ofd_unref(o);
+	}
+	return libc.fclose(f);
+}
+EXPORT(fclose);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * send and recv and their relatives: every send becomes sock_sendmsg (or _sendmmsg), every receive
+ * sock_recvmsg (or _recvmmsg).
+ */
+#include "edge.h"
+
+#include "shim/fd/sock.h"
+
+static ssize_t msg_send(int fd, struct ofd *o, const void *buf, size_t n, int flags,
+			const struct sockaddr *addr, socklen_t len)
+{
+	struct iovec iov = { (void *)buf, n };
+	struct msghdr msg = {
+		.msg_name = (void *)addr,
+		.msg_namelen = addr ? len : 0,
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+	};
+
+	edge_testcancel();
+	return sock_sendmsg(fd, o, &msg, flags);
+}
+
+/* *len: as recvfrom(2): in, the room; out, the address's whole length. */
+static ssize_t msg_recv(int fd, struct ofd *o, void *buf, size_t n, int flags,
+			struct sockaddr *addr, socklen_t *len)
+{
+	struct iovec iov = { buf, n };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t ret;
+
+	if (addr && len) {
+		if ((int)*len < 0)
+			return -EINVAL;
+		msg.msg_name = addr;
+		msg.msg_namelen = *len;
+	}
+	edge_testcancel();
+	ret = sock_recvmsg(fd, o, &msg, flags);
+	if (ret >= 0 && addr && len)
+		*len = msg.msg_namelen;
+	return ret;
+}
+
+ssize_t call_send(int fd, const void *buf, size_t n, int flags)
+{
+	struct ofd *o = fdtab_stack(fd);
+
+	if (likely(!o))
+		return libc.send(fd, buf, n, flags);
+	return EDGE(msg_send(fd, o, buf, n, flags, NULL, 0));
+}
+EXPORT(send);
+EXPORT_AS(__send, send);
+
+ssize_t call_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr,
+		    socklen_t len)
+{
+	struct ofd *o = fdtab_stack(fd);
+
+	if (likely(!o))
+		return libc.sendto(fd, buf, n, flags, addr, len);
+	return EDGE(msg_send(fd, o, buf, n, flags, addr, len));
+}
+EXPORT(sendto);
+
+ssize_t call_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct ofd *o = fdtab_stack(fd);
+
+	if (likely(!o))
+		return libc.sendmsg(fd, msg, flags);
+	edge_testcancel();
+	return EDGE(sock_sendmsg(fd, o, msg, flags));
+}
+EXPORT(sendmsg);
+
+int call_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
+{
+	struct ofd *o = fdtab_stack(fd);
+
+	if (likely(!o))
+		return libc.sendmmsg(fd, v, n, flags);
+	edge_testcancel();
+	return EDGE(sock_sendmmsg(fd, o, v, n, flags));
+}
+EXPORT(sendmmsg);
+
+ssize_t call_recv(int fd, void *buf, size_t n, int flags)
+{
+	struct ofd *o = fdtab_stack(fd);
+
+	if (likely(!o))
+		return libc.recv(fd, buf, n, flags);
+	return EDGE(msg_recv(fd, o, buf, n, flags, NULL, NULL));
+}
+EXPORT(recv);
+
+ssize_t call___recv_chk(int fd, void *buf, size_t n, size_t size, int flags)
+{
+	edge_check(n, size);
+	return call_recv(fd, buf, n, flags);
+}
+EXPORT(__recv_chk);
+
+ssize_t call_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr, socklen_t *len)
+{
+	struct ofd *o = fdtab_stack(fd);
+
+	if (likely(!o))
+		return libc.recvfrom(fd, buf, n, flags, addr, len);
+	return EDGE(msg_recv(fd, o, buf, n, flags, addr, len));
+}
+EXPORT(recvfrom);
+
+ssize_t call___recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,
+			    struct sockaddr *addr, socklen_t *len)
+{
+	edge_check(n, size);
+	return call_recvfrom(fd, buf, n, flags, addr, len);
+}
+EXPORT(__recvfrom_chk);
+
+ssize_t call_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct ofd *o = fdtab_stack(fd);
+
+	if (likely(!o))
+		return libc.recvmsg(fd, msg, flags);
+	edge_testcancel();
+	return EDGE(sock_recvmsg(fd, o, msg, flags));
+}
+EXPORT(recvmsg);
+
+int call_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout)
+{
+	struct ofd *o = fdtab_stack(fd);
+
+	if (likely(!o))
+		return libc.recvmmsg(fd, v, n, flags, timeout);
+	edge_testcancel();
+	return EDGE(sock_recvmmsg(fd, o, v, n, flags, timeout));
+}
+EXPORT(recvmmsg);

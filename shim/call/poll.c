@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * poll and select. Sets without any descriptor of ours go to libc; those with one are served by
+ * poll_op and select_op, which wait for kernel descriptors as well. Here only timeouts change form.
+ */
+#include "edge.h"
+
+#include "shim/fd/epoll.h"
+
+/* Milliseconds as poll and epoll_wait take them; negative means for ever: NULL. */
+static const struct timespec *timeout_ms(struct timespec *ts, int ms)
+{
+	if (ms < 0)
+		return NULL;
+	ts->tv_sec = ms / 1000;
+	ts->tv_nsec = ms % 1000 * 1000000l;
+	return ts;
+}
+
+static bool timespec_valid(const struct timespec *ts)
+{
+	return !ts || (ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000);
+}
+
+static bool poll_is_ours(const struct pollfd *fds, nfds_t n)
+{
+	return edge_tracking() && fds && poll_concerns_us(fds, n);
+}
+
+int call_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	struct timespec ts;
+
+	if (likely(!poll_is_ours(fds, n)))
+		return libc.poll(fds, n, timeout);
+	edge_testcancel();
+	return EDGE(poll_op(fds, n, timeout_ms(&ts, timeout), NULL));
+}
+EXPORT(poll);
+EXPORT_AS(__poll, poll);
+
+int call___poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
+{
+	edge_check(n, size / sizeof(*fds));
+	return call_poll(fds, n, timeout);
+}
+EXPORT(__poll_chk);
+
+int call_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+{
+	if (likely(!poll_is_ours(fds, n)) || !timespec_valid(timeout))
+		return libc.ppoll(fds, n, timeout, mask);
+	edge_testcancel();
+	return EDGE(poll_op(fds, n, timeout, mask));
+}
+EXPORT(ppoll);
+
+int call___ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+		     const sigset_t *mask, size_t size)
+{
+	edge_check(n, size / sizeof(*fds));
+	return call_ppoll(fds, n, timeout, mask);
+}
+EXPORT(__ppoll_chk);
+
+int call_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
+{
+	struct timespec ts = { 0, 0 };
+	int ret;
+
+	if (likely(!edge_tracking() || !select_concerns_us(n, r, w, x)))
+		return libc.select(n, r, w, x, timeout);
+	edge_testcancel();
+	if (!timeout)
+		return EDGE(select_op(n, r, w, x, NULL, false, NULL));
+	if (timeout->tv_sec < 0 || timeout->tv_usec < 0)
+		return EDGE(-EINVAL);
+	/* More than a second of microseconds is allowed here, unlike in pselect. */
+	if (__builtin_add_overflow(timeout->tv_sec, timeout->tv_usec / 1000000, &ts.tv_sec))
+		ts.tv_sec = __LONG_MAX__;
+	ts.tv_nsec = timeout->tv_usec % 1000000 * 1000;
+	ret = EDGE(select_op(n, r, w, x, &ts, true, NULL));
+	timeout->tv_sec = ts.tv_sec;
+	timeout->tv_usec = ts.tv_nsec / 1000;
+	return ret;
+}
+EXPORT(select);
+EXPORT_AS(__select, select);
+
+int call_pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *timeout,
+		 const sigset_t *mask)
+{
+	struct timespec ts;
+
+	if (likely(!edge_tracking() || !select_concerns_us(n, r, w, x)) ||
+	    !timespec_valid(timeout))
+		return libc.pselect(n, r, w, x, timeout, mask);
+	edge_testcancel();
+	if (timeout)
+		ts = *timeout;
+	return EDGE(select_op(n, r, w, x, timeout ? &ts : NULL, false, mask));
+}
+EXPORT(pselect);

@@ -1,0 +1,648 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Attaching to interfaces, and the way of packets between their rings and the stack.
+ *
+ * An interface is attached from the inside out: sockets, then the program and its maps, then the
+ * link, so that a failure on the way has touched no packet. What is closed goes the other way.
+ *
+ * Several processes run one dev_state: under the stack's lock, with rings mapped at the same address
+ * everywhere. A child has them from its parent. A process that was there before, or that joined
+ * the family later, fetches the descriptors from one that has them (dev_catch_up); one that can't
+ * leaves the packets to those that can.
+ */
+#include "shim/dev/internal.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+
+#include "shim/proc/knobs.h"
+
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
+/* IPv4 and TCP headers at their longest, and the link's: what a super-segment has besides payload. */
+#define GSO_OVERHEAD_BYTES (14u + 20u + 60u)
+/* Packets put on the rings before the stack is told to make room: bounds the time in dev_tx(). */
+#define TX_BATCH_MAX 4096
+#define STATS_NS 1000000000ull
+/* The loopback's, as of the kernel's lo. */
+#define LOOP_MTU 65536u
+#define LOOP_GSO_BYTES 65440u
+
+struct dev_priv dev_priv[FAMILY_STACKS];
+
+/* ---- descriptors ------------------------------------------------------------------------------ */
+
+static bool slot_is_bpf(unsigned slot)
+{
+	return slot >= DEV_FD_NET && (slot - DEV_FD_NET) % NET_FDS < NET_FD_PACKET;
+}
+
+/* What fd is, so that another process can tell whether its number means the same; 0: nobody knows. */
+static uint64_t fd_identity(unsigned slot, int fd)
+{
+	uint64_t info[32] = {0}; /* of every kind of bpf object: type and id come first */
+	union bpf_attr attr = {.info = {.bpf_fd = (uint32_t)fd, .info_len = sizeof(info),
+					.info = (uintptr_t)info}};
+	socklen_t len = sizeof(info[0]);
+
+	if (slot_is_bpf(slot))
+		return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr)) ? 0 : info[0];
+	return sys_getsockopt(fd, SOL_SOCKET, SO_COOKIE, info, &len) ? 0 : info[0];
+}
+
+static int fd_enter(struct dev_state *ds, unsigned slot, int fd)
+{
+	struct dev_priv *p = priv_of(ds);
+	int hidden = fd_hide(fd);
+
+	if (hidden < 0) {
+		sys_close(fd);
+		return hidden;
+	}
+	p->fd1[slot] = hidden + 1;
+	p->id[slot] = fd_identity(slot, hidden);
+	return 0;
+}
+
+int dev_fd_set(struct dev_state *ds, unsigned slot, int fd)
+{
+	int err = fd_enter(ds, slot, fd);
+
+	if (err)
+		return err;
+	ds->fd[slot] = dev_fd(ds, slot);
+	ds->id[slot] = priv_of(ds)->id[slot];
+	ds->owner = sys_getpid();
+	return 0;
+}
+
+static void fd_leave(struct dev_state *ds, unsigned slot)
+{
+	struct dev_priv *p = priv_of(ds);
+
+	if (p->fd1[slot])
+		fd_unhide_close(p->fd1[slot] - 1);
+	p->fd1[slot] = 0;
+	p->id[slot] = 0;
+}
+
+void dev_fd_close(struct dev_state *ds, unsigned slot)
+{
+	fd_leave(ds, slot);
+	ds->id[slot] = 0;
+}
+
+/* ---- other processes of the family ------------------------------------------------------------ */
+
+static int fd_fetch_from(struct dev_state *ds, unsigned slot, pid_t pid)
+{
+	int pidfd = sys_pidfd_open(pid, 0), fd;
+
+	if (pidfd < 0)
+		return pidfd;
+	fd = (int)sys_call(SYS_pidfd_getfd, pidfd, ds->fd[slot], 0);
+	sys_close(pidfd);
+	if (fd < 0)
+		return fd;
+	if (fd_identity(slot, fd) != ds->id[slot]) {
+		sys_close(fd);
+		return -ENOENT;
+	}
+	return fd_enter(ds, slot, fd);
+}
+
+/* From the process that opened it, or from another that has it under that number, as its children. */
+static int fd_fetch(struct dev_state *ds, unsigned slot)
+{
+	unsigned i;
+	pid_t pid;
+
+	if (fd_fetch_from(ds, slot, ds->owner) == 0)
+		return 0;
+	for (i = 0; i < FAMILY_PROCS; i++) {
+		pid = atomic_load(&family->procs[i].pid);
+		if (pid > 0 && pid != sys_getpid() && fd_fetch_from(ds, slot, pid) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static bool net_rings_stale(const struct dev_state *ds, unsigned net)
+{
+	unsigned slot = net_slot(net, NET_FD_XSK);
+
+	return priv_of(ds)->id[slot] != ds->id[slot];
+}
+
+bool dev_catch_up(struct dev_state *ds)
+{
+	struct dev_priv *p = priv_of(ds);
+	bool remap[DEV_NETS];
+	unsigned i;
+	int err = 0;
+
+	if (ds->gen == 0 || p->failed_gen == ds->gen)
+		return false;
+	for (i = 0; i < DEV_NETS; i++) {
+		remap[i] = net_rings_stale(ds, i);
+		if (remap[i])
+			xsk_unmap_here(ds, i);
+	}
+	for (i = 0; i < DEV_FDS && !err; i++) {
+		if (p->id[i] == ds->id[i])
+			continue;
+		fd_leave(ds, i);
+		if (ds->id[i])
+			err = fd_fetch(ds, i);
+	}
+	for (i = 0; i < ds->nnets && !err; i++) {
+		if (remap[i] && ds->net[i].used)
+			err = xsk_map_again(ds, i);
+	}
+	if (err) {
+		p->failed_gen = ds->gen;
+		log_info("the family's interfaces can't be used by this process: error %d", -err);
+		return false;
+	}
+	p->gen = ds->gen;
+	return true;
+}
+
+static void dev_changed(struct dev_state *ds)
+{
+	ds->gen++;
+	priv_of(ds)->gen = ds->gen;
+}
+
+/* ---- opening and closing ---------------------------------------------------------------------- */
+
+void net_tell(struct dev_state *ds, unsigned net)
+{
+	const struct netdev *nd = &ds->net[net];
+	struct stack_dev sd = {
+		.up = nd->up,
+		.rx_partial_ok = nd->local_peer,
+		.tx_csum = nd->tx_csum,
+		.ifindex = nd->ifindex,
+		.mtu = nd->mtu,
+		.gso_max_bytes = nd->gso_door ? nd->gso_bytes : 0,
+	};
+
+	memcpy(sd.mac, nd->mac, sizeof(sd.mac));
+	stack_dev_set(ds->sr->st, net + 1, &sd);
+}
+
+/* The stack's dev_state, with netlink open. */
+static int state_get(struct stackrec *sr, struct dev_state **out)
+{
+	struct frame_pool *fp = stack_frames(sr->st);
+	struct dev_state *ds = sr->dev;
+	int err, fd;
+
+	if (!ds) {
+		ds = arena_carve(&family->arena, sizeof(*ds), 64);
+		if (!ds)
+			return -ENOMEM;
+		ds->lent = arena_carve(&family->arena, (fp->count + 63) / 64 * 8, 64);
+		if (!ds->lent)
+			return -ENOMEM;
+		ds->sr = sr;
+		ds->gen = 1;
+		priv_of(ds)->gen = 1;
+		steer_init(ds);
+		sr->dev = ds;
+	}
+	*out = ds;
+	if (!dev_ready(ds))
+		return -EPERM;
+	if (dev_fd(ds, DEV_FD_NETLINK) >= 0)
+		return 0;
+	err = nl_open(ds);
+	if (err)
+		return err;
+	fd = sys_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	err = fd < 0 ? fd : dev_fd_set(ds, DEV_FD_POKE, fd);
+	if (!err)
+		err = nl_sync(ds);
+	if (err) {
+		dev_fd_close(ds, DEV_FD_NETLINK);
+		dev_fd_close(ds, DEV_FD_POKE);
+		return err;
+	}
+	dev_changed(ds);
+	return 0;
+}
+
+int dev_open_loopback(struct stackrec *sr)
+{
+	static const struct stack_dev loop = {.up = true, .rx_partial_ok = true, .tx_csum = true,
+					      .ifindex = 1, .mtu = LOOP_MTU,
+					      .gso_max_bytes = LOOP_GSO_BYTES};
+	struct dev_state *ds;
+	uint32_t i;
+	int err = state_get(sr, &ds);
+
+	if (err || ds->loop)
+		return err;
+	ds->loop = true;
+	stack_dev_set(sr->st, STACK_DEV_LOOP, &loop);
+	for (i = 0; i < ds->naddrs; i++) /* those of 127/8 were left out so far */
+		stack_local_add(sr->st, &ds->addr[i].addr);
+	return 0;
+}
+
+static void frames_take_all_back(struct dev_state *ds)
+{
+	struct frame_pool *fp = stack_frames(ds->sr->st);
+	uint32_t i;
+
+	for (i = 0; i < fp->count; i++) {
+		if (frame_take_back(ds, fp, i))
+			frame_put(fp, i);
+	}
+}
+
+static void net_close(struct dev_state *ds, unsigned net)
+{
+	struct netdev *nd = &ds->net[net];
+	unsigned i;
+
+	nd->up = false;
+	net_tell(ds, net);
+	for (i = 0; i < NET_FD_XSK; i++)
+		dev_fd_close(ds, net_slot(net, i));
+	xsk_close(ds, net);
+	if (nd->used)
+		ds->nused--;
+	nd->used = false;
+	if (ds->nused == 0)
+		frames_take_all_back(ds);
+}
+
+static int net_attach(struct dev_state *ds, unsigned net, const struct link_info *li,
+		      enum verdict *why)
+{
+	struct netdev *nd = &ds->net[net];
+	/* Devices made of software (they have a kind): native mode would cost a veth's peer its
+	 * segmentation offload, and brings the others nothing. */
+	bool native = knobs.xdp == KNOB_xdp_native || knobs.xdp == KNOB_xdp_zerocopy ||
+		      (knobs.xdp == KNOB_xdp_auto && li->kind[0] == '\0');
+	int err;
+
+	err = xsk_open(ds, net, why);
+	if (err)
+		return err;
+	/* Without multi-buffer, generic mode on such a device would lose a neighbour's big packets. */
+	if (!nd->multibuf && li->kind[0] && knobs.xdp == KNOB_xdp_auto)
+		native = true;
+	err = steer_load(ds, net, why);
+	if (err)
+		return err;
+	*why = VERDICT_error;
+	err = xsk_start(ds, net);
+	if (err)
+		return err;
+	return steer_attach(ds, net, native, knobs.xdp != KNOB_xdp_native, why);
+}
+
+static int net_open(struct dev_state *ds, const char *name, enum verdict *why)
+{
+	struct link_info li;
+	struct netdev *nd;
+	unsigned net;
+	uint32_t gso;
+	int err;
+
+	*why = VERDICT_no_iface;
+	err = nl_link(ds, name, 0, &li);
+	if (err)
+		return err;
+	if (li.flags & IFF_LOOPBACK)
+		return -EINVAL;
+	if (net_by_ifindex(ds, li.ifindex) >= 0)
+		return 0;
+	for (net = 0; net < DEV_NETS && ds->net[net].used; net++)
+		;
+	if (net == DEV_NETS)
+		return -ENOSPC;
+	nd = &ds->net[net];
+	memset(nd, 0, sizeof(*nd));
+	memcpy(nd->name, li.name, IFNAMSIZ);
+	memcpy(nd->mac, li.mac, 6);
+	nd->ifindex = li.ifindex;
+	nd->mtu = li.mtu;
+	nd->up = (li.flags & IFF_UP) && (li.flags & IFF_RUNNING);
+	nd->noarp = li.flags & IFF_NOARP;
+	nd->local_peer = !strcmp(li.kind, "veth");
+	gso = li.gso_max && li.gso_max < 65535 ? li.gso_max : 65535;
+	nd->gso_bytes = gso > li.mtu + GSO_OVERHEAD_BYTES ? gso - GSO_OVERHEAD_BYTES : 0;
+	if (net >= ds->nnets)
+		ds->nnets = net + 1;
+	nd->used = true;
+	ds->nused++;
+	err = net_attach(ds, net, &li, why);
+	if (err) {
+		log_info("%s: not attached: %s", nd->name, verdict_info[*why].text);
+		net_close(ds, net);
+		return err;
+	}
+	gso_open(ds, net);
+	net_tell(ds, net);
+	dev_changed(ds);
+	stack_dst_flush(ds->sr->st);
+	log_info("%s: attached, %s mode, %u queues%s%s%s%s", nd->name,
+		 nd->native ? "native" : "generic", nd->nqueues, nd->zerocopy ? ", zero copy" : "",
+		 nd->multibuf ? ", wide frames" : "", nd->tx_csum ? ", checksum offload" : "",
+		 nd->gso_door ? ", bulk door" : "");
+	return 0;
+}
+
+int dev_open(struct stackrec *sr, const char *iface, enum verdict *why)
+{
+	char name[DEV_NETS][IFNAMSIZ];
+	struct dev_state *ds;
+	enum verdict first = VERDICT_no_iface;
+	int i, n = 1, err, ret = -ENODEV, opened = 0;
+
+	*why = VERDICT_error;
+	err = state_get(sr, &ds);
+	if (err)
+		return err;
+	if (iface) {
+		memset(name[0], 0, IFNAMSIZ);
+		strncpy(name[0], iface, IFNAMSIZ - 1);
+	} else if (knobs.iface.count && strcmp(knobs.iface.item[0], "auto")) {
+		n = (int)knobs.iface.count < (int)DEV_NETS ? (int)knobs.iface.count : (int)DEV_NETS;
+		for (i = 0; i < n; i++)
+			memcpy(name[i], knobs.iface.item[i], IFNAMSIZ);
+	} else {
+		n = nl_auto_ifaces(ds, name, DEV_NETS);
+	}
+	for (i = 0; i < n; i++) {
+		err = net_open(ds, name[i], why);
+		if (!err)
+			opened++;
+		else if (ret == -ENODEV)
+			ret = err, first = *why;
+	}
+	if (!ds->nused && !ds->loop) {
+		dev_fd_close(ds, DEV_FD_NETLINK);
+		dev_fd_close(ds, DEV_FD_POKE);
+		dev_changed(ds);
+	}
+	*why = opened ? VERDICT_stack : first;
+	return opened ? 0 : ret;
+}
+
+void dev_close(struct stackrec *sr)
+{
+	struct dev_state *ds = sr->dev;
+	unsigned i;
+
+	if (!ds || !dev_ready(ds))
+		return;
+	for (i = 0; i < ds->nnets; i++) {
+		if (!ds->net[i].used)
+			continue;
+		steer_detach(ds, i);
+		net_close(ds, i);
+	}
+	ds->nnets = 0;
+	dev_fd_close(ds, DEV_FD_NETLINK);
+	dev_fd_close(ds, DEV_FD_POKE);
+	while (ds->loop_len) {
+		uint32_t idx = ds->loop_head;
+
+		ds->loop_head = frame_meta(stack_frames(sr->st), idx)->qnext;
+		ds->loop_len--;
+		frame_put_chain(stack_frames(sr->st), idx);
+	}
+	ds->loop = false;
+	dev_changed(ds);
+}
+
+/* ---- packets ---------------------------------------------------------------------------------- */
+
+int dev_rx(struct stackrec *sr, int max, uint64_t when_ns)
+{
+	struct dev_state *ds = sr->dev;
+	unsigned i;
+	int done = 0;
+
+	if (unlikely(!ds))
+		return 0;
+	if (ds->loop_len)
+		done = loop_rx(ds, max, when_ns);
+	if (unlikely(!dev_ready(ds)))
+		return done;
+	for (i = 0; i < ds->nnets && done < max; i++) {
+		if (ds->net[i].used)
+			done += xsk_rx(ds, i, max - done, when_ns);
+	}
+	return done;
+}
+
+bool dev_rx_pending(const struct stackrec *sr)
+{
+	const struct dev_state *ds = sr->dev;
+	unsigned i, q;
+
+	if (!ds)
+		return false;
+	if (ds->loop_len)
+		return true;
+	if (unlikely(priv_of(ds)->gen != ds->gen))
+		return priv_of(ds)->failed_gen != ds->gen; /* dev_rx() is to catch up */
+	for (i = 0; i < ds->nnets; i++) {
+		for (q = 0; q < ds->net[i].nqueues; q++) {
+			if (ring_pending(&ds->net[i].q[q].rx))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The entry at the head of the txq goes nowhere: its device is gone or down. */
+static void tx_drop(struct stackrec *sr, const struct tx_ent *e)
+{
+	uint32_t frame = e->frame;
+
+	stack_tx_pop(sr->st);
+	frame_put(stack_frames(sr->st), frame);
+}
+
+/* Puts the head of the txq on net. 0: done (it is popped); -EAGAIN: no room now. */
+static int tx_net(struct dev_state *ds, unsigned net, struct tx_ent *e)
+{
+	struct stack *st = ds->sr->st;
+	struct netdev *nd = &ds->net[net];
+	int left;
+
+	nd->mac_used[mac_slot(frame_data(stack_frames(st), e->frame))] = 1;
+	if (e->flags & TXF_GSO) {
+		if (!nd->gso_door) {
+			tx_drop(ds->sr, e);
+			return 0;
+		}
+		left = xsk_tx_pending(ds, net) ? xsk_kick(ds, net) : 0;
+		if (left > 0)
+			return -EAGAIN;
+		return gso_send(ds, net) < 0 ? -EAGAIN : 0;
+	}
+	if (xsk_tx(ds, net, e)) {
+		left = xsk_kick(ds, net);
+		if (left < 0) {
+			tx_drop(ds->sr, e);
+			return 0;
+		}
+		if (xsk_tx(ds, net, e))
+			return -EAGAIN;
+	}
+	stack_tx_pop(st);
+	return 0;
+}
+
+static int tx_one(struct dev_state *ds, struct tx_ent *e, bool ready)
+{
+	unsigned net = e->dev - 1u;
+
+	if (e->dev == STACK_DEV_LOOP) {
+		if (loop_tx(ds, e))
+			return -EAGAIN;
+		stack_tx_pop(ds->sr->st);
+		return 0;
+	}
+	if (!ready)
+		return -EAGAIN;
+	if (net >= ds->nnets || !ds->net[net].used || !ds->net[net].up) {
+		tx_drop(ds->sr, e);
+		return 0;
+	}
+	return tx_net(ds, net, e);
+}
+
+int dev_tx(struct stackrec *sr, bool kick, uint64_t when_ns)
+{
+	struct dev_state *ds = sr->dev;
+	struct tx_ent *e;
+	unsigned i;
+	int n = 0, pending = 0;
+	bool ready;
+
+	if (unlikely(!ds))
+		return 0;
+	ready = dev_ready(ds);
+	if (ready) {
+		neigh_answer(ds, when_ns);
+		for (i = 0; i < ds->nnets; i++) {
+			if (ds->net[i].used)
+				xsk_reclaim(ds, i);
+		}
+	}
+	while (n++ < TX_BATCH_MAX && (e = stack_tx_peek(sr->st)) != NULL) {
+		if (tx_one(ds, e, ready))
+			break;
+	}
+	for (i = 0; ready && i < ds->nnets; i++) {
+		int left;
+
+		if (!ds->net[i].used)
+			continue;
+		left = (int)xsk_tx_pending(ds, i);
+		if (left && kick)
+			left = xsk_kick(ds, i);
+		pending += left > 0 ? left : 0;
+	}
+	return pending;
+}
+
+/* ---- the rest --------------------------------------------------------------------------------- */
+
+int dev_fds(const struct stackrec *sr, int *fds, int max)
+{
+	const struct dev_state *ds = sr->dev;
+	unsigned i, q;
+	int n = 0;
+
+	if (!ds || priv_of(ds)->gen != ds->gen)
+		return 0;
+	if (n < max && dev_fd(ds, DEV_FD_NETLINK) >= 0)
+		fds[n++] = dev_fd(ds, DEV_FD_NETLINK);
+	for (i = 0; i < ds->nnets; i++) {
+		for (q = 0; q < ds->net[i].nqueues && n < max; q++)
+			fds[n++] = net_fd(ds, i, NET_FD_XSK + q);
+	}
+	return n;
+}
+
+void dev_news(struct stackrec *sr, uint64_t when_ns)
+{
+	struct dev_state *ds = sr->dev;
+	unsigned i;
+
+	if (!ds || !dev_ready(ds) || dev_fd(ds, DEV_FD_NETLINK) < 0)
+		return;
+	nl_news(ds, when_ns);
+	if (ds->routes_changed) {
+		ds->routes_changed = false;
+		stack_dst_flush(sr->st);
+	}
+	neigh_answer(ds, when_ns);
+	neigh_refresh(ds, when_ns);
+	if (when_ns - ds->stats_ns >= STATS_NS) {
+		ds->stats_ns = when_ns;
+		for (i = 0; i < ds->nnets; i++) {
+			if (ds->net[i].used)
+				xsk_stats(ds, i);
+		}
+	}
+}
+
+bool dev_serves(const struct stackrec *sr, const struct ip_addr *local)
+{
+	const struct dev_state *ds = sr->dev;
+	unsigned i;
+
+	if (!ds)
+		return false;
+	if (ip_addr_is_any(local))
+		return ds->nused > 0 || ds->loop;
+	if (ip_addr_is_v4(local) && local->b[12] == 127)
+		return ds->loop;
+	if (ds->loop && stack_local_has(sr->st, local))
+		return true;
+	for (i = 0; i < ds->nnets; i++) {
+		if (ds->net[i].used && addr_is_on(ds, i, local))
+			return true;
+	}
+	return false;
+}
+
+int dev_report(const struct stackrec *sr, unsigned i, struct dev_report *out)
+{
+	const struct dev_state *ds = sr->dev;
+	const struct netdev *nd;
+	unsigned net;
+
+	if (!ds)
+		return -ENOENT;
+	for (net = 0; net < DEV_NETS; net++) {
+		if (ds->net[net].used && i-- == 0)
+			break;
+	}
+	if (net == DEV_NETS)
+		return -ENOENT;
+	nd = &ds->net[net];
+	*out = (struct dev_report){
+		.ifindex = nd->ifindex, .mtu = nd->mtu, .queues = nd->nqueues,
+		.native = nd->native, .zerocopy = nd->zerocopy, .multibuf = nd->multibuf,
+		.tx_csum = nd->tx_csum, .gso_door = nd->gso_door,
+		.rx_ring_full = nd->rx_ring_full, .rx_invalid = nd->rx_invalid,
+		.rx_fill_empty = nd->rx_fill_empty,
+	};
+	memcpy(out->ifname, nd->name, sizeof(out->ifname));
+	return 0;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The bulk door: TCP super-segments go out through a packet socket with a virtio header, and the
+ * kernel or the device cuts them up; one call carries up to GSO_BATCH of them, each up to 64 KB. The
+ * payload is copied by the kernel within the call, straight from the connection's send blocks.
+ *
+ * Order within a connection: the caller has emptied the AF_XDP transmit ring first, and what is put
+ * on that ring later is sent later. The queueing discipline is passed by; a device queue that is full
+ * shows as -ENOBUFS, and the super-segment stays in the txq. The socket receives nothing.
+ */
+#include "shim/dev/internal.h"
+
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <string.h>
+
+#include "shim/proc/knobs.h"
+#include "stack/ip/wire.h"
+
+#define GSO_BATCH 16u
+/* Pieces of a batch. A super-segment of 64 KB in full blocks has 19; one alone must always fit, which
+ * it does as long as its blocks hold 130 bytes each on average. */
+#define GSO_IOV 512u
+#define GSO_SNDBUF_BYTES (16 << 20)
+
+_Static_assert(sizeof(struct virtio_net_hdr) == 10, "what PACKET_VNET_HDR takes");
+
+void gso_open(struct dev_state *ds, unsigned net)
+{
+	static const int one = 1, sndbuf = GSO_SNDBUF_BYTES;
+	struct netdev *nd = &ds->net[net];
+	struct sockaddr_ll sll = {.sll_family = AF_PACKET, .sll_ifindex = (int)nd->ifindex};
+	unsigned slot = net_slot(net, NET_FD_PACKET);
+	int fd, err;
+
+	nd->gso_door = false;
+	if (knobs.gso == KNOB_gso_off || nd->gso_bytes == 0)
+		return;
+	fd = sys_socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	err = sys_setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one));
+	if (!err)
+		err = sys_setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one));
+	if (!err)
+		err = sys_bind(fd, (struct sockaddr *)&sll, sizeof(sll));
+	if (sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf)))
+		sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
+	if (err) {
+		sys_close(fd);
+		log_info("%s: no packet socket for super-segments: error %d", nd->name, -err);
+		return;
+	}
+	nd->gso_door = dev_fd_set(ds, slot, fd) == 0;
+}
+
+/* The header with which the kernel cuts e up. */
+static void gso_header(const struct tx_ent *e, const uint8_t *data, struct virtio_net_hdr *h)
+{
+	*h = (struct virtio_net_hdr){
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_NONE,
+		.hdr_len = e->len,
+		.csum_start = e->csum_start,
+		.csum_offset = e->csum_offset,
+	};
+	if (e->blk_len <= e->gso_bytes) /* one segment: nothing to cut */
+		return;
+	h->gso_type = e->family == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
+	h->gso_size = e->gso_bytes;
+	if (((const struct tcp_hdr *)(data + e->csum_start))->flags & TH_CWR)
+		h->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+}
+
+/* The pieces of e, at most max. Returns how many; 0: they don't fit. */
+static uint32_t gso_pieces(const struct tx_ent *e, uint8_t *data, struct virtio_net_hdr *h,
+			   struct iovec *iov, uint32_t max)
+{
+	uint32_t off = e->blk_off, left = e->blk_len, n = 2;
+	const struct blk *b;
+
+	if (max < 2)
+		return 0;
+	iov[0] = (struct iovec){h, sizeof(*h)};
+	iov[1] = (struct iovec){data, e->len};
+	for (b = e->blk; left; b = b->next, off = left ? b->start : 0) {
+		uint32_t len = b->end - off < left ? b->end - off : left;
+
+		if (n == max)
+			return 0;
+		iov[n++] = (struct iovec){(void *)(b->data + off), len};
+		left -= len;
+	}
+	return n;
+}
+
+int gso_send(struct dev_state *ds, unsigned net)
+{
+	struct stack *st = ds->sr->st;
+	const struct txq *q = stack_txq(st);
+	struct frame_pool *fp = stack_frames(st);
+	struct virtio_net_hdr hdr[GSO_BATCH];
+	struct iovec iov[GSO_IOV];
+	struct mmsghdr v[GSO_BATCH];
+	uint32_t i, n = 0, niov = 0, used = txq_used(q);
+	int sent;
+
+	for (i = 0; i < used && n < GSO_BATCH; i++) {
+		const struct tx_ent *e = &q->ent[(q->head + i) % TXQ_ENTRIES];
+		uint8_t *data = frame_data(fp, e->frame);
+		uint32_t pieces;
+
+		if (e->dev != net + 1 || !(e->flags & TXF_GSO))
+			break;
+		pieces = gso_pieces(e, data, &hdr[n], iov + niov, GSO_IOV - niov);
+		if (pieces == 0)
+			break;
+		gso_header(e, data, &hdr[n]);
+		v[n++] = (struct mmsghdr){.msg_hdr.msg_iov = iov + niov,
+					  .msg_hdr.msg_iovlen = pieces};
+		niov += pieces;
+	}
+	ASSERT(n > 0);
+	sent = sys_sendmmsg(net_fd(ds, net, NET_FD_PACKET), v, n, MSG_DONTWAIT);
+	if (sent == -EAGAIN || sent == -ENOBUFS || sent == -EINTR)
+		return -EAGAIN;
+	if (sent <= 0) {
+		/* This one the device won't take, now or later: lost, as on a wire. */
+		log_debug("%s: super-segment not sent: error %d", ds->net[net].name, -sent);
+		sent = 1;
+	}
+	for (i = 0; i < (uint32_t)sent; i++) {
+		uint32_t frame = stack_tx_peek(st)->frame;
+
+		stack_tx_pop(st);
+		frame_put(fp, frame);
+	}
+	return sent;
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of this room share. Everything in struct dev_state lies in the arena and is
+ * covered by the stack's lock. What differs between the processes of a family, their descriptor
+ * numbers, is in struct dev_priv, in private memory, which fork copies just as it copies the
+ * descriptors and the mappings of the rings.
+ */
+#ifndef SHIM_DEV_INTERNAL_H
+#define SHIM_DEV_INTERNAL_H
+
+#include <linux/if_xdp.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+
+#include "bpf/steer.h"
+#include "shim/dev/dev.h"
+#include "shim/proc/log.h"
+#include "shim/proc/sys.h"
+#include "stack/assert.h"
+
+#ifndef XDP_USE_SG
+#define XDP_USE_SG (1 << 4)
+#endif
+#ifndef XDP_PKT_CONTD
+#define XDP_PKT_CONTD (1 << 0)
+#endif
+#ifndef XDP_TX_METADATA
+#define XDP_TX_METADATA (1 << 1)
+#endif
+#ifndef XDP_UMEM_TX_METADATA_LEN
+#define XDP_UMEM_TX_METADATA_LEN (1 << 2)
+#endif
+#ifndef XDP_TXMD_FLAGS_CHECKSUM
+#define XDP_TXMD_FLAGS_CHECKSUM (1 << 1)
+#endif
+#ifndef SOL_XDP
+#define SOL_XDP 283
+#endif
+#ifndef AF_XDP
+#define AF_XDP 44
+#endif
+
+#define DEV_NETS (STACK_DEVS - 1u) /* device 0 of the stack is the loopback; net[i] is i + 1 */
+#define DEV_CLAIMS 4096u  /* claims of one stack; beyond: -ENOSPC, and the kernel serves the socket */
+#define DEV_LINKS 256u    /* interfaces of the namespace that are remembered as lying over another */
+#define DEV_ADDRS STACK_LOCAL_ADDRS
+#define DEV_HOPS 1024u    /* next hops kept fresh; a power of two. The oldest gives way */
+#define DEV_HOP_WAYS 4u
+#define DEV_MAC_SLOTS 256u
+
+/* Where rings are mapped: below the arena, at the same address in each process of the family. */
+#define DEV_RING_BASE 0x2f0000000000ull
+#define DEV_RING_SPAN (1ull << 20) /* of one ring */
+
+/* One ring of an AF_XDP socket. Its indexes are only ever in the shared pages (facts: a copy would
+ * go stale across a fork). */
+struct ring {
+	_Atomic uint32_t *prod, *cons, *flags;
+	void *desc;
+	uint32_t size;  /* entries, a power of two */
+	void *map;
+	uint64_t map_bytes;
+};
+
+struct queue {
+	struct ring rx, tx, fill, comp;
+	uint32_t fill_target; /* frames the fill ring is to hold */
+};
+
+/* Descriptors of a net, in dev_priv.fd. */
+enum net_fd { NET_FD_LINK, NET_FD_XSKS, NET_FD_CLAIMS, NET_FD_FLOWS, NET_FD_COUNTS, NET_FD_PACKET,
+	      NET_FD_XSK, NET_FDS = NET_FD_XSK + STEER_QUEUES };
+enum dev_fd { DEV_FD_NETLINK, DEV_FD_POKE, DEV_FD_NET, DEV_FDS = DEV_FD_NET + DEV_NETS * NET_FDS };
+
+/* An interface we are attached to. */
+struct netdev {
+	bool used;
+	bool up;
+	bool noarp;         /* no neighbours: destination MACs are zero */
+	bool native, zerocopy, multibuf, tx_csum, gso_door;
+	bool local_peer;    /* veth: a partial checksum can only mean "local" */
+	char name[IFNAMSIZ];
+	uint32_t ifindex, mtu;
+	uint8_t mac[6];
+	uint32_t gso_bytes; /* TCP payload of the largest super-segment */
+	uint32_t nqueues;
+	uint64_t rx_ring_full, rx_invalid, rx_fill_empty;
+	uint8_t mac_used[DEV_MAC_SLOTS]; /* by hash: sent to since the last refresh */
+	struct queue q[STEER_QUEUES];
+};
+
+struct claim {
+	struct endpoint ep;
+	uint8_t proto;
+	uint32_t refs;      /* 0: free */
+	uint32_t next;      /* in its bucket or on the free list, + 1 */
+};
+
+/* An interface that lies over another (VLAN, macvlan): packets for its addresses come through the
+ * lower one with a tag that a generic XDP program can't see, so they are never claimed there. */
+struct upper {
+	uint32_t ifindex, lower;
+};
+
+struct local_addr {
+	struct ip_addr addr;
+	uint32_t ifindex;
+};
+
+struct hop {
+	struct ip_addr addr;
+	uint8_t net;        /* + 1; 0: free */
+	uint8_t mac[6];
+	bool known;         /* mac is valid */
+	uint64_t asked_ns;
+};
+
+struct dev_state {
+	struct stackrec *sr;
+	uint64_t gen;       /* changes when id[] or fd[] do; a process with another one in dev_priv
+			       has to catch up before it uses descriptors or rings */
+	bool loop;          /* device 0 is open */
+	uint32_t nnets;     /* high-water mark of net[] */
+	struct netdev net[DEV_NETS];
+	uint32_t nused;     /* nets in use */
+	pid_t owner;        /* who opened the latest: fd[] are its numbers, and its children's */
+	int fd[DEV_FDS];
+	uint64_t id[DEV_FDS]; /* what the descriptor is: SO_COOKIE, or type and id of a bpf object; 0:
+				 there is none */
+	uint64_t *lent;     /* bit per frame: in the hands of a device */
+
+	/* Frames going round: packets linked by qnext. */
+	uint32_t loop_head, loop_tail, loop_len;
+
+	struct claim claim[DEV_CLAIMS];
+	uint32_t claim_bucket[256];     /* index + 1, by port */
+	uint32_t claim_free, claim_used;
+
+	uint32_t nl_seq, nl_portid;
+	bool nl_resync;                 /* something was missed: read everything again */
+	bool routes_changed;
+	struct local_addr addr[DEV_ADDRS];
+	uint32_t naddrs;
+	struct upper upper[DEV_LINKS];
+	uint32_t nuppers;
+	struct hop hop[DEV_HOPS];
+	uint64_t refresh_ns, stats_ns;  /* when last done */
+	uint8_t nlbuf[32768] __attribute__((aligned(8)));
+};
+
+struct dev_priv {
+	uint64_t gen;
+	uint64_t failed_gen; /* could not be had by this process: not tried again */
+	int fd1[DEV_FDS];    /* descriptor + 1; 0: none */
+	uint64_t id[DEV_FDS];
+};
+
+extern struct dev_priv dev_priv[FAMILY_STACKS];
+
+/* Catches up with what other processes of the family have opened or closed. */
+bool dev_catch_up(struct dev_state *ds);
+
+/* This process can use the rings and descriptors. */
+static inline bool dev_ready(struct dev_state *ds)
+{
+	return likely(dev_priv[ds->sr->idx].gen == ds->gen) || dev_catch_up(ds);
+}
+
+static inline struct dev_priv *priv_of(const struct dev_state *ds)
+{
+	return &dev_priv[ds->sr->idx];
+}
+
+static inline int dev_fd(const struct dev_state *ds, unsigned slot)
+{
+	int fd1 = dev_priv[ds->sr->idx].fd1[slot];
+
+	return fd1 ? fd_hidden_at(fd1 - 1) : -1;
+}
+
+static inline unsigned net_slot(unsigned net, unsigned which)
+{
+	return DEV_FD_NET + net * NET_FDS + which;
+}
+
+static inline int net_fd(const struct dev_state *ds, unsigned net, unsigned which)
+{
+	return dev_fd(ds, net_slot(net, which));
+}
+
+/* Hides fd and enters it, for all of the family. 0, or -Exxx: fd is closed. */
+int dev_fd_set(struct dev_state *ds, unsigned slot, int fd);
+void dev_fd_close(struct dev_state *ds, unsigned slot);
+
+/* Tells the stack what net is now. */
+void net_tell(struct dev_state *ds, unsigned net);
+
+static inline unsigned mac_slot(const uint8_t *mac)
+{
+	return (mac[5] ^ mac[4] * 31u ^ mac[3] * 131u) % DEV_MAC_SLOTS;
+}
+
+/* ---- frames lent to devices: a frame that a ring gives back without having got it is ignored ---- */
+
+static inline void frame_lend(struct dev_state *ds, uint32_t idx)
+{
+	ds->lent[idx / 64] |= 1ull << (idx % 64);
+}
+
+/* True if it was lent. */
+static inline bool frame_take_back(struct dev_state *ds, const struct frame_pool *fp, uint64_t idx)
+{
+	uint64_t bit = 1ull << (idx % 64), *w;
+
+	if (unlikely(idx >= fp->count))
+		return false;
+	w = &ds->lent[idx / 64];
+	if (unlikely(!(*w & bit)))
+		return false;
+	*w &= ~bit;
+	return true;
+}
+
+/* ---- xsk.c ------------------------------------------------------------------------------------ */
+
+/* AF_XDP sockets with their rings on every queue of net. 0, or -Exxx with *why. */
+int xsk_open(struct dev_state *ds, unsigned net, enum verdict *why);
+/* Puts them into the steering program's map, and frames into the fill rings. */
+int xsk_start(struct dev_state *ds, unsigned net);
+/* Unmaps and closes; the caller then takes the frames back. */
+void xsk_close(struct dev_state *ds, unsigned net);
+/* In a process that did not open net: maps the rings where they are for the others / no more. */
+int xsk_map_again(struct dev_state *ds, unsigned net);
+void xsk_unmap_here(struct dev_state *ds, unsigned net);
+/* Up to max packets into the stack. */
+int xsk_rx(struct dev_state *ds, unsigned net, int max, uint64_t now_ns);
+/* One packet into the ring of net's first queue; -EAGAIN: it is full. The frame passes over. */
+int xsk_tx(struct dev_state *ds, unsigned net, const struct tx_ent *e);
+/* Frames whose transmission is complete go back to the pool. */
+void xsk_reclaim(struct dev_state *ds, unsigned net);
+/* Descriptors in net's transmit ring that the kernel has not taken. */
+uint32_t xsk_tx_pending(const struct dev_state *ds, unsigned net);
+/* Makes the kernel send. Returns what is still pending, or -Exxx: the device can't send at all. */
+int xsk_kick(struct dev_state *ds, unsigned net);
+void xsk_stats(struct dev_state *ds, unsigned net);
+static inline bool ring_pending(const struct ring *r)
+{
+	return atomic_load_explicit(r->prod, memory_order_relaxed) !=
+	       atomic_load_explicit(r->cons, memory_order_relaxed);
+}
+
+/* ---- steer.c ---------------------------------------------------------------------------------- */
+
+/* Loads the program with maps of its own for net, and enters all claims. */
+int steer_load(struct dev_state *ds, unsigned net, enum verdict *why);
+/* Attaches it; from then on packets come. native, generic or both are tried as the knob says. */
+int steer_attach(struct dev_state *ds, unsigned net, bool try_native, bool try_generic,
+		 enum verdict *why);
+/* Detaches it, whoever else still holds the link. */
+void steer_detach(struct dev_state *ds, unsigned net);
+/* An address came or went (ds->addr is as it is now): claims of any address follow. */
+void steer_addr_added(struct dev_state *ds, const struct ip_addr *a);
+void steer_addr_gone(struct dev_state *ds, const struct ip_addr *a);
+void steer_init(struct dev_state *ds);
+/* Map operations by descriptor: 0 or -Exxx. */
+int map_update(int fd, const void *key, const void *val);
+int map_delete(int fd, const void *key);
+
+/* ---- gso.c ------------------------------------------------------------------------------------ */
+
+/* The packet socket of net. Without one there are no super-segments, which is not an error. */
+void gso_open(struct dev_state *ds, unsigned net);
+/* Sends the super-segments at the head of the txq that go to net. How many, or -EAGAIN: none now. */
+int gso_send(struct dev_state *ds, unsigned net);
+
+/* ---- loop.c ----------------------------------------------------------------------------------- */
+
+/* Turns one packet round; -EAGAIN: no room now. The frame passes over. */
+int loop_tx(struct dev_state *ds, const struct tx_ent *e);
+int loop_rx(struct dev_state *ds, int max, uint64_t now_ns);
+
+/* ---- netlink.c: the conversation -------------------------------------------------------------- */
+
+struct nlmsghdr;
+struct rtattr;
+
+/* An interface as the kernel describes it. */
+struct link_info {
+	uint32_t ifindex, flags, mtu, lower, gso_max, rxqs;
+	char name[IFNAMSIZ], kind[16];
+	uint8_t mac[6];
+};
+
+typedef void nl_reply_fn(struct dev_state *ds, const struct nlmsghdr *h, void *arg);
+
+int nl_open(struct dev_state *ds);
+/*
+ * Sends h (its sequence number is set here) and gives each message of the answer to fn; news that
+ * come in between are taken in. 0, or what the kernel says.
+ */
+int nl_talk(struct dev_state *ds, struct nlmsghdr *h, nl_reply_fn *fn, void *arg);
+/* Takes in what is there, bounded. */
+void nl_news(struct dev_state *ds, uint64_t now_ns);
+/* Interfaces, addresses: read anew. */
+int nl_sync(struct dev_state *ds);
+int nl_link(struct dev_state *ds, const char *name, uint32_t ifindex, struct link_info *li);
+/* Interfaces for SHIM_IFACE=auto, at most max. */
+int nl_auto_ifaces(struct dev_state *ds, char (*name)[IFNAMSIZ], int max);
+void nl_attr_put(struct nlmsghdr *h, size_t room, unsigned type, const void *val, size_t len);
+const void *nl_attr_find(const struct rtattr *a, int len, unsigned type, size_t min_len);
+
+/* ---- neigh.c: routes and neighbours ----------------------------------------------------------- */
+
+struct route_info {
+	int err;            /* 0, or -ENETUNREACH, -EHOSTUNREACH, -EACCES */
+	uint8_t type;       /* RTN_* */
+	uint32_t oif, mtu;
+	struct ip_addr next_hop, src;
+};
+
+int route_get(struct dev_state *ds, const struct ip_addr *dst, struct route_info *ri);
+/* Answers what the stack asks. */
+void neigh_answer(struct dev_state *ds, uint64_t now_ns);
+/* RTM_NEWNEIGH or RTM_DELNEIGH. */
+void neigh_notice(struct dev_state *ds, const struct nlmsghdr *h, uint64_t now_ns);
+/* Keeps those in use from going stale in the kernel. */
+void neigh_refresh(struct dev_state *ds, uint64_t now_ns);
+
+/* The net with that ifindex, or -1. */
+int net_by_ifindex(const struct dev_state *ds, uint32_t ifindex);
+bool addr_is_on(const struct dev_state *ds, unsigned net, const struct ip_addr *a);
+
+#endif

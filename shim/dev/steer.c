@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which packets come to us: loading and attaching the steering program (bpf/steer.bpf.c), and the
+ * claims and flows in its maps. Each interface has a program and maps of its own. A claim of any
+ * address is entered for each address of this host, and follows as these change; a claim is counted,
+ * so that several listeners can share a port. Never replaces another program, and never claims a
+ * loopback address: those don't come from a wire.
+ */
+#include "shim/dev/internal.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <string.h>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpointer-arith"
+#include "bpf/steer.skel.h"
+#pragma GCC diagnostic pop
+#include "shim/proc/knobs.h"
+#include "shim/proc/thread.h"
+#include "stack/ip/wire.h"
+
+int map_update(int fd, const void *key, const void *val)
+{
+	union bpf_attr attr = {.map_fd = (uint32_t)fd, .key = (uintptr_t)key,
+			       .value = (uintptr_t)val};
+
+	return sys_bpf(BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr));
+}
+
+int map_delete(int fd, const void *key)
+{
+	union bpf_attr attr = {.map_fd = (uint32_t)fd, .key = (uintptr_t)key};
+
+	return sys_bpf(BPF_MAP_DELETE_ELEM, &attr, sizeof(attr));
+}
+
+/* ---- the table of claims ---------------------------------------------------------------------- */
+
+void steer_init(struct dev_state *ds)
+{
+	ds->claim_free = ds->claim_used = 0;
+	memset(ds->claim_bucket, 0, sizeof(ds->claim_bucket));
+}
+
+static uint32_t *claim_bucket(struct dev_state *ds, uint16_t port)
+{
+	return &ds->claim_bucket[(port ^ port >> 8) % ARRAY_SIZE(ds->claim_bucket)];
+}
+
+static bool claim_is_any(const struct claim *c)
+{
+	return ip_addr_is_any(&c->ep.addr);
+}
+
+/* Any address is one key, whichever way it is written. */
+static bool claim_same_addr(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return ip_addr_eq(a, b) || (ip_addr_is_any(a) && ip_addr_is_any(b));
+}
+
+static struct claim *claim_find(struct dev_state *ds, uint8_t proto, const struct endpoint *ep)
+{
+	uint32_t i = *claim_bucket(ds, ep->port);
+
+	for (; i; i = ds->claim[i - 1].next) {
+		struct claim *c = &ds->claim[i - 1];
+
+		if (c->proto == proto && c->ep.port == ep->port &&
+		    claim_same_addr(&c->ep.addr, &ep->addr))
+			return c;
+	}
+	return NULL;
+}
+
+/* Some claim still wants packets to this address. */
+static bool claim_wanted(struct dev_state *ds, uint8_t proto, const struct ip_addr *a,
+			 uint16_t port)
+{
+	uint32_t i = *claim_bucket(ds, port);
+
+	for (; i; i = ds->claim[i - 1].next) {
+		const struct claim *c = &ds->claim[i - 1];
+
+		if (c->proto == proto && c->ep.port == port &&
+		    (claim_is_any(c) || ip_addr_eq(&c->ep.addr, a)))
+			return true;
+	}
+	return false;
+}
+
+static struct claim *claim_new(struct dev_state *ds, uint8_t proto, const struct endpoint *ep)
+{
+	uint32_t *bucket = claim_bucket(ds, ep->port), i = ds->claim_free;
+	struct claim *c;
+
+	if (i)
+		ds->claim_free = ds->claim[i - 1].next;
+	else if (ds->claim_used < DEV_CLAIMS)
+		i = ++ds->claim_used;
+	else
+		return NULL;
+	c = &ds->claim[i - 1];
+	c->ep = *ep;
+	c->proto = proto;
+	c->refs = 1;
+	c->next = *bucket;
+	*bucket = i;
+	return c;
+}
+
+static void claim_free(struct dev_state *ds, struct claim *c)
+{
+	uint32_t *p = claim_bucket(ds, c->ep.port), i = (uint32_t)(c - ds->claim) + 1;
+
+	while (*p != i)
+		p = &ds->claim[*p - 1].next;
+	*p = c->next;
+	c->refs = 0;
+	c->next = ds->claim_free;
+	ds->claim_free = i;
+}
+
+/* ---- claims in the maps ----------------------------------------------------------------------- */
+
+static int key_set(struct dev_state *ds, unsigned net, uint8_t proto, const struct ip_addr *a,
+		   uint16_t port, bool add)
+{
+	struct steer_claim key = {.port = be16(port), .proto = proto};
+	uint32_t one = 1;
+	int fd = net_fd(ds, net, NET_FD_CLAIMS);
+
+	memcpy(key.addr, a->b, sizeof(key.addr));
+	return add ? map_update(fd, &key, &one) : map_delete(fd, &key);
+}
+
+/* Enters claim c for address a on net, if that is where its packets come from. */
+static int claim_enter(struct dev_state *ds, unsigned net, const struct claim *c,
+		       const struct ip_addr *a)
+{
+	if (!addr_is_on(ds, net, a))
+		return 0;
+	return key_set(ds, net, c->proto, a, c->ep.port, true);
+}
+
+static int claim_enter_all(struct dev_state *ds, unsigned net, const struct claim *c)
+{
+	uint32_t i;
+	int err = 0;
+
+	if (!claim_is_any(c))
+		return claim_enter(ds, net, c, &c->ep.addr);
+	for (i = 0; i < ds->naddrs && !err; i++)
+		err = claim_enter(ds, net, c, &ds->addr[i].addr);
+	return err;
+}
+
+static void claim_remove(struct dev_state *ds, const struct claim *was, const struct ip_addr *a)
+{
+	unsigned i;
+
+	if (claim_wanted(ds, was->proto, a, was->ep.port))
+		return;
+	for (i = 0; i < ds->nnets; i++) {
+		if (ds->net[i].used)
+			key_set(ds, i, was->proto, a, was->ep.port, false);
+	}
+}
+
+static void claim_remove_all(struct dev_state *ds, struct claim *c)
+{
+	struct claim was = *c;
+	uint32_t i;
+
+	claim_free(ds, c);
+	if (!claim_is_any(&was)) {
+		claim_remove(ds, &was, &was.ep.addr);
+		return;
+	}
+	for (i = 0; i < ds->naddrs; i++)
+		claim_remove(ds, &was, &ds->addr[i].addr);
+}
+
+static bool steer_ready(struct stackrec *sr)
+{
+	return sr->dev->nused && dev_ready(sr->dev);
+}
+
+int claim_add(struct stackrec *sr, uint8_t proto, const struct endpoint *local)
+{
+	struct dev_state *ds = sr->dev;
+	struct claim *c;
+	unsigned i;
+	int err = 0;
+
+	if (!ds)
+		return -ENODEV;
+	c = claim_find(ds, proto, local);
+	if (c) {
+		c->refs++;
+		return 0;
+	}
+	c = claim_new(ds, proto, local);
+	if (!c)
+		return -ENOSPC;
+	if (!steer_ready(sr)) /* only the loopback is open: nothing to steer */
+		return 0;
+	for (i = 0; i < ds->nnets && !err; i++) {
+		if (ds->net[i].used)
+			err = claim_enter_all(ds, i, c);
+	}
+	if (err) {
+		claim_remove_all(ds, c);
+		return err == -E2BIG ? -ENOSPC : err;
+	}
+	return 0;
+}
+
+void claim_del(struct stackrec *sr, uint8_t proto, const struct endpoint *local)
+{
+	struct dev_state *ds = sr->dev;
+	struct claim *c = ds ? claim_find(ds, proto, local) : NULL;
+
+	if (!c || --c->refs)
+		return;
+	if (steer_ready(sr))
+		claim_remove_all(ds, c);
+	else
+		claim_free(ds, c);
+}
+
+static void steer_addr(struct dev_state *ds, const struct ip_addr *a, bool add)
+{
+	uint32_t i;
+	unsigned n;
+
+	for (i = 0; i < ds->claim_used; i++) {
+		struct claim *c = &ds->claim[i];
+
+		if (!c->refs || (!claim_is_any(c) && !ip_addr_eq(&c->ep.addr, a)))
+			continue;
+		for (n = 0; n < ds->nnets; n++) {
+			if (!ds->net[n].used)
+				continue;
+			if (add)
+				claim_enter(ds, n, c, a);
+			else
+				key_set(ds, n, c->proto, a, c->ep.port, false);
+		}
+	}
+}
+
+void steer_addr_added(struct dev_state *ds, const struct ip_addr *a)
+{
+	steer_addr(ds, a, true);
+}
+
+void steer_addr_gone(struct dev_state *ds, const struct ip_addr *a)
+{
+	steer_addr(ds, a, false);
+}
+
+/* ---- flows ------------------------------------------------------------------------------------ */
+
+static int flow_set(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
+		    const struct endpoint *remote, bool add)
+{
+	struct steer_flow key = {.lport = be16(local->port), .rport = be16(remote->port),
+				 .proto = proto};
+	struct dev_state *ds = sr->dev;
+	uint32_t one = 1;
+	unsigned i;
+	int err = 0;
+
+	if (!ds)
+		return -ENODEV;
+	if (!steer_ready(sr))
+		return 0;
+	memcpy(key.laddr, local->addr.b, sizeof(key.laddr));
+	memcpy(key.raddr, remote->addr.b, sizeof(key.raddr));
+	for (i = 0; i < ds->nnets && !err; i++) {
+		int fd = net_fd(ds, i, NET_FD_FLOWS);
+
+		if (!ds->net[i].used)
+			continue;
+		if (add)
+			err = map_update(fd, &key, &one);
+		else
+			map_delete(fd, &key);
+	}
+	return err;
+}
+
+int flow_add(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
+	     const struct endpoint *remote)
+{
+	int err = flow_set(sr, proto, local, remote, true);
+
+	if (err)
+		flow_set(sr, proto, local, remote, false);
+	return err == -E2BIG ? -ENOSPC : err;
+}
+
+void flow_del(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
+	      const struct endpoint *remote)
+{
+	flow_set(sr, proto, local, remote, false);
+}
+
+/* ---- the program ------------------------------------------------------------------------------ */
+
+static int steer_enter_claims(struct dev_state *ds, unsigned net)
+{
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < ds->claim_used && !err; i++) {
+		if (ds->claim[i].refs)
+			err = claim_enter_all(ds, net, &ds->claim[i]);
+	}
+	return err;
+}
+
+/* The skeleton's code calls libc by names that we stand in front of: hence internal. */
+static int skeleton_load(struct steer_bpf *skel)
+{
+	int err;
+
+	skel->ctx.sz = (uint32_t)((char *)&skel->links - (char *)skel);
+	thread_self.internal++;
+	err = steer_bpf__load(skel);
+	thread_self.internal--;
+	return err;
+}
+
+int steer_load(struct dev_state *ds, unsigned net, enum verdict *why)
+{
+	struct steer_bpf skel = {0};
+	const struct {
+		unsigned slot;
+		int *fd;
+	} maps[] = {
+		{NET_FD_XSKS, &skel.maps.xsks.map_fd},
+		{NET_FD_CLAIMS, &skel.maps.claims.map_fd},
+		{NET_FD_FLOWS, &skel.maps.flows.map_fd},
+		{NET_FD_COUNTS, &skel.maps.counts.map_fd},
+		{NET_FD_LINK, &skel.progs.steer.prog_fd}, /* until it is attached */
+	};
+	unsigned i;
+	int err;
+
+	err = skeleton_load(&skel);
+	if (err < 0) {
+		log_info("%s: loading the steering program: error %d", ds->net[net].name, -err);
+		*why = err == -EPERM ? VERDICT_no_permission : VERDICT_no_bpf;
+		return err;
+	}
+	*why = VERDICT_no_memory;
+	for (i = 0, err = 0; i < ARRAY_SIZE(maps); i++) {
+		if (err)
+			sys_close(*maps[i].fd);
+		else
+			err = dev_fd_set(ds, net_slot(net, maps[i].slot), *maps[i].fd);
+	}
+	if (err)
+		return err;
+	return steer_enter_claims(ds, net);
+}
+
+static int link_create(int prog_fd, uint32_t ifindex, uint32_t flags)
+{
+	union bpf_attr attr = {.link_create = {.prog_fd = (uint32_t)prog_fd,
+					       .target_ifindex = ifindex,
+					       .attach_type = BPF_XDP, .flags = flags}};
+
+	return sys_bpf(BPF_LINK_CREATE, &attr, sizeof(attr));
+}
+
+int steer_attach(struct dev_state *ds, unsigned net, bool try_native, bool try_generic,
+		 enum verdict *why)
+{
+	struct netdev *nd = &ds->net[net];
+	unsigned slot = net_slot(net, NET_FD_LINK);
+	int fd = -EOPNOTSUPP, err;
+
+	if (try_native)
+		fd = link_create(dev_fd(ds, slot), nd->ifindex, XDP_FLAGS_DRV_MODE);
+	nd->native = fd >= 0;
+	if (fd < 0 && fd != -EBUSY && fd != -EEXIST && fd != -EPERM && try_generic)
+		fd = link_create(dev_fd(ds, slot), nd->ifindex, XDP_FLAGS_SKB_MODE);
+	if (fd < 0) {
+		*why = fd == -EBUSY || fd == -EEXIST ? VERDICT_xdp_busy
+		     : fd == -EPERM                  ? VERDICT_no_permission
+						     : VERDICT_no_bpf;
+		log_info("%s: attaching the steering program: error %d", nd->name, -fd);
+		return fd;
+	}
+	dev_fd_close(ds, slot); /* the link holds the program */
+	err = dev_fd_set(ds, slot, fd);
+	if (err)
+		*why = VERDICT_no_memory;
+	return err;
+}
+
+void steer_detach(struct dev_state *ds, unsigned net)
+{
+	int fd = net_fd(ds, net, NET_FD_LINK);
+	union bpf_attr attr = {.link_detach = {.link_fd = (uint32_t)fd}};
+
+	if (fd >= 0)
+		sys_bpf(BPF_LINK_DETACH, &attr, sizeof(attr));
+}

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * AF_XDP sockets: one for each receive queue of an interface, all on the stack's frame pool as
+ * UMEM. Decides which frames the kernel holds. The rings are used in place, by whichever process
+ * of the family holds the stack's lock: nothing is cached outside the shared pages. Frame by frame,
+ * an index moves before its content is given on, so that a process killed in between loses a frame
+ * and never gives it out twice.
+ */
+#include "shim/dev/internal.h"
+
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "shim/proc/knobs.h"
+
+/* A 64 KB packet of an unsegmented peer takes 17 descriptors: room for more than 200 of them. */
+#define RX_ENTRIES 4096u
+#define FILL_ENTRIES 4096u
+#define TX_ENTRIES 2048u
+/* A completion slot is reserved for each descriptor sent; never the shorter one. */
+#define COMP_ENTRIES 4096u
+/* Frames in the longest packet; one that has more is corrupt, and dropped. */
+#define RX_FRAMES_MAX 32u
+#define FILL_BATCH 32u
+/* Of the pool, kept back for transmission when the fill ring is topped up. */
+#define TX_RESERVE(fp) ((fp)->count / 8)
+/* The kernel releases a UMEM some time after its last user has died: how long to wait for that. */
+#define BUSY_TRIES 50
+#define BUSY_WAIT_NS 20000000
+/* Copy mode sends 32 descriptors a call; with a full ring of 2048 that is 64 calls. */
+#define KICK_CALLS 80
+#define SNDBUF_BYTES (16 << 20)
+
+/* As in the kernel's header from Linux 6.11 on. */
+struct umem_reg {
+	uint64_t addr, len;
+	uint32_t chunk_size, headroom, flags, tx_metadata_len;
+};
+
+struct tx_metadata {
+	uint64_t flags;
+	union {
+		struct {
+			uint16_t csum_start, csum_offset;
+			uint64_t launch_time;
+		} request;
+		uint64_t completion;
+	};
+};
+
+_Static_assert(sizeof(struct tx_metadata) == 24, "struct xsk_tx_metadata");
+_Static_assert(sizeof(struct tx_metadata) <= FRAME_TX_HEADROOM, "headroom holds the metadata");
+
+/* The kernel's struct xdp_umem_reg ended before tx_metadata_len (and flags had no such bit). */
+#define UMEM_REG_BYTES_OLD 32
+
+/* ---- rings ------------------------------------------------------------------------------------ */
+
+static uint32_t ring_load(_Atomic uint32_t *p)
+{
+	return atomic_load_explicit(p, memory_order_acquire);
+}
+
+static void ring_store(_Atomic uint32_t *p, uint32_t v)
+{
+	atomic_store_explicit(p, v, memory_order_release);
+}
+
+static uint32_t ring_used(const struct ring *r)
+{
+	return ring_load(r->prod) - ring_load(r->cons);
+}
+
+static struct xdp_desc *ring_desc(const struct ring *r, uint32_t i)
+{
+	return (struct xdp_desc *)r->desc + (i & (r->size - 1));
+}
+
+static uint64_t *ring_addr(const struct ring *r, uint32_t i)
+{
+	return (uint64_t *)r->desc + (i & (r->size - 1));
+}
+
+enum { RING_RX, RING_TX, RING_FILL, RING_COMP, RINGS };
+
+/* Where a ring is mapped in every process of the family. */
+static void *ring_place(const struct dev_state *ds, unsigned net, unsigned q, unsigned which)
+{
+	uint64_t n = ((ds->sr->idx * DEV_NETS + net) * STEER_QUEUES + q) * RINGS + which;
+
+	return (void *)(DEV_RING_BASE + n * DEV_RING_SPAN);
+}
+
+static int ring_map(struct ring *r, void *place, int fd, const struct xdp_ring_offset *off,
+		    uint32_t size, uint32_t ent_bytes, uint64_t pgoff)
+{
+	uint64_t bytes = off->desc + (uint64_t)size * ent_bytes;
+	uint8_t *p;
+
+	ASSERT(bytes <= DEV_RING_SPAN);
+	p = sys_mmap(place, bytes, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_POPULATE | MAP_FIXED_NOREPLACE, fd, (off_t)pgoff);
+	if (sys_is_err(p))
+		return (int)(long)p;
+	if (p != place) { /* a kernel without MAP_FIXED_NOREPLACE took it for a hint */
+		sys_munmap(p, bytes);
+		return -EEXIST;
+	}
+	r->prod = (_Atomic uint32_t *)(p + off->producer);
+	r->cons = (_Atomic uint32_t *)(p + off->consumer);
+	r->flags = (_Atomic uint32_t *)(p + off->flags);
+	r->desc = p + off->desc;
+	r->size = size;
+	r->map = p;
+	r->map_bytes = bytes;
+	return 0;
+}
+
+static int queue_map(struct dev_state *ds, unsigned net, unsigned qid, int fd)
+{
+	struct queue *q = &ds->net[net].q[qid];
+	struct xdp_mmap_offsets off;
+	socklen_t len = sizeof(off);
+	int err;
+
+	err = sys_getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len);
+	if (err)
+		return err;
+	if (len != sizeof(off)) /* Linux before 5.4: no flags, so no need_wakeup */
+		return -EOPNOTSUPP;
+	err = ring_map(&q->rx, ring_place(ds, net, qid, RING_RX), fd, &off.rx, RX_ENTRIES,
+		       sizeof(struct xdp_desc), XDP_PGOFF_RX_RING);
+	if (!err)
+		err = ring_map(&q->tx, ring_place(ds, net, qid, RING_TX), fd, &off.tx, TX_ENTRIES,
+			       sizeof(struct xdp_desc), XDP_PGOFF_TX_RING);
+	if (!err)
+		err = ring_map(&q->fill, ring_place(ds, net, qid, RING_FILL), fd, &off.fr,
+			       FILL_ENTRIES, 8, XDP_UMEM_PGOFF_FILL_RING);
+	if (!err)
+		err = ring_map(&q->comp, ring_place(ds, net, qid, RING_COMP), fd, &off.cr,
+			       COMP_ENTRIES, 8, XDP_UMEM_PGOFF_COMPLETION_RING);
+	return err;
+}
+
+static void ring_unmap(struct ring *r)
+{
+	if (r->map)
+		sys_munmap(r->map, r->map_bytes);
+	memset(r, 0, sizeof(*r));
+}
+
+void xsk_unmap_here(struct dev_state *ds, unsigned net)
+{
+	unsigned q, i;
+
+	for (q = 0; q < STEER_QUEUES; q++) {
+		if (net_fd(ds, net, NET_FD_XSK + q) < 0)
+			continue;
+		for (i = 0; i < RINGS; i++)
+			sys_munmap(ring_place(ds, net, q, i), DEV_RING_SPAN);
+	}
+}
+
+int xsk_map_again(struct dev_state *ds, unsigned net)
+{
+	unsigned q;
+	int err = 0;
+
+	for (q = 0; q < ds->net[net].nqueues && !err; q++)
+		err = queue_map(ds, net, q, net_fd(ds, net, NET_FD_XSK + q));
+	return err;
+}
+
+/* ---- setting up ------------------------------------------------------------------------------- */
+
+static int umem_register(struct dev_state *ds, struct netdev *nd, int fd)
+{
+	struct frame_pool *fp = stack_frames(ds->sr->st);
+	struct umem_reg reg = {
+		.addr = (uint64_t)(uintptr_t)fp->base,
+		.len = (uint64_t)fp->count * FRAME_BYTES,
+		.chunk_size = FRAME_BYTES,
+		.flags = XDP_UMEM_TX_METADATA_LEN,
+		.tx_metadata_len = sizeof(struct tx_metadata),
+	};
+	int err;
+
+	err = sys_setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg));
+	nd->tx_csum = !err;
+	if (err != -EINVAL)
+		return err;
+	reg.flags = reg.tx_metadata_len = 0;
+	return sys_setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, UMEM_REG_BYTES_OLD);
+}
+
+static int socket_rings(int fd)
+{
+	static const struct {
+		int name;
+		uint32_t entries;
+	} ring[] = {
+		{XDP_UMEM_FILL_RING, FILL_ENTRIES},
+		{XDP_UMEM_COMPLETION_RING, COMP_ENTRIES},
+		{XDP_RX_RING, RX_ENTRIES},
+		{XDP_TX_RING, TX_ENTRIES},
+	};
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(ring) && !err; i++)
+		err = sys_setsockopt(fd, SOL_XDP, ring[i].name, &ring[i].entries, 4);
+	return err;
+}
+
+/* -EBUSY may be the remains of a predecessor that has just ended. */
+static int bind_patiently(int fd, const struct sockaddr_xdp *sx)
+{
+	static const struct timespec pause = {.tv_nsec = BUSY_WAIT_NS};
+	int i, err = -EBUSY;
+
+	for (i = 0; i < BUSY_TRIES && err == -EBUSY; i++) {
+		if (i)
+			sys_nanosleep(&pause, NULL);
+		err = sys_bind(fd, (const struct sockaddr *)sx, sizeof(*sx));
+	}
+	return err;
+}
+
+/* Steps down from zero copy, and from multi-buffer, where the device or the kernel has none. */
+static int bind_first(struct netdev *nd, int fd, uint32_t qid)
+{
+	static const uint16_t modes[] = {XDP_ZEROCOPY | XDP_USE_SG, XDP_ZEROCOPY,
+					 XDP_COPY | XDP_USE_SG, XDP_COPY};
+	struct sockaddr_xdp sx = {.sxdp_family = AF_XDP, .sxdp_ifindex = nd->ifindex,
+				  .sxdp_queue_id = qid};
+	unsigned i = knobs.xdp == KNOB_xdp_zerocopy ? 0 : 2;
+	int err = -EINVAL;
+
+	for (; i < ARRAY_SIZE(modes); i++) {
+		sx.sxdp_flags = modes[i] | XDP_USE_NEED_WAKEUP;
+		err = bind_patiently(fd, &sx);
+		if (!err) {
+			nd->zerocopy = modes[i] & XDP_ZEROCOPY;
+			nd->multibuf = modes[i] & XDP_USE_SG;
+			if (nd->zerocopy) /* what the driver offers is not to be seen from here */
+				nd->tx_csum = false;
+			return 0;
+		}
+		if (err != -EINVAL && err != -EOPNOTSUPP && err != -EPROTONOSUPPORT)
+			return err;
+	}
+	return err;
+}
+
+static int bind_shared(const struct netdev *nd, int fd, uint32_t qid, int umem_fd)
+{
+	struct sockaddr_xdp sx = {.sxdp_family = AF_XDP, .sxdp_flags = XDP_SHARED_UMEM,
+				  .sxdp_ifindex = nd->ifindex, .sxdp_queue_id = qid,
+				  .sxdp_shared_umem_fd = (uint32_t)umem_fd};
+
+	return bind_patiently(fd, &sx);
+}
+
+static enum verdict verdict_of(int err)
+{
+	switch (err) {
+	case -EPERM:
+	case -EACCES:
+		return VERDICT_no_permission;
+	case -ENOBUFS:
+		return VERDICT_no_memlock;
+	case -EBUSY:
+		return VERDICT_queue_busy;
+	case -ENOMEM:
+	case -EMFILE:
+	case -ENFILE:
+		return VERDICT_no_memory;
+	case -EAFNOSUPPORT:
+	case -ENOPROTOOPT:
+	case -EOPNOTSUPP:
+	case -EPROTONOSUPPORT:
+		return VERDICT_no_af_xdp;
+	default:
+		return VERDICT_error;
+	}
+}
+
+/* The socket whose UMEM new ones share; -1: this is the first. */
+static int umem_owner(const struct dev_state *ds, struct netdev *nd)
+{
+	unsigned i;
+
+	for (i = 0; i < ds->nnets; i++) {
+		const struct netdev *o = &ds->net[i];
+		int fd = net_fd(ds, i, NET_FD_XSK);
+
+		if (o->used && fd >= 0) {
+			if (o != nd) {
+				nd->tx_csum = o->tx_csum;
+				nd->zerocopy = o->zerocopy;
+				nd->multibuf = o->multibuf;
+			}
+			return fd;
+		}
+	}
+	return -1;
+}
+
+static int queue_open(struct dev_state *ds, unsigned net, unsigned qid)
+{
+	static const int sndbuf = SNDBUF_BYTES;
+	struct netdev *nd = &ds->net[net];
+	unsigned slot = net_slot(net, NET_FD_XSK + qid);
+	int fd, err, owner = umem_owner(ds, nd);
+
+	fd = sys_socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	err = dev_fd_set(ds, slot, fd);
+	if (err)
+		return err;
+	fd = dev_fd(ds, slot);
+	if (owner < 0)
+		err = umem_register(ds, nd, fd);
+	if (!err)
+		err = socket_rings(fd);
+	if (!err)
+		err = queue_map(ds, net, qid, fd);
+	if (!err)
+		err = owner < 0 ? bind_first(nd, fd, qid) : bind_shared(nd, fd, qid, owner);
+	if (err)
+		return err;
+	if (sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf)))
+		sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
+	return 0;
+}
+
+/* How many receive queues the device uses now. */
+static uint32_t queues_in_use(const struct netdev *nd, int fd)
+{
+	struct ethtool_channels ch = {.cmd = ETHTOOL_GCHANNELS};
+	struct ifreq ifr = {.ifr_data = (void *)&ch};
+	uint32_t n = 1;
+
+	memcpy(ifr.ifr_name, nd->name, IFNAMSIZ);
+	if (!sys_ioctl(fd, SIOCETHTOOL, &ifr))
+		n = ch.combined_count + ch.rx_count;
+	return n < 1 ? 1 : n > STEER_QUEUES ? STEER_QUEUES : n;
+}
+
+int xsk_open(struct dev_state *ds, unsigned net, enum verdict *why)
+{
+	struct netdev *nd = &ds->net[net];
+	const struct frame_pool *fp = stack_frames(ds->sr->st);
+	uint32_t q, want, fill;
+	int err = 0;
+
+	want = queues_in_use(nd, dev_fd(ds, DEV_FD_POKE));
+	fill = fp->count / 2 / (want * ds->nnets);
+	for (q = 0; q < want && !err; q++) {
+		nd->q[q].fill_target = fill < FILL_ENTRIES ? fill : FILL_ENTRIES;
+		err = queue_open(ds, net, q);
+		nd->nqueues = q + 1; /* the half-open one, too, for xsk_close() */
+	}
+	if (!err)
+		return 0;
+	*why = verdict_of(err);
+	log_info("%s: AF_XDP socket for queue %u: error %d", nd->name, nd->nqueues - 1, -err);
+	return err;
+}
+
+static void queue_fill(struct dev_state *ds, struct queue *q, uint32_t reserve)
+{
+	struct frame_pool *fp = stack_frames(ds->sr->st);
+	uint32_t used = ring_used(&q->fill), n, prod, i;
+
+	if (used >= q->fill_target || fp->nfree <= reserve)
+		return;
+	n = q->fill_target - used;
+	if (n < FILL_BATCH && used > FILL_BATCH)
+		return;
+	if (n > fp->nfree - reserve)
+		n = fp->nfree - reserve;
+	prod = ring_load(q->fill.prod);
+	for (i = 0; i < n; i++) {
+		uint32_t idx = frame_get(fp);
+
+		frame_lend(ds, idx);
+		*ring_addr(&q->fill, prod + i) = (uint64_t)idx * FRAME_BYTES;
+	}
+	ring_store(q->fill.prod, prod + n);
+}
+
+int xsk_start(struct dev_state *ds, unsigned net)
+{
+	struct netdev *nd = &ds->net[net];
+	uint32_t q;
+	int err;
+
+	for (q = 0; q < nd->nqueues; q++) {
+		uint32_t fd = (uint32_t)net_fd(ds, net, NET_FD_XSK + q);
+
+		err = map_update(net_fd(ds, net, NET_FD_XSKS), &q, &fd);
+		if (err)
+			return err;
+		queue_fill(ds, &nd->q[q], TX_RESERVE(stack_frames(ds->sr->st)));
+	}
+	return 0;
+}
+
+void xsk_close(struct dev_state *ds, unsigned net)
+{
+	struct netdev *nd = &ds->net[net];
+	uint32_t q;
+
+	for (q = 0; q < nd->nqueues; q++) {
+		struct queue *qu = &nd->q[q];
+
+		ring_unmap(&qu->rx);
+		ring_unmap(&qu->tx);
+		ring_unmap(&qu->fill);
+		ring_unmap(&qu->comp);
+		dev_fd_close(ds, net_slot(net, NET_FD_XSK + q));
+	}
+	nd->nqueues = 0;
+}
+
+/* ---- receiving -------------------------------------------------------------------------------- */
+
+/*
+ * Takes the packet at the ring's head off it: *head gets its chain (FRAME_NONE: it was no good).
+ * Returns its descriptors; 0: not all of it is there.
+ */
+static uint32_t packet_take(struct dev_state *ds, struct queue *q, uint32_t cons, uint32_t avail,
+			    uint32_t *head)
+{
+	struct frame_pool *fp = stack_frames(ds->sr->st);
+	uint32_t n = 0, i, tail = FRAME_NONE;
+	bool bad = false;
+
+	do {
+		if (n == avail)
+			return 0;
+	} while (ring_desc(&q->rx, cons + n++)->options & XDP_PKT_CONTD);
+
+	*head = FRAME_NONE;
+	for (i = 0; i < n; i++) {
+		const struct xdp_desc *d = ring_desc(&q->rx, cons + i);
+		uint64_t addr = d->addr, idx = addr / FRAME_BYTES;
+		uint32_t off = addr % FRAME_BYTES, len = d->len;
+		struct frame *m;
+
+		if (unlikely(!frame_take_back(ds, fp, idx))) {
+			bad = true;
+			continue;
+		}
+		m = frame_meta(fp, (uint32_t)idx);
+		bad |= off + len > FRAME_BYTES;
+		m->off = (uint16_t)off;
+		m->len = (uint16_t)len;
+		m->next = m->qnext = FRAME_NONE;
+		if (tail == FRAME_NONE)
+			*head = (uint32_t)idx;
+		else
+			frame_meta(fp, tail)->next = (uint32_t)idx;
+		tail = (uint32_t)idx;
+	}
+	ring_store(q->rx.cons, cons + n);
+	if (unlikely(bad || n > RX_FRAMES_MAX) && *head != FRAME_NONE) {
+		frame_put_chain(fp, *head);
+		*head = FRAME_NONE;
+	}
+	return n;
+}
+
+static int queue_rx(struct dev_state *ds, unsigned net, struct queue *q, int max, uint64_t now_ns)
+{
+	struct stack *st = ds->sr->st;
+	const uint8_t *base = stack_frames(st)->base;
+	uint32_t cons = ring_load(q->rx.cons), avail = ring_load(q->rx.prod) - cons, n, head;
+	int done = 0;
+
+	while (avail && done < max) {
+		n = packet_take(ds, q, cons, avail, &head);
+		if (n == 0)
+			break;
+		cons += n;
+		avail -= n;
+		if (avail) { /* the next packet's headers come in while this one is worked on */
+			const uint8_t *p = base + ring_desc(&q->rx, cons)->addr;
+
+			__builtin_prefetch(p);
+			__builtin_prefetch(p + 64);
+		}
+		if (likely(head != FRAME_NONE))
+			stack_rx(st, net + 1, head, now_ns);
+		done++;
+	}
+	return done;
+}
+
+int xsk_rx(struct dev_state *ds, unsigned net, int max, uint64_t now_ns)
+{
+	struct netdev *nd = &ds->net[net];
+	uint32_t i;
+	int done = 0, n;
+
+	for (i = 0; i < nd->nqueues; i++) {
+		struct queue *q = &nd->q[i];
+
+		n = 0;
+		if (done < max && ring_pending(&q->rx))
+			n = queue_rx(ds, net, q, max - done, now_ns);
+		done += n;
+		/* Short of frames earlier, it may have some now, even if nothing came. */
+		if (n || ring_used(&q->fill) < q->fill_target / 2)
+			queue_fill(ds, q, TX_RESERVE(stack_frames(ds->sr->st)));
+		if (unlikely(nd->zerocopy) && (ring_load(q->fill.flags) & XDP_RING_NEED_WAKEUP))
+			sys_recvfrom(net_fd(ds, net, NET_FD_XSK + i), NULL, 0, MSG_DONTWAIT, NULL,
+				     NULL);
+	}
+	return done;
+}
+
+/* ---- sending ---------------------------------------------------------------------------------- */
+
+int xsk_tx(struct dev_state *ds, unsigned net, const struct tx_ent *e)
+{
+	struct frame_pool *fp = stack_frames(ds->sr->st);
+	struct ring *r = &ds->net[net].q[0].tx;
+	uint32_t prod = ring_load(r->prod), off = frame_meta(fp, e->frame)->off;
+	struct xdp_desc *d;
+
+	if (prod - ring_load(r->cons) >= r->size)
+		return -EAGAIN;
+	d = ring_desc(r, prod);
+	d->addr = (uint64_t)e->frame * FRAME_BYTES + off;
+	d->len = e->len;
+	d->options = 0;
+	if (e->flags & TXF_CSUM) {
+		struct tx_metadata *md =
+			(void *)(frame_buf(fp, e->frame) + off - sizeof(struct tx_metadata));
+
+		ASSERT(off >= sizeof(*md));
+		md->flags = XDP_TXMD_FLAGS_CHECKSUM;
+		md->request.csum_start = e->csum_start;
+		md->request.csum_offset = e->csum_offset;
+		d->options = XDP_TX_METADATA;
+	}
+	frame_lend(ds, e->frame);
+	ring_store(r->prod, prod + 1);
+	return 0;
+}
+
+void xsk_reclaim(struct dev_state *ds, unsigned net)
+{
+	struct frame_pool *fp = stack_frames(ds->sr->st);
+	struct ring *r = &ds->net[net].q[0].comp;
+	uint32_t cons = ring_load(r->cons), prod = ring_load(r->prod);
+
+	while (cons != prod) {
+		uint64_t idx = *ring_addr(r, cons++) / FRAME_BYTES;
+
+		ring_store(r->cons, cons);
+		if (likely(frame_take_back(ds, fp, idx)))
+			frame_put(fp, (uint32_t)idx);
+	}
+}
+
+uint32_t xsk_tx_pending(const struct dev_state *ds, unsigned net)
+{
+	const struct netdev *nd = &ds->net[net];
+	const struct ring *r = &nd->q[0].tx;
+
+	if (nd->zerocopy && !(ring_load(r->flags) & XDP_RING_NEED_WAKEUP))
+		return 0;
+	return ring_used(r);
+}
+
+int xsk_kick(struct dev_state *ds, unsigned net)
+{
+	int fd = net_fd(ds, net, NET_FD_XSK), i;
+	uint32_t before, left = xsk_tx_pending(ds, net);
+
+	for (i = 0; left && i < KICK_CALLS; i++) {
+		ssize_t err = sys_sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
+
+		xsk_reclaim(ds, net); /* a full completion ring would stop it */
+		before = left;
+		left = xsk_tx_pending(ds, net);
+		if (err == 0 || err == -EAGAIN || err == -EBUSY || err == -ENOBUFS) {
+			if (left == before)
+				break;
+		} else if (err != -EINTR) {
+			return (int)err;
+		}
+	}
+	return (int)left;
+}
+
+void xsk_stats(struct dev_state *ds, unsigned net)
+{
+	struct netdev *nd = &ds->net[net];
+	uint64_t full = 0, invalid = 0, empty = 0;
+	uint32_t q;
+
+	for (q = 0; q < nd->nqueues; q++) {
+		struct xdp_statistics s = {0};
+		socklen_t len = sizeof(s);
+
+		if (sys_getsockopt(net_fd(ds, net, NET_FD_XSK + q), SOL_XDP, XDP_STATISTICS, &s,
+				   &len))
+			continue;
+		full += s.rx_ring_full;
+		invalid += s.rx_dropped + s.rx_invalid_descs + s.tx_invalid_descs;
+		empty += s.rx_fill_ring_empty_descs;
+	}
+	nd->rx_ring_full = full;
+	nd->rx_invalid = invalid;
+	nd->rx_fill_empty = empty;
+}

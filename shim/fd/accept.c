@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * accept() at both doors of a listener: connections of the stack and those that the kernel's shadow
+ * took (loopback, other interfaces).
+ *
+ * A descriptor and a description are at hand before a connection is taken out of the queue, so that
+ * a process at its limit leaves it there, as the kernel does. The descriptor of a stack connection
+ * is a duplicate of one placeholder socket: one cheap system call in place of making a socket.
+ * What the kernel's door gives is a kernel socket and no business of ours any more.
+ *
+ * It must never sleep in the kernel's accept: the shadow of a listener is always non-blocking.
+ */
+#include "sock_int.h"
+
+/* After so many connections of the stack in a row the kernel's door is asked first. */
+#define ACCEPT_FAIR 16
+
+/* A number for the new connection, and its description. 0, or -Exxx and nothing made. */
+static int accept_slot(int flags, int *nfd, struct ofd **no)
+{
+	int fd = sock_placeholder();
+
+	if (fd >= 0)
+		fd = sys_fcntl(fd, flags & SOCK_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+	if (fd < 0)
+		return fd;
+	*no = ofd_new(OFD_SOCK);
+	if (!*no) {
+		sys_close(fd);
+		return -ENFILE;
+	}
+	*nfd = fd;
+	return 0;
+}
+
+static void accept_unslot(int nfd, struct ofd *no)
+{
+	ofd_unref(no);
+	sys_close(nfd);
+}
+
+/* sr->lock held. What the new connection has from its listener, as a clone in the kernel. */
+static void accept_inherit(struct ofd *no, const struct ofd *lo, struct sock *sk, int flags)
+{
+	no->family = lo->family;
+	no->socktype = lo->socktype;
+	no->borrowed = 1;
+	no->conn = OFD_CONNECTED;
+	no->verdict = VERDICT_stack;
+	no->rcvtimeo_ns = lo->rcvtimeo_ns;
+	no->sndtimeo_ns = lo->sndtimeo_ns;
+	no->rcvlowat = lo->rcvlowat;
+	no->sr = lo->sr;
+	atomic_store_explicit(&no->nonblock, !!(flags & SOCK_NONBLOCK), memory_order_relaxed);
+	sk->user = no;
+	atomic_store_explicit(&no->sk, sk, memory_order_release);
+}
+
+/* The stack's door: a descriptor, or -EAGAIN, -EMFILE, ... */
+static int accept_stack(int fd, struct ofd *o, struct endpoint *peer, int flags)
+{
+	struct stackrec *sr = o->sr;
+	struct ofd *no;
+	struct sock *sk;
+	int nfd, r;
+
+	r = accept_slot(flags, &nfd, &no);
+	if (r < 0)
+		return r;
+	r = fdtab_lock(fd, o);
+	if (r < 0) {
+		accept_unslot(nfd, no);
+		return r;
+	}
+	r = stack_accept(sr->st, o->sk, &sk, now_ns());
+	if (r == 0) {
+		accept_inherit(no, o, sk, flags);
+		*peer = sk->remote;
+	}
+	run_leave(sr, RUN_LATER);
+	if (r < 0) {
+		accept_unslot(nfd, no);
+		return r;
+	}
+	r = fdtab_set(nfd, no);
+	if (r < 0) { /* a number that the table does not hold: the connection ends here */
+		accept_unslot(nfd, no);
+		return r;
+	}
+	return nfd;
+}
+
+/*
+ * The kernel's door. -EAGAIN: nobody there. What is known of the door is edge-triggered: it is
+ * cleared before the look that finds nobody, so that an arrival in between is not forgotten.
+ */
+static int accept_kernel(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	int r = sys_accept4(fd, addr, len, flags);
+
+	if (r != -EAGAIN || !door_clear(o))
+		return r;
+	r = sys_accept4(fd, addr, len, flags);
+	if (r != -EAGAIN)
+		door_found(o);
+	return r;
+}
+
+static bool stack_door_ready(const struct sock *l)
+{
+	return atomic_load_explicit(&l->ready, memory_order_acquire) & RDY_IN;
+}
+
+/* One look at both doors. */
+static int accept_try(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	struct sock *l = atomic_load_explicit(&o->sk, memory_order_acquire);
+	bool kernel_first = atomic_load_explicit(&o->door_ready, memory_order_relaxed) & RDY_IN &&
+			    ++o->fair % ACCEPT_FAIR == 0;
+	struct endpoint peer;
+	int r;
+
+	if (!l)
+		return -EBADF;
+	if (kernel_first) {
+		r = accept_kernel(fd, o, addr, len, flags);
+		if (r != -EAGAIN)
+			return r;
+	}
+	if (stack_door_ready(l)) {
+		r = accept_stack(fd, o, &peer, flags);
+		if (r >= 0 && addr)
+			sockaddr_put(&peer, addr, len);
+		if (r != -EAGAIN)
+			return r;
+	}
+	return kernel_first ? -EAGAIN : accept_kernel(fd, o, addr, len, flags);
+}
+
+int sock_accept(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	struct sock *l = o->sk;
+	struct call c;
+	int r;
+
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return -EINVAL;
+	if (!l || l->type != STK_LISTENER || o->stopped)
+		return o->borrowed || !l || l->type == STK_TCP ? -EINVAL
+							       : sys_accept4(fd, addr, len, flags);
+	if (addr && (int)*len < 0)
+		return -EINVAL;
+	r = accept_try(fd, o, addr, len, flags);
+	if (r != -EAGAIN)
+		return r;
+	r = call_begin(&c, fd, o, ofd_nonblock(o, 0), o->rcvtimeo_ns);
+	if (r < 0)
+		return r;
+	while ((r = call_again(&c, RDY_IN)) == 0) {
+		run_leave(c.sr, RUN_LATER);
+		r = o->stopped ? -EINVAL : accept_try(fd, o, addr, len, flags);
+		run_enter(c.sr);
+		if (r != -EAGAIN)
+			break;
+	}
+	call_end(&c, RUN_LATER);
+	return r;
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Outgoing TCP connections, names of both ends, and shutdown.
+ *
+ * It decides whether a connect() goes through the stack: only when an interface was named, or the
+ * peer is a listener of this very stack (SHIM_LOOPBACK=1). The kernel's shadow is bound to the
+ * source address first: that reserves the port against every other socket of the host, and if
+ * anything fails afterwards the kernel connects from there. A flow is steered before its SYN is
+ * sent, so that the kernel never sees, and resets, the answer.
+ *
+ * RFC 9293 3.9.1 (Open); errno as inet_stream_connect() of Linux.
+ */
+#include "sock_int.h"
+
+/* The local end for a connection to dst: address by route or bind(), port reserved in the shadow. */
+static int connect_local(int fd, const struct ip_addr *src, struct endpoint *local)
+{
+	struct endpoint want = {.addr = *src};
+	struct sockaddr_in in;
+	int r, off = 0;
+
+	r = shadow_name(fd, local);
+	if (r < 0)
+		return r;
+	if (local->port == 0) {
+		if (!ip_addr_is_any(&local->addr)) {
+			/* Bound without a port (IP_BIND_ADDRESS_NO_PORT): we need it now. */
+			want.addr = local->addr;
+			sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &off, sizeof(off));
+		}
+		in = sockaddr_make(&want);
+		r = sys_bind(fd, (struct sockaddr *)&in, sizeof(in));
+		if (r < 0)
+			return r;
+		r = shadow_name(fd, local);
+		if (r < 0)
+			return r;
+	}
+	if (ip_addr_is_any(&local->addr))
+		local->addr = *src;
+	return 0;
+}
+
+/* sr->lock held. VERDICT_stack: the SYN is queued, o is accelerated. */
+static enum verdict connect_start(int fd, struct ofd *o, struct stackrec *sr,
+				  const struct endpoint *dst)
+{
+	struct endpoint local;
+	struct sock_opts opts;
+	struct ip_addr src;
+	struct sock *sk;
+	int dev, r;
+
+	if (dev_route(sr, &dst->addr, &dev, &src) < 0 || dev < 0)
+		return VERDICT_other_iface;
+	if (dev == STACK_DEV_LOOP) {
+		if (!knobs.loopback || !sock_local_service(sr, STK_LISTENER, dst))
+			return VERDICT_loopback;
+	} else if (!iface_named()) {
+		return VERDICT_client;
+	}
+	if (connect_local(fd, &src, &local) < 0)
+		return VERDICT_error;
+	if (dev == STACK_DEV_LOOP ? !stack_local_has(sr->st, &local.addr) &&
+					    !ip_is_loopback(&local.addr)
+				  : !dev_serves(sr, &local.addr) || ip_is_loopback(&local.addr))
+		return VERDICT_other_iface;
+	opts_import(fd, o, &opts);
+	if (dev != STACK_DEV_LOOP) {
+		r = flow_add(sr, IPPROTO_TCP, &local, dst);
+		if (r < 0)
+			return r == -EEXIST ? VERDICT_port_busy : VERDICT_no_memory;
+	}
+	r = stack_connect(sr->st, &local, dst, &opts, &sk, now_ns());
+	if (r < 0) {
+		if (dev != STACK_DEV_LOOP)
+			flow_del(sr, IPPROTO_TCP, &local, dst);
+		return r == -EADDRNOTAVAIL ? VERDICT_port_busy : VERDICT_no_memory;
+	}
+	sk->claimed = dev != STACK_DEV_LOOP;
+	sock_adopt(fd, o, sr, sk, false);
+	o->conn = OFD_CONNECTING;
+	return VERDICT_stack;
+}
+
+/* What connect() says while, and after, a connection is being made. in_progress: when it still is. */
+static int connect_wait(int fd, struct ofd *o, int in_progress)
+{
+	struct call c;
+	struct sock *sk;
+	int r;
+
+	r = call_begin(&c, fd, o, ofd_nonblock(o, 0), o->sndtimeo_ns);
+	if (r < 0)
+		return r;
+	for (;;) {
+		sk = call_sk(&c);
+		if (!stack_connecting(sk))
+			break;
+		r = c.nonblock ? -EAGAIN : call_again(&c, RDY_OUT);
+		if (r < 0) {
+			r = r == -EAGAIN ? in_progress : r;
+			goto out;
+		}
+	}
+	if (stack_connected(sk)) {
+		o->conn = OFD_CONNECTED;
+		r = 0;
+	} else {
+		r = sock_take_error(c.sr, sk);
+		r = r ? -r : -ECONNABORTED;
+		o->conn = OFD_UNCONNECTED;
+	}
+out:
+	call_end(&c, RUN_KICK);
+	return r;
+}
+
+static int connect_new(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len)
+{
+	enum verdict why = VERDICT_client;
+	struct stackrec *sr = NULL;
+	struct endpoint dst;
+	int r;
+
+	if (sockaddr_get(addr, len, &dst) < 0 || dst.port == 0 || ip_is_multicast(&dst.addr) ||
+	    ip_is_broadcast(&dst.addr))
+		return sys_connect(fd, addr, len);
+	if (ip_addr_is_any(&dst.addr))
+		dst.addr = ip_addr_v4(htonl(INADDR_LOOPBACK));
+	if (iface_named() || knobs.loopback)
+		sr = sock_stack_for(o, &dst.addr, iface_named(), &why);
+	if (sr) {
+		run_enter(sr);
+		why = o->sk ? VERDICT_stack : connect_start(fd, o, sr, &dst);
+		run_leave(sr, RUN_KICK);
+	}
+	if (why != VERDICT_stack) {
+		ofd_set_verdict(o, fd, why);
+		return sys_connect(fd, addr, len);
+	}
+	helper_ensure(sr);
+	r = connect_wait(fd, o, -EINPROGRESS);
+	if (r == -EINPROGRESS)
+		sock_settle(sr);
+	return r;
+}
+
+/* connect(AF_UNSPEC), or a new try after a failure: the old connection goes, by RST if it lives. */
+static void connect_dissolve(struct ofd *o)
+{
+	struct linger reset = {1, 0};
+	struct stackrec *sr = o->sr;
+
+	run_enter(sr);
+	if (o->sk) {
+		stack_setopt(sr->st, o->sk, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset),
+			     now_ns());
+		sock_release(o);
+	}
+	o->conn = OFD_UNCONNECTED;
+	run_leave(sr, RUN_KICK);
+}
+
+int sock_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len)
+{
+	struct sock *sk = o->sk;
+	int r;
+
+	if (o->socktype == SOCK_DGRAM)
+		return udp_connect(fd, o, addr, len);
+	if (!sk)
+		return connect_new(fd, o, addr, len);
+	if (len < sizeof(addr->sa_family))
+		return -EINVAL;
+	if (sk->type == STK_LISTENER)
+		return addr->sa_family == AF_UNSPEC ? sys_connect(fd, addr, len) : -EISCONN;
+	if (addr->sa_family == AF_UNSPEC || o->conn == OFD_UNCONNECTED) {
+		r = sock_own_shadow(fd, o);
+		if (r < 0)
+			return r;
+		connect_dissolve(o);
+		return addr->sa_family == AF_UNSPEC ? 0 : connect_new(fd, o, addr, len);
+	}
+	if (o->conn == OFD_CONNECTED)
+		return -EISCONN;
+	sock_settle(o->sr);
+	return connect_wait(fd, o, -EALREADY);
+}
+
+/* ---- names and shutdown ---------------------------------------------------------------------------- */
+
+int sock_getsockname(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len)
+{
+	const struct sock *sk = o->sk;
+
+	/* A listener's and a UDP socket's shadow is bound and connected as it is itself. */
+	if (!sk || sk->type != STK_TCP)
+		return sys_getsockname(fd, addr, len);
+	return sockaddr_put(&sk->local, addr, len);
+}
+
+int sock_getpeername(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len)
+{
+	const struct sock *sk = o->sk;
+
+	if (!sk || sk->type != STK_TCP)
+		return sys_getpeername(fd, addr, len);
+	sock_settle(o->sr);
+	if (!stack_connected(sk))
+		return -ENOTCONN;
+	return sockaddr_put(&sk->remote, addr, len);
+}
+
+static int listener_shutdown(int fd, struct ofd *o, int how)
+{
+	struct stackrec *sr = o->sr;
+	struct sock *sk;
+	int r = sys_shutdown(fd, how);
+
+	if (r < 0 || how == SHUT_WR)
+		return r;
+	run_enter(sr);
+	sk = o->sk;
+	if (!sk || o->stopped) {
+		run_leave(sr, RUN_LATER);
+		return r;
+	}
+	if (!list_empty(&o->peers)) {
+		door_del(fd, o);
+		sock_release(o); /* the others go on; the kernel answers for this one */
+	} else {
+		if (o->claimed) {
+			listener_keep_flows(sr, sk);
+			claim_del(sr, IPPROTO_TCP, &o->bound);
+			o->claimed = 0;
+		}
+		stack_shutdown(sr->st, sk, how, now_ns());
+		o->stopped = 1;
+	}
+	ofd_notify(o, RDY_IN | RDY_HUP);
+	run_leave(sr, RUN_KICK);
+	return 0;
+}
+
+int sock_shutdown(int fd, struct ofd *o, int how)
+{
+	struct sock *sk = o->sk;
+	struct call c;
+	int r;
+
+	if (how < SHUT_RD || how > SHUT_RDWR)
+		return -EINVAL;
+	if (sk && sk->type == STK_LISTENER)
+		return listener_shutdown(fd, o, how);
+	sock_settle(o->sr);
+	r = call_begin(&c, fd, o, true, 0);
+	if (r < 0)
+		return r;
+	sk = call_sk(&c);
+	if (sk->type == STK_UDP) {
+		r = sys_shutdown(fd, how);
+		stack_shutdown(c.sr->st, sk, how, now_ns());
+	} else {
+		r = stack_shutdown(c.sr->st, sk, how, now_ns());
+	}
+	call_end(&c, o->nonblock ? RUN_LATER : RUN_KICK);
+	return r;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Open file descriptions: made, counted, ended.
+ *
+ * A description is counted twice: in ofd.refs over all processes, and per process in its row
+ * procs[].ofd_refs, so that the references of a process that was killed can be found and dropped.
+ * refs goes up before the row does and down after it: a process that dies between the two leaves a
+ * description that lives too long, never one that ends under somebody's feet. Holds of sleeping
+ * operations have a row of their own (procs[].ofd_holds), which fork does not copy.
+ *
+ * The count falls to zero only under the stack's lock. A thread that has found the description in
+ * its table under that lock (fdtab_lock) therefore may take a hold, and whoever drops the last
+ * reference sees it or has already taken the descriptor out of the table.
+ */
+#include "ofd.h"
+
+#include "epoll.h"
+#include "shim/proc/log.h"
+#include "sock_int.h"
+
+static void family_lock(void)
+{
+	if (lock_acquire(&family->lock))
+		ofd_free_rebuild();
+}
+
+void ofd_free_rebuild(void)
+{
+	uint32_t used = atomic_load_explicit(&family->ofds_used, memory_order_relaxed);
+
+	family->ofd_free = 0;
+	for (uint32_t i = used; i-- > 0;) {
+		struct ofd *o = &family->ofds[i];
+
+		if (o->kind != OFD_FREE || atomic_load(&o->refs))
+			continue;
+		o->next_free = family->ofd_free;
+		family->ofd_free = i + 1;
+	}
+}
+
+static void row_add(uint16_t *row, uint32_t idx, int n)
+{
+	if (row)
+		__atomic_fetch_add(&row[idx], n, __ATOMIC_RELAXED);
+}
+
+struct ofd *ofd_new(enum ofd_kind kind)
+{
+	struct ofd *o = NULL;
+	uint32_t used;
+
+	if (family_join() < 0)
+		return NULL;
+	family_lock();
+	if (family->ofd_free) {
+		o = &family->ofds[family->ofd_free - 1];
+		family->ofd_free = o->next_free;
+	} else {
+		used = atomic_load_explicit(&family->ofds_used, memory_order_relaxed);
+		if (used < FAMILY_OFDS) {
+			o = &family->ofds[used];
+			atomic_store_explicit(&family->ofds_used, used + 1, memory_order_release);
+		}
+	}
+	if (o) {
+		uint32_t idx = o - family->ofds;
+
+		memset(o, 0, sizeof(*o));
+		o->idx = idx;
+		list_init(&o->watches);
+		list_init(&o->peers);
+		o->kind = kind;
+		atomic_store_explicit(&o->refs, 1, memory_order_relaxed);
+		row_add(family_self->ofd_refs, idx, 1);
+	}
+	lock_release(&family->lock);
+	return o;
+}
+
+static void ofd_free(struct ofd *o)
+{
+	family_lock();
+	o->kind = OFD_FREE;
+	o->next_free = family->ofd_free;
+	family->ofd_free = o->idx + 1;
+	lock_release(&family->lock);
+}
+
+/* The last reference is gone and nobody can find it any more: what it stood for ends. */
+static void ofd_end(struct ofd *o)
+{
+	struct stackrec *sr = o->sr;
+
+	if (o->kind == OFD_EPOLL)
+		epoll_set_free(o);
+	else if (sr) {
+		run_enter(sr);
+		epoll_forget(o);
+		sock_release(o);
+		run_leave(sr, RUN_LATER);
+	}
+	ofd_free(o);
+}
+
+/* Takes n off. True when they were the last: the caller ends it. */
+static bool refs_sub(struct ofd *o, uint32_t n)
+{
+	uint32_t refs = atomic_load_explicit(&o->refs, memory_order_relaxed);
+	struct stackrec *sr;
+	bool last;
+
+	while (refs > n) {
+		if (atomic_compare_exchange_weak(&o->refs, &refs, refs - n))
+			return false;
+	}
+	/* Perhaps the last: decided under the lock, see above. */
+	sr = o->sr;
+	if (!sr)
+		return atomic_fetch_sub(&o->refs, n) == n;
+	run_enter(sr);
+	last = atomic_fetch_sub(&o->refs, n) == n;
+	run_leave(sr, RUN_LATER);
+	return last;
+}
+
+void ofd_ref(struct ofd *o)
+{
+	atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+	row_add(family_self->ofd_refs, o->idx, 1);
+}
+
+void ofd_unref(struct ofd *o)
+{
+	row_add(family_self->ofd_refs, o->idx, -1);
+	if (refs_sub(o, 1))
+		ofd_end(o);
+}
+
+void ofd_unref_dead(struct ofd *o, uint32_t n)
+{
+	if (n && refs_sub(o, n))
+		ofd_end(o);
+}
+
+uint32_t ofd_refs_here(const struct ofd *o)
+{
+	const uint16_t *row = family_self->ofd_refs;
+
+	return row ? __atomic_load_n(&row[o->idx], __ATOMIC_RELAXED) : 0;
+}
+
+/* This process's row of holds; made on first use and kept with the slot. NULL: no memory. */
+static uint16_t *holds_row(void)
+{
+	uint16_t *row = __atomic_load_n(&family_self->ofd_holds, __ATOMIC_ACQUIRE), *expected = NULL;
+
+	if (row)
+		return row;
+	row = arena_carve(&family->arena, FAMILY_OFDS * sizeof(*row), 4096);
+	if (row && !__atomic_compare_exchange_n(&family_self->ofd_holds, &expected, row, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		row = expected;
+	return row;
+}
+
+void ofd_hold(struct ofd *o)
+{
+	atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+	row_add(holds_row(), o->idx, 1);
+}
+
+void ofd_drop(struct ofd *o)
+{
+	row_add(holds_row(), o->idx, -1);
+	if (refs_sub(o, 1))
+		ofd_end(o);
+}
+
+uint32_t ofd_ready(const struct ofd *o)
+{
+	const struct sock *sk = atomic_load_explicit(&o->sk, memory_order_acquire);
+	uint32_t ready = 0;
+
+	if (likely(sk))
+		ready = atomic_load_explicit(&sk->ready, memory_order_acquire);
+	if (unlikely(o->two_doors))
+		ready |= atomic_load_explicit(&o->door_ready, memory_order_acquire);
+	return ready;
+}
+
+void ofd_set_verdict(struct ofd *o, int fd, enum verdict v)
+{
+	if (o->verdict == v)
+		return;
+	o->verdict = v;
+	log_info("fd %d: %s: %s", fd, verdict_info[v].name, verdict_info[v].text);
+}

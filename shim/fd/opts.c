@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Options, and ioctl. It decides for each option who answers: the stack for what it has, this file
+ * for time limits, the kernel's shadow for the rest. What was set before a socket came to the stack
+ * is remembered by name and read back from the shadow, so that the kernel's own rounding and
+ * doubling apply.
+ *
+ * It must never answer success for an option that then has no effect: what only the kernel can do
+ * keeps the socket in the kernel when it is set in time, and is refused, as by a kernel without
+ * it, when it comes too late.
+ */
+#include "sock_int.h"
+
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <sys/ioctl.h>
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+/* With 64-bit time both forms of the time limits are laid out alike. */
+#ifndef SO_RCVTIMEO_NEW
+#define SO_RCVTIMEO_NEW 66
+#define SO_SNDTIMEO_NEW 67
+#endif
+#ifndef SO_ZEROCOPY
+#define SO_ZEROCOPY 60
+#endif
+
+/* ---- options that a socket brings along ----------------------------------------------------------- */
+
+#define FIELD(f) offsetof(struct sock_opts, f), sizeof(((struct sock_opts *)0)->f)
+
+/* Integers; the bit in ofd.opts_set is the index. */
+static const struct {
+	int level, name;
+	size_t off, bytes;
+} imported[] = {
+	{SOL_SOCKET, SO_RCVBUF, FIELD(rcvbuf)},
+	{SOL_SOCKET, SO_SNDBUF, FIELD(sndbuf)},
+	{SOL_SOCKET, SO_REUSEADDR, FIELD(reuseaddr)},
+	{SOL_SOCKET, SO_REUSEPORT, FIELD(reuseport)},
+	{SOL_SOCKET, SO_KEEPALIVE, FIELD(keepalive)},
+	{SOL_SOCKET, SO_RCVLOWAT, FIELD(rcvlowat)},
+	{IPPROTO_TCP, TCP_NODELAY, FIELD(nodelay)},
+	{IPPROTO_TCP, TCP_CORK, FIELD(cork)},
+	{IPPROTO_TCP, TCP_QUICKACK, FIELD(quickack)},
+	{IPPROTO_TCP, TCP_KEEPIDLE, FIELD(keepidle_s)},
+	{IPPROTO_TCP, TCP_KEEPINTVL, FIELD(keepintvl_s)},
+	{IPPROTO_TCP, TCP_KEEPCNT, FIELD(keepcnt)},
+	{IPPROTO_TCP, TCP_USER_TIMEOUT, FIELD(user_timeout_ms)},
+	{IPPROTO_TCP, TCP_NOTSENT_LOWAT, FIELD(notsent_lowat)},
+	{IPPROTO_TCP, TCP_MAXSEG, FIELD(maxseg)},
+	{IPPROTO_TCP, TCP_DEFER_ACCEPT, FIELD(defer_accept_s)},
+	{IPPROTO_IP, IP_TOS, FIELD(tos)},
+	{IPPROTO_IP, IP_TTL, FIELD(ttl)},
+};
+
+#define OPT_LINGER 30 /* bits beyond the table */
+#define OPT_CONGESTION 31
+
+static const char *const cc_names[CC_ALGOS] = {[CC_RENO] = "reno", [CC_CUBIC] = "cubic"};
+
+static void field_set(struct sock_opts *out, size_t off, size_t bytes, int val)
+{
+	char *p = (char *)out + off;
+
+	if (bytes == 1)
+		*(uint8_t *)p = (uint8_t)val;
+	else if (bytes == 2)
+		*(uint16_t *)p = (uint16_t)val;
+	else
+		*(uint32_t *)p = (uint32_t)val;
+}
+
+void opts_import(int fd, struct ofd *o, struct sock_opts *out)
+{
+	struct linger lg;
+	char cc[16] = "";
+	socklen_t len;
+	int val;
+
+	sock_opts_default(out);
+	for (unsigned i = 0; i < ARRAY_SIZE(imported); i++) {
+		if (!(o->opts_set & 1u << i))
+			continue;
+		len = sizeof(val);
+		if (sys_getsockopt(fd, imported[i].level, imported[i].name, &val, &len) == 0)
+			field_set(out, imported[i].off, imported[i].bytes, val);
+	}
+	o->rcvlowat = out->rcvlowat;
+	len = sizeof(lg);
+	if (o->opts_set & 1u << OPT_LINGER &&
+	    sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, &len) == 0 && lg.l_onoff)
+		out->linger_s = lg.l_linger > INT16_MAX ? INT16_MAX : (int16_t)lg.l_linger;
+	len = sizeof(cc) - 1;
+	if (o->opts_set & 1u << OPT_CONGESTION &&
+	    sys_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc, &len) == 0) {
+		for (int i = 0; i < CC_ALGOS; i++)
+			if (!strcmp(cc, cc_names[i]))
+				out->cc = (int8_t)i;
+	}
+}
+
+static uint64_t timeo_ns(const struct timeval *tv)
+{
+	if (tv->tv_sec < 0)
+		return 1; /* Linux: in the past, so that every wait ends at once */
+	return (uint64_t)tv->tv_sec * 1000000000u + (uint64_t)tv->tv_usec * 1000u;
+}
+
+void opts_import_timeouts(int fd, struct ofd *o)
+{
+	struct timeval tv;
+	socklen_t len = sizeof(tv);
+
+	if (sys_getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len) == 0)
+		o->rcvtimeo_ns = timeo_ns(&tv);
+	len = sizeof(tv);
+	if (sys_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, &len) == 0)
+		o->sndtimeo_ns = timeo_ns(&tv);
+}
+
+/* ---- options that only the kernel serves ------------------------------------------------------------- */
+
+/* err: what a connection of the stack says to it; 0: it goes to the shadow. */
+static const struct {
+	int level, name, err;
+} kernel_only[] = {
+	{SOL_SOCKET, SO_ZEROCOPY, EOPNOTSUPP},
+	{SOL_SOCKET, SO_ATTACH_FILTER, EPERM},
+	{SOL_SOCKET, SO_ATTACH_BPF, EPERM},
+	{SOL_SOCKET, SO_BINDTODEVICE, EPERM},
+	{SOL_SOCKET, SO_MARK, EPERM},
+	{SOL_SOCKET, SO_TXTIME, EINVAL},
+	{SOL_SOCKET, SO_TIMESTAMPING, EINVAL},
+	{IPPROTO_TCP, TCP_MD5SIG, ENOPROTOOPT},
+	{IPPROTO_TCP, TCP_REPAIR, EPERM},
+	{IPPROTO_TCP, TCP_ULP, ENOENT},
+	{IPPROTO_TCP, TCP_FASTOPEN_CONNECT, EINVAL},
+	{IPPROTO_IP, IP_TRANSPARENT, EPERM},
+	{IPPROTO_IP, IP_OPTIONS, EINVAL},
+	{IPPROTO_UDP, UDP_CORK, 0},
+	{IPPROTO_UDP, UDP_ENCAP, ENOPROTOOPT},
+	{IPPROTO_UDP, UDP_SEGMENT, ENOPROTOOPT},
+	{IPPROTO_UDP, UDP_GRO, 0},
+};
+
+static int kernel_only_find(int level, int name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(kernel_only); i++)
+		if (kernel_only[i].level == level && kernel_only[i].name == name)
+			return (int)i;
+	return -1;
+}
+
+/* Does val switch something on? A number, or for a name or a structure any byte. */
+static bool val_on(const void *val, socklen_t len)
+{
+	const uint8_t *p = val;
+
+	for (socklen_t i = 0; p && i < len && i < 64; i++)
+		if (p[i])
+			return true;
+	return false;
+}
+
+static unsigned udp_cmsg_bit(int level, int name)
+{
+	if (level == IPPROTO_IP)
+		return name == IP_PKTINFO   ? UDP_CMSG_PKTINFO
+		       : name == IP_RECVTOS ? UDP_CMSG_TOS
+		       : name == IP_RECVTTL ? UDP_CMSG_TTL
+					    : 0;
+	if (level == SOL_SOCKET)
+		return name == SO_TIMESTAMP	? UDP_CMSG_STAMP
+		       : name == SO_TIMESTAMPNS ? UDP_CMSG_STAMPNS
+						: 0;
+	return 0;
+}
+
+/* The kernel has taken an option: what it means for the socket's life here. */
+static void opts_note(struct ofd *o, int level, int name, const void *val, socklen_t len)
+{
+	unsigned bit = o->socktype == SOCK_DGRAM ? udp_cmsg_bit(level, name) : 0;
+	bool on = val_on(val, len);
+
+	if (bit)
+		o->udp_cmsg = (uint8_t)((o->udp_cmsg & ~bit) | (on ? bit : 0));
+	if (on && (kernel_only_find(level, name) >= 0 ||
+		   (o->socktype == SOCK_DGRAM && level == IPPROTO_IP && name == IP_RECVERR)))
+		o->kernel_only = 1;
+	if (level == SOL_SOCKET && name == SO_LINGER)
+		o->opts_set |= 1u << OPT_LINGER;
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+		o->opts_set |= 1u << OPT_CONGESTION;
+	for (unsigned i = 0; i < ARRAY_SIZE(imported); i++)
+		if (imported[i].level == level && imported[i].name == name)
+			o->opts_set |= 1u << i;
+}
+
+/* ---- setsockopt ------------------------------------------------------------------------------------------ */
+
+static uint64_t *timeo_field(struct ofd *o, int level, int name)
+{
+	if (level != SOL_SOCKET)
+		return NULL;
+	if (name == SO_RCVTIMEO || name == SO_RCVTIMEO_NEW)
+		return &o->rcvtimeo_ns;
+	if (name == SO_SNDTIMEO || name == SO_SNDTIMEO_NEW)
+		return &o->sndtimeo_ns;
+	return NULL;
+}
+
+static int timeo_set(uint64_t *field, const void *val, socklen_t len)
+{
+	struct timeval tv;
+
+	if (len < sizeof(tv))
+		return -EINVAL;
+	memcpy(&tv, val, sizeof(tv));
+	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
+		return -EDOM;
+	*field = timeo_ns(&tv);
+	return 0;
+}
+
+static int opt_set_stack(int fd, struct ofd *o, int level, int name, const void *val,
+			 socklen_t len)
+{
+	struct call c;
+	int r, lowat;
+
+	r = call_begin(&c, fd, o, o->nonblock, 0);
+	if (r < 0)
+		return r;
+	r = stack_setopt(c.sr->st, call_sk(&c), level, name, val, len, now_ns());
+	if (r == 0 && level == SOL_SOCKET && name == SO_RCVLOWAT && len >= sizeof(lowat)) {
+		memcpy(&lowat, val, sizeof(lowat));
+		o->rcvlowat = lowat < 0 ? INT32_MAX : (uint32_t)lowat;
+	}
+	call_end(&c, c.nonblock ? RUN_LATER : RUN_KICK);
+	return r;
+}
+
+int sock_setsockopt(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len)
+{
+	uint64_t *timeo = timeo_field(o, level, name);
+	struct sock *sk = o->sk;
+	int r, only;
+
+	if (!sk) {
+		r = sys_setsockopt(fd, level, name, val, len);
+		if (r == 0)
+			opts_note(o, level, name, val, len);
+		return r;
+	}
+	if (!val && len)
+		return -EFAULT;
+	if ((int)len < 0)
+		return -EINVAL;
+	if (timeo) {
+		if (!o->borrowed)
+			sys_setsockopt(fd, level, name, val, len);
+		return timeo_set(timeo, val, len);
+	}
+	only = kernel_only_find(level, name);
+	if (only >= 0 && kernel_only[only].err && val_on(val, len))
+		return -kernel_only[only].err;
+	r = opt_set_stack(fd, o, level, name, val, len);
+	if (r == 0 && o->two_doors)
+		sys_setsockopt(fd, level, name, val, len);
+	if (r != -ENOPROTOOPT)
+		return r;
+	r = sock_own_shadow(fd, o);
+	if (r == 0)
+		r = sys_setsockopt(fd, level, name, val, len);
+	if (r == 0 && sk->type == STK_UDP) {
+		opts_note(o, level, name, val, len);
+		if (level == IPPROTO_UDP && name == UDP_CORK)
+			o->corked = 1; /* from here on until a datagram leaves: the kernel's */
+	}
+	return r;
+}
+
+/* ---- getsockopt ------------------------------------------------------------------------------------------ */
+
+/* Hands out n bytes, cut to *len. */
+static int opt_give(void *val, socklen_t *len, const void *from, size_t n)
+{
+	if (*len > n)
+		*len = (socklen_t)n;
+	memcpy(val, from, *len);
+	return 0;
+}
+
+static int opt_get_stack(int fd, struct ofd *o, int level, int name, void *val, socklen_t *len)
+{
+	struct tcp_info ti;
+	struct call c;
+	uint32_t n = *len;
+	int r;
+
+	r = call_begin(&c, fd, o, true, 0);
+	if (r < 0)
+		return r;
+	r = stack_getopt(c.sr->st, call_sk(&c), level, name, val, &n, now_ns());
+	if (r == 0) {
+		*len = n;
+	} else if (r == -ENOPROTOOPT && level == IPPROTO_TCP && name == TCP_INFO &&
+		   call_sk(&c)->type != STK_UDP) {
+		memset(&ti, 0, sizeof(ti));
+		stack_tcp_info(c.sr->st, call_sk(&c), &ti, now_ns());
+		r = opt_give(val, len, &ti, sizeof(ti));
+	}
+	call_end(&c, RUN_LATER);
+	return r;
+}
+
+int opts_linger(struct ofd *o)
+{
+	struct linger lg = {0, 0};
+	uint32_t len = sizeof(lg);
+
+	if (stack_getopt(o->sr->st, o->sk, SOL_SOCKET, SO_LINGER, &lg, &len, now_ns()) < 0)
+		return -1;
+	return lg.l_onoff ? lg.l_linger : -1;
+}
+
+static int opt_get_shadow(int fd, struct ofd *o, int level, int name, void *val, socklen_t *len)
+{
+	unsigned cpu = 0;
+	int r;
+
+	if (level == SOL_SOCKET && name == SO_INCOMING_CPU) {
+		sys_call(SYS_getcpu, &cpu, NULL, NULL);
+		return opt_give(val, len, &cpu, sizeof(cpu));
+	}
+	if (level == SOL_SOCKET && name == SO_COOKIE) {
+		r = sock_own_shadow(fd, o); /* the placeholder's would be everybody's */
+		if (r < 0)
+			return r;
+	}
+	return sys_getsockopt(fd, level, name, val, len);
+}
+
+int sock_getsockopt(int fd, struct ofd *o, int level, int name, void *val, socklen_t *len)
+{
+	uint64_t *timeo = timeo_field(o, level, name);
+	bool is_error = level == SOL_SOCKET && name == SO_ERROR;
+	struct sock *sk = o->sk;
+	struct timeval tv;
+	int r;
+
+	if (!sk)
+		return sys_getsockopt(fd, level, name, val, len);
+	if (!len || (!val && *len))
+		return -EFAULT;
+	if ((int)*len < 0)
+		return -EINVAL;
+	if (timeo) {
+		tv.tv_sec = (time_t)(*timeo / 1000000000u);
+		tv.tv_usec = (suseconds_t)(*timeo % 1000000000u / 1000u);
+		return opt_give(val, len, &tv, sizeof(tv));
+	}
+	if (is_error || (level == IPPROTO_TCP && name == TCP_INFO))
+		sock_settle(o->sr);
+	r = opt_get_stack(fd, o, level, name, val, len);
+	if (r == -ENOPROTOOPT)
+		return opt_get_shadow(fd, o, level, name, val, len);
+	if (r == 0 && is_error && o->two_doors && *len == sizeof(int) && !*(int *)val)
+		return sys_getsockopt(fd, level, name, val, len);
+	return r;
+}
+
+/* ---- ioctl -------------------------------------------------------------------------------------------------- */
+
+/* The size of the next datagram, at either door. */
+static int udp_inq(int fd, struct sock *sk)
+{
+	int n = (int)stack_inq(sk);
+
+	if (!n && sys_ioctl(fd, FIONREAD, &n) < 0)
+		n = 0;
+	return n;
+}
+
+static int sock_ioctl_queue(int fd, struct ofd *o, unsigned long req, int *out)
+{
+	struct sock *sk;
+	struct call c;
+	int r;
+
+	sock_settle(o->sr);
+	r = call_begin(&c, fd, o, true, 0);
+	if (r < 0)
+		return r;
+	sk = call_sk(&c);
+	if (sk->type == STK_LISTENER)
+		r = -EINVAL;
+	else if (req == FIONREAD)
+		*out = sk->type == STK_UDP ? udp_inq(fd, sk) : (int)stack_inq(sk);
+	else if (req == SIOCATMARK)
+		*out = 0; /* urgent data is in band in the stack: there is no mark to be at */
+	else if (sk->type == STK_UDP)
+		r = sys_ioctl(fd, req, out);
+	else
+		*out = (int)(req == SIOCOUTQ ? stack_outq(sk) : stack_outq_notsent(sk));
+	call_end(&c, RUN_LATER);
+	return r;
+}
+
+int sock_ioctl(int fd, struct ofd *o, unsigned long req, void *arg)
+{
+	int r;
+
+	switch (req) {
+	case FIONBIO:
+		if (!arg)
+			return -EFAULT;
+		atomic_store_explicit(&o->nonblock, !!*(int *)arg, memory_order_relaxed);
+		return o->borrowed || o->two_doors ? 0 : sys_ioctl(fd, req, arg);
+	case FIONREAD:
+	case SIOCOUTQ:
+	case SIOCOUTQNSD:
+	case SIOCATMARK:
+		return arg ? sock_ioctl_queue(fd, o, req, arg) : -EFAULT;
+	case FIOCLEX:
+	case FIONCLEX:
+		return sys_ioctl(fd, req, arg);
+	default:
+		/* What changes the kernel's socket must not change everybody's placeholder. */
+		r = sock_own_shadow(fd, o);
+		return r < 0 ? r : sys_ioctl(fd, req, arg);
+	}
+}

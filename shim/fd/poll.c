@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * poll over accelerated sockets and kernel descriptors together. The kernel answers for its own in
+ * one ppoll; ours are answered from memory. Before sleeping the thread puts a watch on each of ours.
+ * Must give what the kernel's poll gives, bit for bit, and must not be O(n) more often than it is:
+ * once per look.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "shim/fd/fdtab.h"
+#include "shim/fd/poll_set.h"
+#include "shim/proc/sys.h"
+#include "shim/proc/thread.h"
+#include "shim/run/run.h"
+
+#define POLL_WANTED                                                                                \
+	(POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLWRNORM | POLLRDBAND | POLLWRBAND | POLLRDHUP)
+
+static struct ofd *ours(int fd)
+{
+	struct ofd *o = fdtab_get(fd);
+
+	if (!o || thread_is_internal())
+		return NULL;
+	if (o->kind == OFD_EPOLL)
+		return o->ep && epoll_has_ours(o) ? o : NULL;
+	return atomic_load_explicit(&o->sk, memory_order_acquire) ? o : NULL;
+}
+
+bool poll_concerns_us(const struct pollfd *fds, nfds_t n)
+{
+	if (!fdtab)
+		return false;
+	for (nfds_t i = 0; i < n; i++)
+		if (fds[i].fd >= 0 && ours(fds[i].fd))
+			return true;
+	return false;
+}
+
+/* ---- memory for one call ------------------------------------------------------------------ */
+
+static size_t state_bytes(nfds_t n)
+{
+	return n * (sizeof(struct pollfd) + sizeof(struct ofd *) + sizeof(struct waiter_watch *));
+}
+
+static int state_init(struct poll_state *ps, struct pollfd *fds, nfds_t n)
+{
+	uint8_t *mem = ps->small;
+
+	ps->fds = fds;
+	ps->n = n;
+	ps->mapped = 0;
+	ps->watching = false;
+	if (state_bytes(n) > sizeof(ps->small)) {
+		ps->mapped = state_bytes(n);
+		mem = sys_mmap(NULL, ps->mapped, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (sys_is_err(mem))
+			return -ENOMEM;
+	}
+	ps->o = (struct ofd **)mem;
+	ps->ww = (struct waiter_watch **)(ps->o + n);
+	ps->kfds = (struct pollfd *)(ps->ww + n);
+	ps->doors = false;
+	for (nfds_t i = 0; i < n; i++) {
+		ps->o[i] = fds[i].fd < 0 ? NULL : ours(fds[i].fd);
+		ps->ww[i] = NULL;
+		ps->doors |= ps->o[i] && ps->o[i]->two_doors;
+		/* The kernel's half of an epoll set is the kernel's to tell. */
+		ps->kfds[i] = fds[i];
+		ps->kfds[i].revents = 0;
+		if (ps->o[i] && ps->o[i]->kind != OFD_EPOLL)
+			ps->kfds[i].fd = -1;
+	}
+	return 0;
+}
+
+static void state_watch(struct poll_state *ps)
+{
+	struct waiter *w = waiter_self();
+
+	if (ps->watching || !w)
+		return;
+	ps->watching = true;
+	run_enter(ps->sr);
+	for (nfds_t i = 0; i < ps->n; i++)
+		if (ps->o[i] && fdtab_get(ps->fds[i].fd) == ps->o[i])
+			ps->ww[i] = watch_add(ps->sr, w, ps->o[i],
+					      rdy_wanted((uint16_t)ps->fds[i].events));
+	run_leave(ps->sr, RUN_KICK);
+}
+
+static void state_fini(struct poll_state *ps)
+{
+	if (ps->watching) {
+		run_enter(ps->sr);
+		for (nfds_t i = 0; i < ps->n; i++)
+			if (ps->ww[i])
+				watch_del(ps->sr, ps->ww[i]);
+		run_leave(ps->sr, RUN_LATER);
+	}
+	if (ps->mapped)
+		sys_munmap(ps->o, ps->mapped);
+}
+
+/* ---- looking ------------------------------------------------------------------------------ */
+
+/* Fills in revents of ours. How many are ready. */
+static int look_ours(struct poll_state *ps)
+{
+	int ready = 0;
+
+	for (nfds_t i = 0; i < ps->n; i++) {
+		uint32_t want, level;
+
+		if (!ps->o[i])
+			continue;
+		want = ((uint16_t)ps->fds[i].events & POLL_WANTED) | POLLERR | POLLHUP;
+		level = rdy_expand(watch_level(ps->o[i])) & want;
+		ps->fds[i].revents = (short)level;
+		ready += level != 0;
+	}
+	return ready;
+}
+
+/* Takes over what the kernel said in kfds. How many entries that were not ready are now. */
+static int take_kernel(struct poll_state *ps)
+{
+	int ready = 0;
+
+	for (nfds_t i = 0; i < ps->n; i++) {
+		if (ps->o[i] && ps->o[i]->kind != OFD_EPOLL)
+			continue;
+		if (!ps->o[i])
+			ps->fds[i].revents = 0;
+		ready += !ps->fds[i].revents && ps->kfds[i].revents;
+		ps->fds[i].revents |= ps->kfds[i].revents;
+	}
+	return ready;
+}
+
+static int look(struct poll_state *ps)
+{
+	struct timespec zero = {0, 0};
+	int n = look_ours(ps), ret;
+
+	ret = sys_ppoll(ps->kfds, ps->n, &zero, NULL);
+	if (ret < 0 && ret != -EINTR)
+		return ret;
+	return n + take_kernel(ps);
+}
+
+static bool ours_ready(void *arg)
+{
+	struct poll_state *ps = arg;
+
+	for (nfds_t i = 0; i < ps->n; i++)
+		if (ps->o[i] &&
+		    (watch_level(ps->o[i]) & rdy_wanted((uint16_t)ps->fds[i].events)))
+			return true;
+	return false;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+uint64_t poll_deadline(const struct timespec *timeout)
+{
+	uint64_t now;
+
+	if (!timeout)
+		return UINT64_MAX;
+	if (!timeout->tv_sec && !timeout->tv_nsec)
+		return 0;
+	now = now_ns();
+	if ((uint64_t)timeout->tv_sec > (UINT64_MAX - now) / 1000000000ull - 1)
+		return UINT64_MAX;
+	return now + (uint64_t)timeout->tv_sec * 1000000000ull + (uint64_t)timeout->tv_nsec;
+}
+
+static int wait_loop(struct poll_state *ps, uint64_t deadline, const sigset_t *mask)
+{
+	uint32_t nsigs0 = thread_self.nsigs;
+	int n, ret = 0;
+
+	for (;;) {
+		uint64_t now, spin;
+
+		run_turn(ps->sr);
+		if (ps->doors)
+			door_poll(ps->sr);
+		n = look(ps);
+		if (n && ps->filter)
+			n = ps->filter(ps, n);
+		if (n || ret < 0)
+			return n ? n : ret;
+		now = now_ns();
+		if (now >= deadline)
+			return 0;
+		spin = wait_spin_ns(ps->sr);
+		if (spin > KERNEL_CHECK_NS)
+			spin = KERNEL_CHECK_NS;
+		if (spin > deadline - now)
+			spin = deadline - now;
+		if (spin && wait_spin(ps->sr, now + spin, true, nsigs0, ours_ready, ps) &&
+		    thread_self.nsigs == nsigs0)
+			continue;
+		state_watch(ps);
+		if (!ours_ready(ps))
+			ret = wait_sleep(ps->sr, ps->kfds, (unsigned)ps->n, deadline, mask, nsigs0);
+	}
+}
+
+static bool too_many(nfds_t n)
+{
+	struct rlimit rl;
+
+	return n > 1024 && sys_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &rl) == 0 &&
+	       n > rl.rlim_cur;
+}
+
+int poll_run(struct poll_state *ps, struct pollfd *fds, nfds_t n, uint64_t deadline,
+	     const sigset_t *mask)
+{
+	int ret = state_init(ps, fds, n);
+
+	if (ret < 0)
+		return ret;
+	ps->sr = &family->stacks[0];
+	ret = wait_loop(ps, deadline, mask);
+	state_fini(ps);
+	return ret;
+}
+
+int poll_op(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *sigmask)
+{
+	struct poll_state ps = {.filter = NULL};
+
+	if (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000ul))
+		return -EINVAL;
+	if (too_many(n))
+		return -EINVAL;
+	return poll_run(&ps, fds, n, poll_deadline(timeout), sigmask);
+}

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How a socket comes to the stack and leaves it: made, bound, listening, released. It decides
+ * which sockets are tracked, which of them are accelerated, and by which stack; sock.h's other
+ * operations live in connect.c, accept.c, stream.c, udp.c, opts.c and transfer.c.
+ *
+ * The kernel's shadow goes first in everything: it binds, it listens, it says what is wrong with
+ * an address. Only what has worked there comes to the stack, and whatever fails after that leaves
+ * the shadow serving and a verdict that says why. Nothing here may turn an error of ours into an
+ * error of the application's.
+ */
+#include "sock_int.h"
+
+#include <netinet/tcp.h>
+
+#include "epoll.h"
+#include "shim/proc/log.h"
+#include "shim/proc/signal.h"
+
+/* Rounds of packets that may go to and fro inside the stack before a query looks: SYN, SYN-ACK,
+ * ACK, data, FIN and their answers; more is no longer "at once" in the kernel either. */
+#define SETTLE_TURNS 8
+
+/* ---- addresses ----------------------------------------------------------------------------------- */
+
+int sockaddr_get(const struct sockaddr *addr, socklen_t len, struct endpoint *ep)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+
+	if (!addr || len < sizeof(*in))
+		return -EINVAL;
+	if (in->sin_family != AF_INET)
+		return -EAFNOSUPPORT;
+	ep->addr = ip_addr_v4(in->sin_addr.s_addr);
+	ep->port = ntohs(in->sin_port);
+	return 0;
+}
+
+int sockaddr_put(const struct endpoint *ep, struct sockaddr *addr, socklen_t *len)
+{
+	struct sockaddr_in in = sockaddr_make(ep);
+
+	if (!addr)
+		return 0;
+	if ((int)*len < 0)
+		return -EINVAL;
+	memcpy(addr, &in, *len < sizeof(in) ? *len : sizeof(in));
+	*len = sizeof(in);
+	return 0;
+}
+
+int shadow_name(int fd, struct endpoint *local)
+{
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+	int r = sys_getsockname(fd, (struct sockaddr *)&in, &len);
+
+	return r < 0 ? r : sockaddr_get((struct sockaddr *)&in, len, local);
+}
+
+/* ---- which ones, and where ------------------------------------------------------------------------- */
+
+static bool sock_off(void)
+{
+	return iface_is("none") && !knobs.loopback;
+}
+
+int sock_created(int fd, int domain, int type, int protocol)
+{
+	int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct ofd *o;
+
+	if (fd < 0 || domain != AF_INET || thread_is_internal() || sock_off())
+		return fd;
+	if (!(base == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP)) &&
+	    !(base == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP)))
+		return fd;
+	o = ofd_new(OFD_SOCK);
+	if (!o)
+		return fd;
+	o->family = domain;
+	o->socktype = base;
+	if (fdtab_set(fd, o) < 0)
+		ofd_unref(o);
+	return fd;
+}
+
+struct stackrec *sock_stack_for(const struct ofd *o, const struct ip_addr *addr, bool attach,
+				enum verdict *why)
+{
+	bool none = iface_is("none"), loop = ip_is_loopback(addr);
+	struct stackrec *sr;
+
+	if (o->kernel_only) {
+		*why = VERDICT_option;
+		return NULL;
+	}
+	if (loop && !knobs.loopback) {
+		*why = VERDICT_loopback;
+		return NULL;
+	}
+	if (none && !knobs.loopback) {
+		*why = VERDICT_off;
+		return NULL;
+	}
+	*why = VERDICT_error;
+	sr = run_stack(loop || none || !attach, why);
+	if (!sr && knobs.loopback && !loop && !none && attach)
+		sr = run_stack(true, why);
+	return sr;
+}
+
+bool sock_local_service(struct stackrec *sr, enum sock_type type, const struct endpoint *ep)
+{
+	const struct sock *sk = NULL;
+
+	while ((sk = stack_sock_next(sr->st, sk)) != NULL) {
+		if (sk->type == type && sk->local.port == ep->port && !sk->orphan &&
+		    (ip_addr_is_any(&sk->local.addr) || ip_addr_eq(&sk->local.addr, &ep->addr)))
+			return true;
+	}
+	return false;
+}
+
+/* Is local an address that packets reach us on, through a device or inside the stack? */
+static bool sock_served(struct stackrec *sr, const struct ip_addr *local)
+{
+	return dev_serves(sr, local) || (knobs.loopback && ip_addr_is_any(local));
+}
+
+void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, bool two_doors)
+{
+	int fl = sys_fcntl(fd, F_GETFL, 0);
+
+	atomic_store_explicit(&o->nonblock, fl >= 0 && (fl & O_NONBLOCK), memory_order_relaxed);
+	opts_import_timeouts(fd, o);
+	o->sr = sr;
+	sk->user = o;
+	if (two_doors) {
+		/* Our own calls on the kernel's door must never sleep there. */
+		if (fl >= 0 && !(fl & O_NONBLOCK))
+			sys_fcntl(fd, F_SETFL, fl | O_NONBLOCK);
+		o->two_doors = 1;
+	}
+	atomic_store_explicit(&o->sk, sk, memory_order_release);
+	epoll_migrate(o, fd);
+	if (two_doors && door_add(fd, o) < 0)
+		log_warn("fd %d: the kernel's door of this socket cannot be watched", fd);
+	ofd_set_verdict(o, fd, VERDICT_stack);
+}
+
+int sock_bind(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len)
+{
+	struct endpoint ep;
+	int r;
+
+	if (o->borrowed && o->sk) {
+		r = sockaddr_get(addr, len, &ep);
+		return r < 0 ? r : -EINVAL; /* bound already, as every connection is */
+	}
+	r = sys_bind(fd, addr, len);
+	if (r < 0 || o->sk)
+		return r;
+	if (shadow_name(fd, &o->bound) == 0 && o->socktype == SOCK_DGRAM)
+		udp_accelerate(fd, o, sockaddr_get(addr, len, &ep) == 0 && ep.port != 0);
+	return r;
+}
+
+/* ---- listeners --------------------------------------------------------------------------------------- */
+
+static bool sock_reuseport(struct stackrec *sr, struct sock *sk)
+{
+	int on = 0;
+	uint32_t len = sizeof(on);
+
+	return stack_getopt(sr->st, sk, SOL_SOCKET, SO_REUSEPORT, &on, &len, now_ns()) == 0 && on;
+}
+
+/*
+ * SO_REUSEPORT within the family: the sockets share one listener and wake together, and whoever
+ * comes first accepts. The kernel has already checked that both asked for it (its bind would have
+ * failed); sharing keeps every connection reachable whichever of them is closed.
+ */
+static struct sock *listener_share(struct stackrec *sr, struct ofd *o)
+{
+	const struct sock *sk = NULL;
+
+	while ((sk = stack_sock_next(sr->st, sk)) != NULL) {
+		struct ofd *other = sk->user;
+
+		if (sk->type != STK_LISTENER || !other || sk->local.port != o->bound.port ||
+		    !ip_addr_eq(&sk->local.addr, &o->bound.addr) || other->stopped)
+			continue;
+		if (!sock_reuseport(sr, (struct sock *)sk))
+			return NULL;
+		list_push_back(&other->peers, &o->peers);
+		return (struct sock *)sk;
+	}
+	return NULL;
+}
+
+static enum verdict listener_make(int fd, struct ofd *o, struct stackrec *sr, int backlog)
+{
+	struct sock_opts opts;
+	struct sock *sk;
+	int r;
+
+	if (!sock_served(sr, &o->bound.addr))
+		return ip_is_loopback(&o->bound.addr) ? VERDICT_loopback : VERDICT_other_iface;
+	opts_import(fd, o, &opts);
+	r = stack_listen(sr->st, &o->bound, &opts, (uint32_t)backlog, &sk);
+	if (r == -EADDRINUSE && opts.reuseport && (sk = listener_share(sr, o)) != NULL) {
+		o->claimed = 1;
+		sock_adopt(fd, o, sr, sk, true);
+		return VERDICT_stack;
+	}
+	if (r < 0)
+		return r == -EADDRINUSE ? VERDICT_port_busy : VERDICT_no_memory;
+	if (!ip_is_loopback(&o->bound.addr)) {
+		r = claim_add(sr, IPPROTO_TCP, &o->bound);
+		if (r < 0) {
+			stack_close(sr->st, sk, now_ns());
+			return r == -EEXIST ? VERDICT_port_busy : VERDICT_no_memory;
+		}
+		o->claimed = 1;
+	}
+	sock_adopt(fd, o, sr, sk, true);
+	return VERDICT_stack;
+}
+
+/* listen() on what is a listener already: a new backlog, or life again after shutdown(). */
+static bool listener_again(int fd, struct ofd *o, int backlog)
+{
+	struct stackrec *sr = o->sr;
+	bool done = true;
+
+	run_enter(sr);
+	if (!o->stopped) {
+		stack_listen_backlog(sr->st, o->sk, (uint32_t)backlog);
+	} else {
+		door_del(fd, o);
+		sock_release(o);
+		o->stopped = 0;
+		done = false;
+	}
+	run_leave(sr, RUN_LATER);
+	return done;
+}
+
+int sock_listen(int fd, struct ofd *o, int backlog)
+{
+	struct sock *sk = o->sk;
+	struct stackrec *sr;
+	enum verdict why;
+	int r;
+
+	if (sk && sk->type == STK_TCP)
+		return -EINVAL;
+	r = sys_listen(fd, backlog);
+	if (r < 0 || o->socktype != SOCK_STREAM)
+		return r;
+	if (sk && listener_again(fd, o, backlog))
+		return 0;
+	if (shadow_name(fd, &o->bound) < 0)
+		return 0;
+	sr = sock_stack_for(o, &o->bound.addr, true, &why);
+	if (sr) {
+		run_enter(sr);
+		why = o->sk ? VERDICT_stack : listener_make(fd, o, sr, backlog);
+		run_leave(sr, RUN_LATER);
+		if (why == VERDICT_stack)
+			helper_ensure(sr);
+	}
+	ofd_set_verdict(o, fd, why);
+	return 0;
+}
+
+/* ---- the end -------------------------------------------------------------------------------------------- */
+
+/* Connections that came through the claim of a listener need steering of their own once it goes. */
+void listener_keep_flows(struct stackrec *sr, const struct sock *l)
+{
+	const struct sock *pos = NULL;
+
+	while ((pos = stack_sock_next(sr->st, pos)) != NULL) {
+		struct sock *sk = (struct sock *)pos;
+
+		if (sk->type != STK_TCP || sk->claimed || sk->local.port != l->local.port ||
+		    ip_is_loopback(&sk->remote.addr) ||
+		    !(ip_addr_is_any(&l->local.addr) ||
+		      ip_addr_eq(&l->local.addr, &sk->local.addr)))
+			continue;
+		if (flow_add(sr, IPPROTO_TCP, &sk->local, &sk->remote) == 0)
+			sk->claimed = true;
+	}
+}
+
+void sock_release(struct ofd *o)
+{
+	struct sock *sk = atomic_load_explicit(&o->sk, memory_order_relaxed);
+	struct stackrec *sr = o->sr;
+	bool shared = !list_empty(&o->peers);
+	bool claimed = o->claimed;
+
+	if (!sk)
+		return;
+	atomic_store_explicit(&o->sk, NULL, memory_order_release);
+	o->claimed = 0;
+	if (shared) {
+		if (sk->user == o)
+			sk->user = list_entry(o->peers.next, struct ofd, peers);
+		list_del(&o->peers);
+		return;
+	}
+	sk->user = NULL;
+	if (claimed) {
+		if (sk->type == STK_LISTENER)
+			listener_keep_flows(sr, sk);
+		claim_del(sr, sk->type == STK_UDP ? IPPROTO_UDP : IPPROTO_TCP, &o->bound);
+	}
+	stack_close(sr->st, sk, now_ns());
+}
+
+void sock_reap_flows(struct stackrec *sr)
+{
+	struct endpoint local, remote;
+
+	while (stack_gone(sr->st, &local, &remote))
+		flow_del(sr, IPPROTO_TCP, &local, &remote);
+}
+
+/* ---- borrowed shadows --------------------------------------------------------------------------------------- */
+
+static _Atomic int placeholder = -1;
+
+int sock_placeholder(void)
+{
+	int fd = atomic_load_explicit(&placeholder, memory_order_acquire), none = -1;
+
+	if (likely(fd >= 0))
+		return fd_hidden_at(fd);
+	fd = sys_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	fd = fd_hide(fd);
+	if (fd < 0)
+		return fd;
+	if (atomic_compare_exchange_strong(&placeholder, &none, fd))
+		return fd_hidden_at(fd);
+	fd_unhide_close(fd);
+	return fd_hidden_at(none);
+}
+
+/*
+ * Duplicates in this process get the same new socket. One in another process keeps the placeholder
+ * for a shadow, which nobody can tell from a fresh socket until that process asks for one itself.
+ */
+int sock_own_shadow(int fd, struct ofd *o)
+{
+	int s, r, end = fdtab_end();
+
+	if (!o->borrowed)
+		return 0;
+	s = sys_socket(AF_INET, o->socktype | SOCK_CLOEXEC, 0);
+	if (s < 0)
+		return s;
+	for (int i = 0; i < end; i++) {
+		if (fdtab_get(i) != o)
+			continue;
+		r = sys_fcntl(i, F_GETFD, 0);
+		r = sys_dup3(s, i, r >= 0 && (r & FD_CLOEXEC) ? O_CLOEXEC : 0);
+		if (r < 0 && i == fd) {
+			sys_close(s);
+			return r;
+		}
+	}
+	sys_close(s);
+	o->borrowed = 0;
+	return 0;
+}
+
+/* ---- operations that may block --------------------------------------------------------------------------------- */
+
+/* A caller that asks again and again without ever waiting must still make progress: it runs a turn
+ * when nobody has for this long. */
+#define TURN_DUE_NS 20000
+
+int call_begin(struct call *c, int fd, struct ofd *o, bool nonblock, uint64_t timeo_ns)
+{
+	int r = fdtab_lock(fd, o);
+
+	if (unlikely(r < 0))
+		return r;
+	c->o = o;
+	c->sr = o->sr;
+	c->nonblock = nonblock;
+	c->turned = c->held = false;
+	c->deadline_ns = UINT64_MAX;
+	if (unlikely(timeo_ns) && !nonblock)
+		c->deadline_ns = now_ns() + timeo_ns;
+	return 0;
+}
+
+static bool turn_due(const struct stackrec *sr)
+{
+	return knobs.loopback ||
+	       now_ns() - atomic_load_explicit(&sr->attended_ns, memory_order_relaxed) > TURN_DUE_NS;
+}
+
+int call_again(struct call *c, uint32_t events)
+{
+	int r = 0;
+
+	if (c->nonblock && (c->turned || !turn_due(c->sr)))
+		return -EAGAIN;
+	if (!c->held)
+		ofd_hold(c->o);
+	c->held = true;
+	if (c->nonblock) {
+		c->turned = true;
+		run_leave(c->sr, RUN_LATER);
+		if (knobs.loopback)
+			sock_settle(c->sr);
+		else
+			run_turn(c->sr);
+	} else {
+		run_leave(c->sr, RUN_KICK);
+		r = wait_ofd(c->o, events, c->deadline_ns);
+		if (r == -EINTR && c->deadline_ns == UINT64_MAX && signal_restarts())
+			r = 0;
+	}
+	run_enter(c->sr);
+	return call_sk(c) ? r : -EBADF;
+}
+
+void call_end(struct call *c, unsigned flags)
+{
+	run_leave(c->sr, flags);
+	if (unlikely(c->held))
+		ofd_drop(c->o);
+}
+
+void sock_sigpipe(void)
+{
+	sys_tgkill(sys_getpid(), sys_gettid(), SIGPIPE);
+}
+
+void sock_settle(struct stackrec *sr)
+{
+	if (!knobs.loopback)
+		return;
+	for (int i = 0; i < SETTLE_TURNS; i++) {
+		if (run_turn(sr) == 0 && i > 0)
+			break;
+	}
+}
+
+int sock_take_error(struct stackrec *sr, struct sock *sk)
+{
+	int err = 0;
+	uint32_t len = sizeof(err);
+
+	if (stack_getopt(sr->st, sk, SOL_SOCKET, SO_ERROR, &err, &len, now_ns()) < 0)
+		return 0;
+	return err;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the socket files share: the frame of an operation that may block, addresses as sockaddr,
+ * and how a socket comes to the stack. Nothing outside shim/fd includes it.
+ */
+#ifndef SHIM_FD_SOCK_INT_H
+#define SHIM_FD_SOCK_INT_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+
+#include "fdtab.h"
+#include "shim/dev/dev.h"
+#include "shim/proc/knobs.h"
+#include "shim/proc/sys.h"
+#include "shim/run/run.h"
+#include "sock.h"
+
+/* ---- an operation that may block ------------------------------------------------------------- */
+
+/*
+ * Begun by call_begin() with the stack's lock taken; ended by call_end(). In between the operation
+ * is tried, and call_again() says after -EAGAIN whether to try once more.
+ */
+struct call {
+	struct ofd *o;
+	struct stackrec *sr;
+	uint64_t deadline_ns; /* UINT64_MAX: none */
+	bool nonblock;
+	bool turned;          /* a turn has been run for a caller that does not wait */
+	bool held;
+};
+
+/* timeo_ns: SO_RCVTIMEO or SO_SNDTIMEO, 0 for ever. 0, or -EBADF with nothing locked. */
+int call_begin(struct call *c, int fd, struct ofd *o, bool nonblock, uint64_t timeo_ns);
+
+/*
+ * The operation found nothing to do. Blocks until o is ready for events, or, for a caller that does
+ * not wait, runs one turn if nobody has looked at the stack for a while. The lock is given up
+ * meanwhile and taken again. 0: try again; -EAGAIN (would block, or timed out), -EINTR.
+ */
+int call_again(struct call *c, uint32_t events);
+
+/* Releases the lock; flags as run_leave(). */
+void call_end(struct call *c, unsigned flags);
+
+static inline struct sock *call_sk(const struct call *c)
+{
+	return atomic_load_explicit(&c->o->sk, memory_order_relaxed);
+}
+
+static inline bool ofd_nonblock(const struct ofd *o, int flags)
+{
+	return (flags & MSG_DONTWAIT) || atomic_load_explicit(&o->nonblock, memory_order_relaxed);
+}
+
+/* The kernel's door was found empty: true when it was thought to have something (see accept.c). */
+static inline bool door_clear(struct ofd *o)
+{
+	return atomic_fetch_and_explicit(&o->door_ready, (uint8_t)~RDY_IN, memory_order_acq_rel) &
+	       RDY_IN;
+}
+static inline void door_found(struct ofd *o)
+{
+	atomic_fetch_or_explicit(&o->door_ready, RDY_IN, memory_order_acq_rel);
+}
+
+/* SIGPIPE to this thread, as a send on a broken connection does. No lock held. */
+void sock_sigpipe(void);
+
+/* With the loopback device open, the kernel's loopback being synchronous: lets packets that are
+ * under way inside the stack arrive, so that a query sees what it would see there. No lock held. */
+void sock_settle(struct stackrec *sr);
+
+/* ---- addresses --------------------------------------------------------------------------------- */
+
+/* An AF_INET address as an endpoint. -EINVAL: too short; -EAFNOSUPPORT: of another family. */
+int sockaddr_get(const struct sockaddr *addr, socklen_t len, struct endpoint *ep);
+/* Writes ep as the kernel does: cut to *len, *len becomes the whole length. -EINVAL: *len < 0. */
+int sockaddr_put(const struct endpoint *ep, struct sockaddr *addr, socklen_t *len);
+static inline struct sockaddr_in sockaddr_make(const struct endpoint *ep)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = htons(ep->port),
+		.sin_addr.s_addr = ip_addr_to_v4(&ep->addr),
+	};
+}
+/* What the kernel says of its socket. */
+int shadow_name(int fd, struct endpoint *local);
+static inline bool ip_is_loopback(const struct ip_addr *a)
+{
+	return ip_addr_is_v4(a) && a->b[12] == 127;
+}
+static inline bool ip_is_multicast(const struct ip_addr *a)
+{
+	return ip_addr_is_v4(a) && (a->b[12] & 0xf0) == 0xe0;
+}
+static inline bool ip_is_broadcast(const struct ip_addr *a)
+{
+	return ip_addr_is_v4(a) && a->w[3] == 0xffffffffu;
+}
+
+/* ---- how a socket comes to the stack ------------------------------------------------------------ */
+
+static inline bool iface_is(const char *name)
+{
+	return knobs.iface.count == 1 && !strcmp(knobs.iface.item[0], name);
+}
+/* An interface was named: outgoing connections are accelerated, too. */
+static inline bool iface_named(void)
+{
+	return !iface_is("auto") && !iface_is("none");
+}
+
+/*
+ * The stack that is to serve a socket at (or towards) addr, or NULL with *why. attach: an interface
+ * may be attached for it; else the loopback inside the stack must do. No lock held.
+ */
+struct stackrec *sock_stack_for(const struct ofd *o, const struct ip_addr *addr, bool attach,
+				enum verdict *why);
+/* True when a listener or UDP socket of this stack serves ep. sr->lock held. */
+bool sock_local_service(struct stackrec *sr, enum sock_type type, const struct endpoint *ep);
+/*
+ * Makes sk the socket of o: flags and timeouts come over from the shadow, the second door is
+ * watched if two_doors. sr->lock held.
+ */
+void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, bool two_doors);
+/* The connections that came through the claim of l get steering of their own. sr->lock held. */
+void listener_keep_flows(struct stackrec *sr, const struct sock *l);
+/* SO_ERROR: positive, and cleared. sr->lock held. */
+int sock_take_error(struct stackrec *sr, struct sock *sk);
+/* Everything that goes with the last reference; sr->lock held. Leaves o without a stack socket. */
+void sock_release(struct ofd *o);
+/* Gives a socket that borrows the placeholder one of its own, under the same number. 0 or -Exxx. */
+int sock_own_shadow(int fd, struct ofd *o);
+/* The placeholder that accepted connections borrow, made on first use; -Exxx. */
+int sock_placeholder(void);
+
+/* ---- options (opts.c) ---------------------------------------------------------------------------- */
+
+/* The options set so far on the kernel's socket, for the stack's. */
+void opts_import(int fd, struct ofd *o, struct sock_opts *out);
+/* SO_RCVTIMEO and SO_SNDTIMEO from the shadow. */
+void opts_import_timeouts(int fd, struct ofd *o);
+/* Seconds of SO_LINGER, or -1; sr->lock held. */
+int opts_linger(struct ofd *o);
+
+enum { UDP_CMSG_PKTINFO = 1, UDP_CMSG_TOS = 2, UDP_CMSG_TTL = 4, UDP_CMSG_STAMP = 8,
+       UDP_CMSG_STAMPNS = 16 };
+
+/* ---- datagrams (udp.c) ------------------------------------------------------------------------------ */
+
+void udp_accelerate(int fd, struct ofd *o, bool asked_port);
+int udp_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len);
+ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags);
+ssize_t udp_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bytes in and out of TCP connections, with the flags and the blocking of Linux's tcp_sendmsg() and
+ * tcp_recvmsg(); the many-message calls for both kinds of socket.
+ *
+ * A blocking write returns when all is queued; what has been moved before a signal, a timeout or an
+ * error counts, and the error is told next time. Nothing here may take an error or a byte from the
+ * stack that it does not hand to the caller.
+ */
+#include "sock_int.h"
+
+#include <limits.h>
+#include <linux/errqueue.h>
+
+#define MSGS_MAX 1024          /* of one sendmmsg() or recvmmsg(): the kernel's UIO_MAXIOV */
+#define IOV_SLICE 16           /* pieces handed over at once after a partial write */
+#define PEEK_STEP_NS 1000000   /* MSG_PEEK | MSG_WAITALL looks this often: more bytes behind those
+				  that are there already make no event of their own to wait for */
+
+/* Bytes in all, at most what one call may move; -EINVAL for a length that cannot be. */
+static ssize_t iov_total(const struct iovec *iov, size_t n)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if ((ssize_t)iov[i].iov_len < 0)
+			return -EINVAL;
+		sum += iov[i].iov_len;
+		if (sum > INT_MAX)
+			sum = INT_MAX & ~4095u;
+	}
+	return (ssize_t)sum;
+}
+
+/* The pieces of src from byte skip on, at most max of them. Returns how many; *rest: more follow. */
+static int iov_slice(struct iovec *dst, int max, const struct iovec *src, size_t n, size_t skip,
+		     bool *rest)
+{
+	int k = 0;
+	size_t i = 0;
+
+	for (; i < n && skip >= src[i].iov_len; i++)
+		skip -= src[i].iov_len;
+	for (; i < n && k < max; i++, skip = 0) {
+		if (src[i].iov_len == skip)
+			continue;
+		dst[k].iov_base = (char *)src[i].iov_base + skip;
+		dst[k++].iov_len = src[i].iov_len - skip;
+	}
+	*rest = i < n;
+	return k;
+}
+
+/* ---- out --------------------------------------------------------------------------------------------- */
+
+static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_t iovcnt, int flags)
+{
+	unsigned sflags = (flags & MSG_MORE ? SEND_MORE : 0) | (flags & MSG_OOB ? SEND_OOB : 0);
+	ssize_t total = iov_total(iov, iovcnt), done = 0, r;
+	struct iovec part[IOV_SLICE];
+	const struct iovec *cur = iov;
+	int ncur = (int)iovcnt;
+	bool rest = false;
+	struct call c;
+
+	if (total < 0)
+		return total;
+	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->sndtimeo_ns);
+	if (r < 0)
+		return r;
+	for (;;) {
+		struct sock *sk = call_sk(&c);
+
+		r = sk->type != STK_TCP ? -EPIPE
+					: stack_send(c.sr->st, sk, cur, ncur,
+						     sflags | (rest ? SEND_MORE : 0), now_ns());
+		if (likely(r >= 0)) {
+			done += r;
+			if (done >= total || (c.nonblock && !rest) || sk->err)
+				break;
+		} else if (r != -EAGAIN || (done && c.nonblock)) {
+			break;
+		} else {
+			r = call_again(&c, RDY_OUT);
+			if (r < 0)
+				break;
+		}
+		if (done) {
+			ncur = iov_slice(part, IOV_SLICE, iov, iovcnt, (size_t)done, &rest);
+			cur = part;
+		}
+	}
+	call_end(&c, c.nonblock ? RUN_LATER : RUN_KICK);
+	if (done)
+		return done;
+	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))
+		sock_sigpipe();
+	return r;
+}
+
+ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
+{
+	if (msg->msg_iovlen > MSGS_MAX)
+		return -EMSGSIZE;
+	if (o->socktype == SOCK_DGRAM)
+		return udp_sendmsg(fd, o, msg, flags);
+	if (flags & MSG_FASTOPEN)
+		return o->conn == OFD_CONNECTING ? -EALREADY : -EISCONN;
+	return stream_send(fd, o, msg->msg_iov, msg->msg_iovlen, flags);
+}
+
+/* ---- in ------------------------------------------------------------------------------------------------ */
+
+/* Peeking until len bytes are there: the ones that are there keep the socket ready all along. */
+static int peek_wait(struct call *c)
+{
+	uint64_t end = c->deadline_ns, step = now_ns() + PEEK_STEP_NS;
+	int r;
+
+	if (c->nonblock)
+		return -EAGAIN;
+	c->deadline_ns = step < end ? step : end;
+	r = call_again(c, RDY_RDHUP);
+	c->deadline_ns = end;
+	if (r == -EAGAIN && now_ns() < end)
+		r = 0;
+	return r;
+}
+
+/* Enough of what was asked for: a read may return. got: in this call. */
+static bool recv_enough(const struct ofd *o, struct sock *sk, size_t got, size_t len, int flags)
+{
+	size_t target = o->rcvlowat > 1 ? o->rcvlowat : 1;
+
+	if (flags & MSG_WAITALL)
+		target = len;
+	return got >= (target < len ? target : len) || (got && sk->err);
+}
+
+static ssize_t stream_recv(int fd, struct ofd *o, const struct iovec *iov, size_t iovcnt, int flags)
+{
+	unsigned rflags = (flags & MSG_PEEK ? RECV_PEEK : 0) | (flags & MSG_TRUNC ? RECV_TRUNC : 0);
+	ssize_t len = iov_total(iov, iovcnt), done = 0, r;
+	struct iovec part[IOV_SLICE];
+	const struct iovec *cur = iov;
+	int ncur = (int)iovcnt;
+	struct call c;
+	bool rest;
+
+	if (len < 0)
+		return len;
+	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->rcvtimeo_ns);
+	if (r < 0)
+		return r;
+	for (;;) {
+		struct sock *sk = call_sk(&c);
+
+		if (sk->type != STK_TCP)
+			r = -ENOTCONN;
+		else if (unlikely(len == 0) && !(sk->ready & (RDY_IN | RDY_ERR | RDY_HUP)))
+			r = -EAGAIN; /* waits for a byte that it does not take, as Linux */
+		else
+			r = stack_recv(c.sr->st, sk, cur, ncur, rflags, now_ns());
+		if (likely(r > 0)) {
+			done = flags & MSG_PEEK ? r : done + r;
+			if (recv_enough(o, sk, (size_t)done, (size_t)len, flags))
+				break;
+			if (flags & MSG_PEEK) {
+				r = sk->ready & RDY_RDHUP ? -EAGAIN : peek_wait(&c);
+				if (r < 0)
+					break;
+				continue;
+			}
+			ncur = iov_slice(part, IOV_SLICE, iov, iovcnt, (size_t)done, &rest);
+			cur = part;
+			continue;
+		}
+		if (r != -EAGAIN || (done && c.nonblock))
+			break;
+		r = call_again(&c, RDY_IN | RDY_RDHUP);
+		if (r < 0)
+			break;
+	}
+	call_end(&c, RUN_LATER);
+	return done ? done : r;
+}
+
+/* The urgent byte: never waits. */
+static ssize_t stream_recv_oob(int fd, struct ofd *o, const struct iovec *iov, size_t iovcnt,
+			       int flags)
+{
+	unsigned rflags = RECV_OOB | (flags & MSG_PEEK ? RECV_PEEK : 0);
+	struct call c;
+	ssize_t r;
+
+	sock_settle(o->sr);
+	r = call_begin(&c, fd, o, true, 0);
+	if (r < 0)
+		return r;
+	r = call_sk(&c)->type != STK_TCP
+		    ? -ENOTCONN
+		    : stack_recv(c.sr->st, call_sk(&c), iov, (int)iovcnt, rflags, now_ns());
+	call_end(&c, RUN_LATER);
+	return r;
+}
+
+ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
+{
+	ssize_t r;
+
+	if (msg->msg_iovlen > MSGS_MAX)
+		return -EMSGSIZE;
+	if (o->socktype == SOCK_DGRAM)
+		return udp_recvmsg(fd, o, msg, flags);
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN; /* no errors with data are ever queued for it */
+	if (unlikely(flags & MSG_OOB))
+		r = stream_recv_oob(fd, o, msg->msg_iov, msg->msg_iovlen, flags);
+	else
+		r = stream_recv(fd, o, msg->msg_iov, msg->msg_iovlen, flags);
+	if (r < 0)
+		return r;
+	msg->msg_namelen = 0;
+	msg->msg_controllen = 0;
+	msg->msg_flags = (flags & MSG_CMSG_CLOEXEC) | (flags & MSG_OOB && r > 0 ? MSG_OOB : 0);
+	return r;
+}
+
+/* ---- many at once ------------------------------------------------------------------------------------------ */
+
+int sock_sendmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flags)
+{
+	unsigned i;
+	ssize_t r = 0;
+
+	if (n > MSGS_MAX)
+		n = MSGS_MAX;
+	for (i = 0; i < n; i++) {
+		r = sock_sendmsg(fd, o, &v[i].msg_hdr, flags);
+		if (r < 0)
+			break;
+		v[i].msg_len = (unsigned)r;
+	}
+	return i ? (int)i : (int)r;
+}
+
+int sock_recvmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flags,
+		  struct timespec *timeout)
+{
+	uint64_t end = UINT64_MAX, now;
+	unsigned i;
+	ssize_t r = 0;
+
+	if (timeout) {
+		if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000)
+			return -EINVAL;
+		end = now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
+		      (uint64_t)timeout->tv_nsec;
+	}
+	if (n > MSGS_MAX)
+		n = MSGS_MAX;
+	for (i = 0; i < n; i++) {
+		r = sock_recvmsg(fd, o, &v[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		if (r < 0)
+			break;
+		v[i].msg_len = (unsigned)r;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (!timeout)
+			continue;
+		/* The kernel, too, looks at the time only after each message. */
+		now = now_ns();
+		if (now >= end) {
+			timeout->tv_sec = timeout->tv_nsec = 0;
+			i++;
+			break;
+		}
+		timeout->tv_sec = (time_t)((end - now) / 1000000000u);
+		timeout->tv_nsec = (long)((end - now) % 1000000000u);
+	}
+	return i ? (int)i : (int)r;
+}

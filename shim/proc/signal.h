@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The application's signal handlers run behind a trampoline. It does three things:
+ *
+ *  - It puts the handler off while its thread is inside the shim (thread_self.depth > 0), where
+ *    locks may be held that a socket call in the handler would need.
+ *  - It counts (thread_self.nsigs), so that a call that waits returns EINTR.
+ *  - It wakes the thread's waiter, so that a handler that runs between "has one run?" and falling
+ *    asleep is not missed.
+ *
+ * Otherwise it must not be noticed: the mask, stack, flags, siginfo and context are those the
+ * kernel made for the application's own action, and sigaction reports what the application set.
+ * SIG_DFL and SIG_IGN are never replaced. Theory of operation: the head of signal.c.
+ */
+#ifndef SHIM_PROC_SIGNAL_H
+#define SHIM_PROC_SIGNAL_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+/* sigaction(2) as the application sees it. 0 or -Exxx. Async-signal-safe. */
+int signal_action(int sig, const struct sigaction *act, struct sigaction *old);
+
+/* signal(3) with the given flags and mask (only sig, or empty). The old handler in *old. */
+int signal_install(int sig, sighandler_t handler, int flags, bool mask_self, sighandler_t *old);
+
+/* What siginterrupt(3) has asked for: later signal() calls for sig go without SA_RESTART. */
+void signal_interrupts_set(int sig, bool interrupts);
+bool signal_interrupts(int sig);
+
+/*
+ * True when the last handler that ran in this thread was installed with SA_RESTART: a call that
+ * signal(7) lists as restartable then goes on instead of returning EINTR.
+ */
+bool signal_restarts(void);
+
+/* In the child of fork: a lock that another thread held stays with that thread. */
+void signal_fork_child(void);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kernel's door of sockets that have two: a listener also takes what comes to its shadow
+ * (loopback, other interfaces), a UDP socket what the kernel had to put together. One epoll
+ * descriptor per process watches the shadows, edge-triggered, so that a door that the application
+ * does not serve costs nothing. What was seen is kept in ofd.door_ready; whoever finds the shadow
+ * empty (accept or recv: -EAGAIN) clears it before it looks for the last time.
+ *
+ * Each process has its own, because an edge is told once per epoll and a forked child shares its
+ * parent's: the child finds it closed and makes another from its table when it first waits.
+ *
+ * All state here is guarded by the stack's lock.
+ */
+#include <errno.h>
+
+#include "shim/fd/fdtab.h"
+#include "shim/proc/sys.h"
+#include "shim/run/run.h"
+
+#define DOOR_BATCH 32
+
+static _Atomic int door = -1;
+static _Atomic bool door_wanted; /* the parent had doors: ours is to be built */
+
+static int door_open(void)
+{
+	int fd;
+
+	if (door >= 0)
+		return 0;
+	fd = sys_epoll_create1(EPOLL_CLOEXEC);
+	if (fd >= 0)
+		fd = fd_hide_private(fd);
+	if (fd < 0)
+		return fd;
+	door = fd;
+	return 0;
+}
+
+static int door_watch(int fd, const struct ofd *o)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = o->idx};
+	int ret = sys_epoll_ctl(fd_hidden_at(door), EPOLL_CTL_ADD, fd, &ev);
+
+	return ret == -EEXIST ? 0 : ret;
+}
+
+/* Watches every two-door socket in this process's table. sr->lock held. */
+static void door_build(void)
+{
+	door_wanted = false;
+	for (int fd = 0, end = fdtab_end(); fd < end; fd++) {
+		struct ofd *o = fdtab_get(fd);
+
+		if (o && o->two_doors && o->kind == OFD_SOCK && door_open() == 0)
+			door_watch(fd, o);
+	}
+}
+
+int door_add(int fd, struct ofd *o)
+{
+	int ret = door_open();
+
+	if (door_wanted)
+		door_build();
+	return ret < 0 ? ret : door_watch(fd, o);
+}
+
+void door_del(int fd, struct ofd *o)
+{
+	struct epoll_event ev;
+
+	if (door >= 0)
+		sys_epoll_ctl(fd_hidden_at(door), EPOLL_CTL_DEL, fd, &ev);
+	o->door_ready = 0;
+}
+
+int door_fd(struct stackrec *sr)
+{
+	if (unlikely(door_wanted)) {
+		run_enter(sr);
+		if (door_wanted)
+			door_build();
+		run_leave(sr, RUN_LATER);
+	}
+	return door < 0 ? -1 : fd_hidden_at(door);
+}
+
+void door_poll(struct stackrec *sr)
+{
+	struct epoll_event ev[DOOR_BATCH];
+	int fd = door_fd(sr), n;
+
+	if (fd < 0)
+		return;
+	n = sys_epoll_pwait(fd, ev, DOOR_BATCH, 0, NULL);
+	if (n <= 0)
+		return;
+	run_enter(sr);
+	for (int i = 0; i < n; i++) {
+		struct ofd *o = &family->ofds[ev[i].data.u64 % FAMILY_OFDS];
+		uint32_t seen = ev[i].events & EPOLLERR ? RDY_IN | RDY_ERR : RDY_IN;
+
+		/* A registration outlives the description when another process holds the shadow. */
+		if (o->kind != OFD_SOCK || !o->two_doors)
+			continue;
+		atomic_fetch_or(&o->door_ready, (uint8_t)seen);
+		ofd_notify(o, seen);
+	}
+	run_leave(sr, RUN_LATER);
+}
+
+void door_fork_child(void)
+{
+	door_wanted = door >= 0 || door_wanted;
+	door = -1;
+}

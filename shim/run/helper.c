@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The helper thread: looks after a stack while nobody else does, so that ACKs, retransmissions,
+ * keepalives and FINs keep their time while the application computes or waits for a disk. It must
+ * never compete with an application that attends: it looks at two words of memory per tick, takes
+ * the lock only by trylock, and turns only when nobody has for UNATTENDED_NS.
+ *
+ * One per process, made when a socket is first accelerated, and in a forked child when it first
+ * waits. Of all the processes of a family one holds the stack's lease; the others' helpers are
+ * blocked on it and take over when that process ends.
+ *
+ * Its states: ticking (somebody attends, or output waits for a kick: every TICK_NS); in charge
+ * (asleep on the devices, until the next timer; meanwhile others kick their own output); parked (a futex without timeout, or REAP_NS while
+ * there are other processes to look after): nothing is open, or for PARK_TICKS somebody has been
+ * asleep on the devices and nothing has happened. A thread that wakes from such a sleep unparks it
+ * (helper_unpark), and so does whoever opens a socket.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "shim/dev/dev.h"
+#include "shim/proc/log.h"
+#include "shim/proc/sys.h"
+#include "shim/proc/thread.h"
+#include "shim/run/run.h"
+
+#define TICK_NS 2000000ull        /* how late output that nobody kicks may be */
+#define UNATTENDED_NS 2000000ull  /* well below a delayed ACK's 40 ms and any RTO */
+#define REAP_NS 1000000000ull
+#define PARK_TICKS 8
+#define HELPER_STACK_BYTES (256 * 1024)
+#define HELPER_DEV_FDS 64
+
+static _Atomic uint32_t started; /* this process has its helper */
+
+static void sleep_ns(uint64_t ns)
+{
+	struct timespec ts = {(time_t)(ns / 1000000000ull), (long)(ns % 1000000000ull)};
+
+	sys_nanosleep(&ts, NULL);
+}
+
+void helper_unpark(struct stackrec *sr)
+{
+	if (likely(atomic_load(&sr->helper_word) != HELPER_PARKED))
+		return;
+	if (atomic_exchange(&sr->helper_word, HELPER_AWAKE) == HELPER_PARKED)
+		sys_futex(&sr->helper_word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static bool tx_waits(struct stackrec *sr)
+{
+	return sr->tx_since_kick || txq_used(stack_txq(sr->st));
+}
+
+/* Nothing that could need anybody: no socket, nothing left to deliver. */
+static bool idle(struct stackrec *sr)
+{
+	return !stack_open_count(sr->st) && !stack_draining_count(sr->st) && !tx_waits(sr);
+}
+
+static bool may_park(struct stackrec *sr)
+{
+	return idle(sr) || (atomic_load(&sr->sleepers) && !tx_waits(sr));
+}
+
+static void park(struct stackrec *sr)
+{
+	struct timespec ts = {REAP_NS / 1000000000ull, 0};
+
+	atomic_store(&sr->helper_word, HELPER_PARKED);
+	/* Asked again: whoever comes from here on sees PARKED. */
+	if (may_park(sr))
+		sys_futex(&sr->helper_word, FUTEX_WAIT, HELPER_PARKED,
+			  family_members() > 1 ? &ts : NULL, NULL, 0);
+	atomic_store(&sr->helper_word, HELPER_AWAKE);
+}
+
+/* Nobody attends: turn, then sleep until a packet or a timer, or somebody may be back. */
+static void take_charge(struct stackrec *sr, uint64_t now)
+{
+	struct pollfd fds[HELPER_DEV_FDS];
+	int dev[HELPER_DEV_FDS], n;
+	struct timespec ts = {0, 0};
+	uint64_t next;
+
+	atomic_store(&sr->helper_word, HELPER_IN_CHARGE);
+	run_turn_helper(sr);
+	next = stack_next_ns(sr->st);
+	if (next <= now || dev_rx_pending(sr) || tx_waits(sr))
+		goto out;
+	if (next - now > REAP_NS)
+		next = now + REAP_NS;
+	ts.tv_sec = (time_t)((next - now) / 1000000000ull);
+	ts.tv_nsec = (long)((next - now) % 1000000000ull);
+	n = dev_fds(sr, dev, HELPER_DEV_FDS);
+	for (int i = 0; i < n; i++)
+		fds[i] = (struct pollfd){.fd = fd_hidden_at(dev[i]), .events = POLLIN};
+	sys_ppoll(fds, (nfds_t)n, &ts, NULL);
+out:
+	atomic_store(&sr->helper_word, HELPER_AWAKE);
+}
+
+static void look_after(struct stackrec *sr)
+{
+	uint64_t now, attended, reaped = 0, turns = 0;
+	unsigned quiet = 0;
+
+	for (;;) {
+		now = now_ns();
+		if (now - reaped >= REAP_NS) {
+			reaped = now;
+			if (family_members() > 1)
+				family_reap();
+		}
+		attended = atomic_load_explicit(&sr->attended_ns, memory_order_relaxed);
+		quiet = sr->turns == turns && may_park(sr) ? quiet + 1 : 0;
+		turns = sr->turns;
+		if (idle(sr) || quiet >= PARK_TICKS) {
+			park(sr);
+			quiet = 0;
+		} else if (!atomic_load(&sr->sleepers) && now > attended + UNATTENDED_NS) {
+			take_charge(sr, now);
+			turns = sr->turns;
+		} else {
+			if (sr->unkicked_ns && now > sr->unkicked_ns + TICK_NS / 2)
+				run_turn_helper(sr);
+			sleep_ns(TICK_NS);
+		}
+	}
+}
+
+static void *helper_main(void *arg)
+{
+	struct stackrec *sr = arg;
+
+	thread_self.internal = 1;
+	prctl(PR_SET_NAME, "libshim");
+	lock_acquire(&sr->lease);
+	look_after(sr);
+	return NULL;
+}
+
+void helper_ensure(struct stackrec *sr)
+{
+	helper_start(sr);
+	helper_unpark(sr);
+}
+
+void helper_start(struct stackrec *sr)
+{
+	sigset_t all, old;
+	pthread_attr_t attr;
+	pthread_t t;
+	int err;
+
+	if (likely(started) || !sr->st || atomic_exchange(&started, 1))
+		return;
+	thread_enter();
+	/* pthread_sigmask leaves libc's own signals (setxid, cancellation) open, as it must. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, HELPER_STACK_BYTES);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	err = pthread_create(&t, &attr, helper_main, sr);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	thread_leave();
+	if (err)
+		log_warn("no helper thread (error %d): timers run only while the program waits", err);
+}
+
+void helper_fork_child(void)
+{
+	started = 0;
+}

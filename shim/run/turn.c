@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory of operation: running the stack.
+ *
+ * There is no thread that owns the stack. Whoever comes to wait (a blocking call, epoll_wait, poll,
+ * select) runs a turn first: a batch of packets from the rings, processed whole, timers that are
+ * due, then everything that wants to go out with one kick, then the news told to watchers. Whoever
+ * calls into a socket takes the lock, does its thing, and on leaving tells watchers of what that
+ * caused.
+ *
+ * When output goes out. What handlers write is left in the stack's queue and kicked once, when the
+ * thread comes back to wait, because a kick is a system call that costs as much as the packet. It
+ * goes at once when the caller is about to block (RUN_KICK); when KICK_PACKETS wait (what one call
+ * in copy mode takes); when the oldest has waited KICK_NS; and when the helper is away, since then
+ * nobody would come by. If none of these happens, the helper's next tick is the bound.
+ *
+ * What a turn must never do: sleep, wake somebody while the lock is held, or run while there is
+ * nothing to do (run_due() looks at memory only).
+ *
+ * If a thread died inside (its process was killed), the next one in gets the lock with that word.
+ * The stack may be in the middle of anything: every connection is reset, watchers are told.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "shim/dev/dev.h"
+#include "shim/fd/epoll.h"
+#include "shim/fd/sock.h"
+#include "shim/proc/knobs.h"
+#include "shim/proc/log.h"
+#include "shim/proc/sys.h"
+#include "shim/proc/sysctl.h"
+#include "shim/proc/thread.h"
+#include "shim/run/run.h"
+
+#define TURN_RX_MAX 64         /* packets a batch: enough to amortise, few enough to stay in L1/L2 */
+#define TURN_LOOP_ROUNDS 8     /* what the loopback gives back is taken in the same turn */
+#define KICK_PACKETS 32        /* copy-mode transmit takes as many a call */
+#define KICK_NS 50000ull       /* about a kick's worth of handlers on either side */
+#define NEWS_NS 10000000ull    /* routes and neighbours change rarely; dead ones within 10 ms */
+
+static _Atomic pid_t exiting_tid; /* the thread that ends the process; 0: none */
+
+/* ---- making the stack --------------------------------------------------------------------- */
+
+static int stack_make(struct stackrec *sr)
+{
+	struct stack_cfg cfg;
+	uint8_t secret[32];
+	struct stack *st;
+	int ret;
+
+	sysctl_stack_cfg(&cfg);
+	for (size_t n = 0; n < sizeof(secret);) {
+		ssize_t got = sys_getrandom(secret + n, sizeof(secret) - n, 0);
+
+		if (got < 0 && got != -EINTR)
+			return (int)got;
+		n += got > 0 ? (size_t)got : 0;
+	}
+	ret = stack_create(&family->arena, &cfg, secret, now_ns(), &st);
+	if (ret == 0)
+		sr->st = st;
+	return ret;
+}
+
+static bool iface_is(const char *word)
+{
+	return knobs.iface.count == 1 && strcmp(knobs.iface.item[0], word) == 0;
+}
+
+/* Attaches what SHIM_IFACE says. VERDICT_stack when at least one interface is. */
+static enum verdict iface_attach(struct stackrec *sr)
+{
+	enum verdict why = VERDICT_no_iface, first = VERDICT_undecided;
+	bool any = false;
+
+	if (iface_is("auto")) {
+		if (dev_open(sr, NULL, &why) == 0)
+			return VERDICT_stack;
+		log_warn("sockets stay with the kernel: %s", verdict_info[why].text);
+		return why;
+	}
+	for (unsigned i = 0; i < knobs.iface.count; i++) {
+		if (dev_open(sr, knobs.iface.item[i], &why) == 0) {
+			any = true;
+			continue;
+		}
+		log_warn("%s is not attached: %s", knobs.iface.item[i], verdict_info[why].text);
+		if (first == VERDICT_undecided)
+			first = why;
+	}
+	return any ? VERDICT_stack : first == VERDICT_undecided ? VERDICT_no_iface : first;
+}
+
+/* sr->lock held. */
+static void stack_prepare(struct stackrec *sr, bool loopback_only)
+{
+	if (!sr->st && stack_make(sr) < 0) {
+		sr->verdict = VERDICT_no_memory;
+		log_warn("sockets stay with the kernel: %s", verdict_info[VERDICT_no_memory].text);
+		return;
+	}
+	if (knobs.loopback && !sr->loopback)
+		sr->loopback = dev_open_loopback(sr) == 0;
+	if (!loopback_only && sr->verdict == VERDICT_undecided) {
+		sr->verdict = iface_attach(sr);
+		if (sr->verdict == VERDICT_stack)
+			log_info("the stack serves %s", family->iface[0] ? family->iface : "it");
+	}
+}
+
+struct stackrec *run_stack(bool loopback_only, enum verdict *why)
+{
+	struct stackrec *sr;
+	bool off = iface_is("none");
+
+	*why = VERDICT_off;
+	if (off && (!knobs.loopback || !loopback_only))
+		return NULL;
+	*why = VERDICT_no_arena;
+	if (family_join() < 0)
+		return NULL;
+	sr = &family->stacks[0];
+	if (loopback_only ? !sr->loopback : sr->verdict == VERDICT_undecided) {
+		run_enter(sr);
+		if (!(loopback_only && sr->verdict == VERDICT_no_memory))
+			stack_prepare(sr, loopback_only);
+		run_leave(sr, RUN_LATER);
+	}
+	*why = sr->verdict;
+	if (loopback_only ? sr->loopback : sr->verdict == VERDICT_stack)
+		return sr;
+	if (loopback_only)
+		*why = knobs.loopback ? VERDICT_no_memory : VERDICT_loopback;
+	return NULL;
+}
+
+/* ---- in and out of the lock --------------------------------------------------------------- */
+
+/* The process is ending and its last thread must not find us inside: stay out, for ever. */
+static void exit_gate(struct stackrec *sr)
+{
+	struct timespec day = {86400, 0};
+	pid_t tid = exiting_tid;
+
+	if (likely(!tid) || tid == sys_gettid())
+		return;
+	lock_release(&sr->lock);
+	for (;;)
+		sys_nanosleep(&day, NULL);
+}
+
+static void recover(struct stackrec *sr)
+{
+	uint32_t end = family->ofds_used;
+
+	log_error("a process died inside the stack: its connections are reset");
+	for (uint32_t i = 0; i < end; i++)
+		if (family->ofds[i].watches.next)
+			list_mend(&family->ofds[i].watches);
+	if (sr->st)
+		stack_reset_all(sr->st, now_ns());
+	waiters_wake_all();
+}
+
+void run_enter(struct stackrec *sr)
+{
+	if (unlikely(lock_acquire(&sr->lock)))
+		recover(sr);
+	exit_gate(sr);
+}
+
+static bool run_try(struct stackrec *sr)
+{
+	switch (lock_try(&sr->lock)) {
+	case 0:
+		return false;
+	case 2:
+		recover(sr);
+	}
+	exit_gate(sr);
+	return true;
+}
+
+void run_exit(void)
+{
+	if (!family || !family_self)
+		return;
+	for (uint32_t i = 0; i < family->nstacks; i++) {
+		run_enter(&family->stacks[i]);
+		exiting_tid = sys_gettid();
+		lock_release(&family->stacks[i].lock);
+	}
+}
+
+/* ---- what a turn consists of (all under the lock) ------------------------------------------- */
+
+static void tell(struct stackrec *sr)
+{
+	struct sock *sk;
+	uint32_t edges;
+
+	while ((sk = stack_event(sr->st, &edges)))
+		if (sk->user)
+			ofd_notify(sk->user, edges);
+}
+
+static void flush(struct stackrec *sr, bool kick, uint64_t now)
+{
+	uint32_t left = (uint32_t)dev_tx(sr, kick, now);
+
+	sr->tx_since_kick = left;
+	if (!left)
+		sr->unkicked_ns = 0;
+	else if (!sr->unkicked_ns)
+		sr->unkicked_ns = now;
+}
+
+static uint32_t tx_waiting(struct stackrec *sr)
+{
+	return txq_used(stack_txq(sr->st)) + sr->tx_since_kick;
+}
+
+static void news(struct stackrec *sr, uint64_t now)
+{
+	uint64_t asked = stack_stats(sr->st)[STAT_dst_requests];
+
+	if (now - sr->news_ns < NEWS_NS && asked == sr->dst_asked)
+		return;
+	sr->news_ns = now;
+	sr->dst_asked = asked;
+	dev_news(sr, now);
+}
+
+static int turn(struct stackrec *sr)
+{
+	uint64_t now = now_ns();
+	int n, taken = 0, rounds = 0;
+
+	do {
+		n = dev_rx(sr, TURN_RX_MAX, now);
+		if (n || stack_next_ns(sr->st) <= now)
+			stack_run(sr->st, now);
+		news(sr, now);
+		if (tx_waiting(sr))
+			flush(sr, true, now);
+		taken += n;
+	} while (sr->loopback && ++rounds < TURN_LOOP_ROUNDS && dev_rx_pending(sr));
+	tell(sr);
+	sock_reap_flows(sr);
+	sr->turns++;
+	return taken;
+}
+
+static void leave(struct stackrec *sr)
+{
+	lock_release(&sr->lock);
+	waiter_wake_flush();
+}
+
+void run_leave(struct stackrec *sr, unsigned flags)
+{
+	uint64_t now;
+	uint32_t n;
+
+	if (!sr->st) {
+		leave(sr);
+		return;
+	}
+	tell(sr);
+	if (unlikely(stack_stats(sr->st)[STAT_dst_requests] != sr->dst_asked)) {
+		news(sr, now_ns());
+		tell(sr);
+	}
+	n = tx_waiting(sr);
+	if (n) {
+		now = now_ns();
+		if ((flags & RUN_KICK) || n >= KICK_PACKETS || helper_away(sr) ||
+		    (sr->unkicked_ns && now - sr->unkicked_ns > KICK_NS))
+			flush(sr, true, now);
+		else if (!sr->unkicked_ns)
+			sr->unkicked_ns = now;
+	}
+	leave(sr);
+}
+
+bool run_due(struct stackrec *sr, uint64_t now)
+{
+	return dev_rx_pending(sr) || stack_next_ns(sr->st) <= now || tx_waiting(sr) ||
+	       now - sr->news_ns >= NEWS_NS;
+}
+
+int run_turn(struct stackrec *sr)
+{
+	uint64_t now;
+	int n = 0;
+
+	if (!sr || !sr->st)
+		return 0;
+	helper_start(sr);
+	now = now_ns();
+	atomic_store_explicit(&sr->attended_ns, now, memory_order_relaxed);
+	if (run_due(sr, now) && run_try(sr)) {
+		n = turn(sr);
+		leave(sr);
+	}
+	return n;
+}
+
+int run_turn_helper(struct stackrec *sr)
+{
+	int n = 0;
+
+	if (run_due(sr, now_ns()) && run_try(sr)) {
+		n = turn(sr);
+		leave(sr);
+	}
+	return n;
+}

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How a thread waits: a turn, a spin, a sleep. Decides when spinning is worth it and makes sure that
+ * a sleeper is woken. Must never sleep with a lock held, lose a wake-up, or return too early from a
+ * deadline without saying so.
+ *
+ * No wake-up is lost: a waker first makes the thing true that the sleeper waits for, then looks at
+ * the waiter's state; a sleeper first says SLEEPING, then sleeps in a wait that a datagram to it ends.
+ * What became true before SLEEPING was said is found by the token: a waker that meets AWAKE leaves
+ * WOKEN behind, and the next wait_sleep() takes that in place of sleeping. Between the caller's look
+ * and its sleep there is thus no gap, whichever of the two comes first. Tokens may be stale; then a
+ * caller looks once more than it had to.
+ *
+ * Signals: the handlers' trampoline counts (thread_self.nsigs) and wakes its own thread's waiter, so
+ * that a handler that runs between the look and the sleep ends the sleep as one that runs in it does.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+
+#include "shim/dev/dev.h"
+#include "shim/fd/epoll.h"
+#include "shim/proc/knobs.h"
+#include "shim/proc/sys.h"
+#include "shim/proc/thread.h"
+#include "shim/run/run.h"
+
+#define WAIT_DEV_FDS 64
+#define WAIT_STACK_FDS 192        /* more than that is put in memory of its own */
+#define WAIT_STUCK_NS 1000000ull  /* output that no ring has room for is tried again after this */
+#define WAIT_BLIND_NS 1000000ull  /* without a waiter: look again after this */
+#define SPIN_SLICE_NS 20000ull    /* two looks at the clock this far apart: somebody else ran */
+#define SPIN_WAKE_NS 60000ull     /* what a wake-up from sleep adds to the wait it ends */
+#define SPIN_SCORE_MAX 16
+#define SPIN_SCORE_MIN_PAYS 5
+
+/* Whether spinning pays for this thread: up when an event came within the bound, down when not. */
+static __thread int spin_score __attribute__((tls_model("initial-exec"))) = 8;
+static __thread struct waiter *wake_later __attribute__((tls_model("initial-exec")));
+
+static pthread_key_t exit_key;
+static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
+
+/* ---- waiters ------------------------------------------------------------------------------ */
+
+static void waiter_free(struct waiter *w)
+{
+	lock_acquire(&family->lock);
+	list_del(&w->proc);
+	w->pid = 0;
+	pool_put(&family->waiters, w);
+	lock_release(&family->lock);
+}
+
+static void waiter_exit(void *arg)
+{
+	struct waiter *w = arg;
+
+	if (thread_self.waiter != w || !family)
+		return;
+	thread_self.waiter = NULL;
+	fd_unhide_close(w->wakefd);
+	waiter_free(w);
+}
+
+static void exit_key_make(void)
+{
+	pthread_key_create(&exit_key, waiter_exit);
+}
+
+/* A datagram socket with a name that the kernel makes up (unix(7), autobind); hidden. */
+static int wake_socket(char name[8], uint8_t *name_len)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(sun);
+	int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = sys_bind(fd, (struct sockaddr *)&sun, sizeof(sa_family_t));
+	if (ret == 0)
+		ret = sys_getsockname(fd, (struct sockaddr *)&sun, &len);
+	if (ret == 0 && (len <= sizeof(sa_family_t) || len - sizeof(sa_family_t) > 8))
+		ret = -ENAMETOOLONG;
+	if (ret < 0) {
+		sys_close(fd);
+		return ret;
+	}
+	*name_len = (uint8_t)(len - sizeof(sa_family_t));
+	memcpy(name, sun.sun_path, *name_len);
+	return fd_hide_private(fd);
+}
+
+static struct waiter *waiter_new(void)
+{
+	struct waiter *w;
+	uint8_t name_len = 0;
+	char name[8];
+	int fd = wake_socket(name, &name_len);
+
+	if (fd < 0)
+		return NULL;
+	lock_acquire(&family->lock);
+	w = pool_get(&family->waiters);
+	if (w) {
+		if (!w->known) {
+			w->all = family->waiter_all;
+			w->known = true;
+			family->waiter_all = w;
+		}
+		w->state = WAITER_AWAKE;
+		w->pid = sys_getpid();
+		w->tid = sys_gettid();
+		w->wakefd = fd;
+		w->name_len = name_len;
+		memcpy(w->name, name, sizeof(name));
+		w->covers = 0;
+		w->set = NULL;
+		list_init(&w->watches);
+		list_init(&w->on_set);
+		list_push_back(&family_self->waiters, &w->proc);
+	}
+	lock_release(&family->lock);
+	if (!w)
+		fd_unhide_close(fd);
+	return w;
+}
+
+struct waiter *waiter_self(void)
+{
+	struct waiter *w = thread_self.waiter;
+
+	if (likely(w))
+		return w;
+	if (!family || !family_self)
+		return NULL;
+	thread_enter();
+	pthread_once(&exit_key_once, exit_key_make);
+	w = waiter_new();
+	thread_self.waiter = w;
+	if (w)
+		pthread_setspecific(exit_key, w);
+	thread_leave();
+	return w;
+}
+
+static void waiter_poke(const struct waiter *w)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct waiter *self = waiter_self();
+	char byte = 0;
+
+	/* Without a socket of our own to send from, the sleeper's own timeout is what is left. */
+	if (!self)
+		return;
+	memcpy(sun.sun_path, w->name, w->name_len);
+	/* -EAGAIN: its queue is full of wake-ups. -ECONNREFUSED: it is gone. */
+	sys_sendto(fd_hidden_at(self->wakefd), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL,
+		   (struct sockaddr *)&sun, (socklen_t)(sizeof(sa_family_t) + w->name_len));
+}
+
+/* True when it was asleep and is to be poked. */
+static bool waiter_mark(struct waiter *w)
+{
+	uint32_t state = atomic_load(&w->state);
+
+	while (state != WAITER_WOKEN)
+		if (atomic_compare_exchange_weak(&w->state, &state, WAITER_WOKEN))
+			return state == WAITER_SLEEPING;
+	return false;
+}
+
+void waiter_wake(struct waiter *w)
+{
+	if (w && waiter_mark(w))
+		waiter_poke(w);
+}
+
+void waiter_wake_later(struct waiter *w)
+{
+	/* Only who turns SLEEPING into WOKEN gets here, so the link is ours alone. */
+	if (!waiter_mark(w))
+		return;
+	w->later = wake_later;
+	wake_later = w;
+}
+
+void waiter_wake_flush(void)
+{
+	while (unlikely(wake_later != NULL)) {
+		struct waiter *w = wake_later;
+
+		wake_later = w->later;
+		waiter_poke(w);
+	}
+}
+
+void waiters_wake_all(void)
+{
+	for (struct waiter *w = family->waiter_all; w; w = w->all)
+		if (w->pid)
+			waiter_wake_later(w);
+}
+
+void waiters_drop(struct proc *p)
+{
+	struct stackrec *sr = &family->stacks[0];
+
+	while (p->waiters.next && !list_empty(&p->waiters)) {
+		struct waiter *w = list_first(&p->waiters, struct waiter, proc);
+
+		run_enter(sr);
+		while (!list_empty(&w->watches))
+			watch_del(sr, list_first(&w->watches, struct waiter_watch, own));
+		run_leave(sr, RUN_LATER);
+		epoll_waiter_leave(w);
+		if (w->covers)
+			atomic_fetch_sub(&family->stacks[w->covers - 1].sleepers, 1);
+		w->covers = 0;
+		waiter_free(w);
+	}
+}
+
+/* ---- sleeping ----------------------------------------------------------------------------- */
+
+struct sleep {
+	struct pollfd small[WAIT_STACK_FDS];
+	struct pollfd *fds;
+	size_t bytes;     /* of fds, when it is not small */
+	unsigned n;
+	unsigned dev, ndev;
+	int wake;         /* index, or -1 */
+};
+
+static void sleep_add(struct sleep *s, int fd)
+{
+	s->fds[s->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+}
+
+static int sleep_fill(struct sleep *s, struct stackrec *sr, const struct waiter *w,
+		      const struct pollfd *kfds, unsigned nkfds)
+{
+	int dev[WAIT_DEV_FDS], door;
+
+	s->fds = s->small;
+	s->bytes = 0;
+	if (nkfds + WAIT_DEV_FDS + 2 > WAIT_STACK_FDS) {
+		s->bytes = (nkfds + WAIT_DEV_FDS + 2) * sizeof(*s->fds);
+		s->fds = sys_mmap(NULL, s->bytes, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (sys_is_err(s->fds))
+			return -ENOMEM;
+	}
+	if (nkfds)
+		memcpy(s->fds, kfds, nkfds * sizeof(*kfds));
+	s->n = nkfds;
+	s->dev = s->n;
+	s->ndev = 0;
+	s->wake = -1;
+	if (sr && sr->st) {
+		s->ndev = (unsigned)dev_fds(sr, dev, WAIT_DEV_FDS);
+		for (unsigned i = 0; i < s->ndev; i++)
+			sleep_add(s, fd_hidden_at(dev[i]));
+		door = door_fd(sr);
+		if (door >= 0)
+			sleep_add(s, door);
+	}
+	if (w) {
+		s->wake = (int)s->n;
+		sleep_add(s, fd_hidden_at(w->wakefd));
+	}
+	return 0;
+}
+
+/* Until when to sleep at the latest, for the stack's sake or the caller's. */
+static uint64_t sleep_until(struct stackrec *sr, const struct waiter *w, uint64_t deadline,
+			    uint64_t now)
+{
+	uint64_t next;
+
+	if (!w && deadline > now + WAIT_BLIND_NS)
+		deadline = now + WAIT_BLIND_NS;
+	if (!sr || !sr->st)
+		return deadline;
+	next = stack_next_ns(sr->st);
+	if (next < deadline)
+		deadline = next;
+	if (txq_used(stack_txq(sr->st)) && deadline > now + WAIT_STUCK_NS)
+		deadline = now + WAIT_STUCK_NS;
+	return deadline;
+}
+
+/* One kernel wait; revents are in s->fds. 0 or -EINTR. */
+static int sleep_once(struct sleep *s, struct stackrec *sr, struct waiter *w, uint64_t deadline,
+		      const sigset_t *sigmask)
+{
+	struct timespec ts, *tsp = NULL;
+	uint64_t now = now_ns(), until;
+	int ret;
+
+	if (sr && sr->st) {
+		if (w)
+			w->covers = (uint8_t)(sr->idx + 1);
+		atomic_fetch_add(&sr->sleepers, 1);
+	}
+	until = sleep_until(sr, w, deadline, now);
+	/* What came while we were not yet counted as a sleeper must not wait for the next one. */
+	if (sr && sr->st && dev_rx_pending(sr))
+		until = now;
+	if (until != UINT64_MAX) {
+		uint64_t left = until > now ? until - now : 0;
+
+		ts.tv_sec = (time_t)(left / 1000000000ull);
+		ts.tv_nsec = (long)(left % 1000000000ull);
+		tsp = &ts;
+	}
+	ret = sys_ppoll(s->fds, s->n, tsp, sigmask);
+	if (sr && sr->st) {
+		atomic_fetch_sub(&sr->sleepers, 1);
+		if (w)
+			w->covers = 0;
+		atomic_store_explicit(&sr->attended_ns, now_ns(), memory_order_relaxed);
+		helper_unpark(sr);
+	}
+	return ret == -EINTR ? -EINTR : 0;
+}
+
+static void sleep_done(struct sleep *s, struct stackrec *sr, struct waiter *w, int ret)
+{
+	char buf[16];
+
+	if (w) {
+		atomic_exchange(&w->state, WAITER_AWAKE);
+		if (ret == 0 && (s->fds[s->wake].revents & POLLIN))
+			while (sys_recvfrom(fd_hidden_at(w->wakefd), buf, sizeof(buf),
+					    MSG_DONTWAIT, NULL, NULL) > 0)
+				;
+	}
+	/* Woken by a device without a packet: it is netlink that has something to say. */
+	for (unsigned i = 0; ret == 0 && i < s->ndev; i++)
+		if (s->fds[s->dev + i].revents && !dev_rx_pending(sr))
+			sr->news_ns = 0;
+}
+
+static void spin_learn(uint64_t slept_ns)
+{
+	if (slept_ns <= (uint64_t)knobs.spin_us * 1000 + SPIN_WAKE_NS)
+		spin_score += spin_score < SPIN_SCORE_MAX;
+	else
+		spin_score -= spin_score > 0;
+}
+
+int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_t deadline_ns,
+	       const sigset_t *sigmask, uint32_t nsigs0)
+{
+	struct waiter *w = waiter_self();
+	uint32_t state = WAITER_AWAKE;
+	struct sleep s;
+	uint64_t t0;
+	int ret;
+
+	for (unsigned i = 0; i < nkfds; i++)
+		kfds[i].revents = 0;
+	ret = sleep_fill(&s, sr, w, kfds, nkfds);
+	if (ret < 0)
+		return ret;
+	if (w && !atomic_compare_exchange_strong(&w->state, &state, WAITER_SLEEPING)) {
+		atomic_store(&w->state, WAITER_AWAKE);
+		ret = thread_self.nsigs != nsigs0 ? -EINTR : 0;
+		goto out;
+	}
+	if (thread_self.nsigs != nsigs0) {
+		if (w)
+			atomic_store(&w->state, WAITER_AWAKE);
+		ret = -EINTR;
+		goto out;
+	}
+	t0 = now_ns();
+	ret = sleep_once(&s, sr, w, deadline_ns, sigmask);
+	sleep_done(&s, sr, w, ret);
+	spin_learn(now_ns() - t0);
+	if (ret == 0 && nkfds)
+		memcpy(kfds, s.fds, nkfds * sizeof(*kfds));
+	if (thread_self.nsigs != nsigs0)
+		ret = -EINTR;
+out:
+	if (s.bytes)
+		sys_munmap(s.fds, s.bytes);
+	return ret;
+}
+
+/* ---- spinning ----------------------------------------------------------------------------- */
+
+/* With one processor, whoever we wait for can't run while we spin. */
+static bool one_cpu(void)
+{
+	static _Atomic int cpus;
+	cpu_set_t set;
+	int n = cpus;
+
+	if (!n) {
+		n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 2;
+		cpus = n;
+	}
+	return n == 1;
+}
+
+uint64_t wait_spin_ns(const struct stackrec *sr)
+{
+	if (!knobs.spin_us || spin_score < SPIN_SCORE_MIN_PAYS || one_cpu())
+		return 0;
+	if (sr && atomic_load_explicit(&sr->sleepers, memory_order_relaxed))
+		return 0;
+	return (uint64_t)knobs.spin_us * 1000;
+}
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs0,
+	       bool (*ready)(void *arg), void *arg)
+{
+	struct waiter *w = thread_self.waiter;
+	uint64_t now = now_ns(), before;
+
+	while (now < until_ns) {
+		if ((sr && sr->st && (dev_rx_pending(sr) || stack_next_ns(sr->st) <= now)) ||
+		    (w && atomic_load_explicit(&w->state, memory_order_relaxed) == WAITER_WOKEN) ||
+		    thread_self.nsigs != nsigs0 || (ready && ready(arg))) {
+			spin_score += 2;
+			if (spin_score > SPIN_SCORE_MAX)
+				spin_score = SPIN_SCORE_MAX;
+			return true;
+		}
+		cpu_relax();
+		before = now;
+		now = now_ns();
+		if (now - before > SPIN_SLICE_NS) /* the processor is wanted elsewhere */
+			spin_score = spin_score > 4 ? spin_score - 4 : 0;
+	}
+	if (last)
+		spin_score -= spin_score > 0;
+	return false;
+}
+
+/* ---- one description ---------------------------------------------------------------------- */
+
+struct ofd_wait {
+	struct ofd *o;
+	uint32_t events;
+};
+
+static bool ofd_is_ready(void *arg)
+{
+	const struct ofd_wait *ow = arg;
+
+	return ofd_ready(ow->o) & ow->events;
+}
+
+int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)
+{
+	struct ofd_wait ow = {o, events | RDY_ERR | RDY_HUP};
+	struct stackrec *sr = o->sr;
+	struct waiter_watch *ww = NULL;
+	struct waiter *w = waiter_self();
+	uint32_t nsigs0 = thread_self.nsigs;
+	int ret = 0;
+
+	while (!ofd_is_ready(&ow)) {
+		uint64_t now, spin;
+
+		run_turn(sr);
+		if (o->two_doors)
+			door_poll(sr);
+		if (ofd_is_ready(&ow))
+			break;
+		now = now_ns();
+		if (now >= deadline_ns) {
+			ret = -EAGAIN;
+			break;
+		}
+		if (ret < 0)
+			break;
+		spin = wait_spin_ns(sr);
+		if (spin > deadline_ns - now)
+			spin = deadline_ns - now;
+		if (spin && wait_spin(sr, now + spin, true, nsigs0, ofd_is_ready, &ow) &&
+		    thread_self.nsigs == nsigs0)
+			continue;
+		if (!ww && w) {
+			run_enter(sr);
+			ww = watch_add(sr, w, o, ow.events);
+			run_leave(sr, RUN_KICK);
+			if (ofd_is_ready(&ow))
+				break;
+		}
+		ret = wait_sleep(sr, NULL, 0, ww ? deadline_ns : now + WAIT_BLIND_NS, NULL, nsigs0);
+	}
+	if (ofd_is_ready(&ow))
+		ret = 0;
+	if (ww) {
+		run_enter(sr);
+		watch_del(sr, ww);
+		run_leave(sr, RUN_LATER);
+	}
+	return ret;
+}
+
+void run_fork_child(void)
+{
+	thread_self.waiter = NULL;
+	wake_later = NULL;
+	door_fork_child();
+	helper_fork_child();
+}

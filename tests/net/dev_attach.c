@@ -1,0 +1,867 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The device room over a real veth, against the kernel on the other end. Needs root.
+ *
+ *   [ namespace A: this program, shim/dev, a fake stack ] 10.77.0.1 --veth-- 10.77.0.2 [ B: kernel ]
+ *
+ * Prints TAP. Argument: auto, native or generic, for SHIM_XDP.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dev_fake.h"
+#include "shim/proc/knobs.h"
+#include "shim/proc/log.h"
+#include "stack/ip/csum.h"
+#include "stack/ip/wire.h"
+
+#define ADDR_A "10.77.0.1"
+#define ADDR_B "10.77.0.2"
+#define WAIT_MS 4000
+
+static char ns_a[32], ns_b[32], if_a[16], if_b[16];
+static uint8_t mac_a[6], mac_b[6];
+static int cases, failures, master;
+static bool failed;
+
+#define CHECK(cond)                                                                                \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond);                        \
+			failed = true;                                                             \
+		}                                                                                  \
+	} while (0)
+
+static int __attribute__((format(printf, 1, 2))) run(const char *fmt, ...)
+{
+	char cmd[512];
+	va_list ap;
+	int st;
+
+	va_start(ap, fmt);
+	vsnprintf(cmd, sizeof(cmd), fmt, ap);
+	va_end(ap);
+	st = system(cmd);
+	return WIFEXITED(st) ? WEXITSTATUS(st) : 255;
+}
+
+static void enter(const char *ns)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", ns);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET)) {
+		printf("Bail out! %s: %s\n", path, strerror(errno));
+		exit(1);
+	}
+	close(fd);
+}
+
+static void clean_up(void)
+{
+	if (getpid() != master)
+		return;
+	run("ip netns del %s 2>/dev/null; ip netns del %s 2>/dev/null", ns_a, ns_b);
+}
+
+static void read_mac(const char *ns, const char *dev, uint8_t *mac)
+{
+	char cmd[128];
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd), "ip netns exec %s cat /sys/class/net/%s/address", ns, dev);
+	f = popen(cmd, "r");
+	if (!f || fscanf(f, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
+			 &mac[4], &mac[5]) != 6) {
+		printf("Bail out! no address of %s\n", dev);
+		exit(1);
+	}
+	pclose(f);
+}
+
+static void set_up(void)
+{
+	master = getpid();
+	snprintf(ns_a, sizeof(ns_a), "dev%da", master);
+	snprintf(ns_b, sizeof(ns_b), "dev%db", master);
+	snprintf(if_a, sizeof(if_a), "dva%d", master);
+	snprintf(if_b, sizeof(if_b), "dvb%d", master);
+	atexit(clean_up);
+	if (run("ip netns add %s && ip netns add %s && ip link add %s netns %s type veth peer name "
+		"%s netns %s && ip -n %s addr add " ADDR_A "/24 dev %s && ip -n %s addr add " ADDR_B
+		"/24 dev %s && ip -n %s link set lo up && ip -n %s link set %s up && "
+		"ip -n %s link set %s up", ns_a, ns_b, if_a, ns_a, if_b, ns_b, ns_a, if_a, ns_b, if_b,
+		ns_a, ns_a, if_a, ns_b, if_b)) {
+		printf("1..0 # SKIP no network namespaces\n");
+		exit(77);
+	}
+	read_mac(ns_a, if_a, mac_a);
+	read_mac(ns_b, if_b, mac_b);
+	enter(ns_a);
+}
+
+/* A child in namespace B. */
+static pid_t peer(int (*fn)(void))
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		enter(ns_b);
+		_exit(fn());
+	}
+	return pid;
+}
+
+static int reap(pid_t pid)
+{
+	int st;
+
+	waitpid(pid, &st, 0);
+	return WIFEXITED(st) ? WEXITSTATUS(st) : 255;
+}
+
+static struct endpoint ep(const char *addr, uint16_t port)
+{
+	return (struct endpoint){.addr = ip_addr_v4(inet_addr(addr)), .port = port};
+}
+
+static void turn(void)
+{
+	dev_rx(fake_sr, 256, now_ns());
+	dev_news(fake_sr, now_ns());
+	dev_tx(fake_sr, true, now_ns());
+}
+
+/* Turns until at least n packets lie there. */
+static bool turn_until(uint32_t n, int ms)
+{
+	uint64_t end = now_ns() + (uint64_t)ms * 1000000;
+
+	while (fake_rx_n < n && now_ns() < end) {
+		turn();
+		usleep(200);
+	}
+	return fake_rx_n >= n;
+}
+
+/* ---- packets ---------------------------------------------------------------------------------- */
+
+static uint8_t pattern(uint32_t i)
+{
+	return (uint8_t)(i * 31 + (i >> 8));
+}
+
+/* Ethernet and IPv4 headers; returns where the transport's goes. payload: beyond the headers. */
+static uint8_t *headers(uint8_t *b, uint8_t proto, uint32_t l4_len)
+{
+	struct eth_hdr *eth = (void *)b;
+	struct ip4_hdr *ip = (void *)(eth + 1);
+
+	memcpy(eth->dst, mac_b, 6);
+	memcpy(eth->src, mac_a, 6);
+	eth->type = be16(ETHERTYPE_IP4);
+	*ip = (struct ip4_hdr){.ver_ihl = 0x45, .tot_len = be16((uint16_t)(20 + l4_len)), .ttl = 64,
+			       .frag_off = be16(IP4_DF), .proto = proto, .src = inet_addr(ADDR_A),
+			       .dst = inet_addr(ADDR_B)};
+	ip->csum = (uint16_t)~csum_fold(csum_add(0, ip, sizeof(*ip)));
+	return (uint8_t *)(ip + 1);
+}
+
+static uint16_t pseudo(uint8_t proto, uint32_t len)
+{
+	struct ip_addr a = ip_addr_v4(inet_addr(ADDR_A)), b = ip_addr_v4(inet_addr(ADDR_B));
+
+	return csum_fold(csum_pseudo(&a, &b, proto, len));
+}
+
+static struct tx_ent *send_udp(uint16_t dport, const void *data, uint32_t len, bool offload)
+{
+	uint8_t b[2048];
+	struct udp_hdr *u = (void *)headers(b, IPPROTO_UDP, 8 + len);
+	struct tx_ent *e;
+
+	*u = (struct udp_hdr){be16(5555), be16(dport), be16((uint16_t)(8 + len)), 0};
+	u->csum = pseudo(IPPROTO_UDP, 8 + len);
+	memcpy(u + 1, data, len);
+	e = fake_send(1, b, 14 + 20 + 8 + len);
+	e->csum_start = 34;
+	e->csum_offset = 6;
+	e->flags = offload ? TXF_CSUM : 0;
+	e->proto = IPPROTO_UDP;
+	return e;
+}
+
+/* ---- the peer's side -------------------------------------------------------------------------- */
+
+static int udp_to(const char *addr, uint16_t port, const void *data, size_t len)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port),
+				  .sin_addr.s_addr = inet_addr(addr)};
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+	int ok = sendto(s, data, len, 0, (struct sockaddr *)&sin, sizeof(sin)) == (ssize_t)len;
+
+	close(s);
+	return ok;
+}
+
+static int peer_sends_sizes(void)
+{
+	static const size_t size[] = {0, 1, 100, 1472};
+	uint8_t b[1472];
+	unsigned i;
+
+	for (i = 0; i < sizeof(b); i++)
+		b[i] = pattern(i);
+	for (i = 0; i < ARRAY_SIZE(size); i++) {
+		if (!udp_to(ADDR_A, 7000, b, size[i]))
+			return 1;
+	}
+	return !udp_to(ADDR_A, 7001, "kernel", 6);
+}
+
+static uint16_t listen_on(int type, uint16_t port, int *s)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int one = 1, big = 4 << 20;
+
+	*s = socket(AF_INET, type, 0);
+	setsockopt(*s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(*s, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
+	if (bind(*s, (struct sockaddr *)&sin, sizeof(sin)))
+		return 0;
+	return type == SOCK_STREAM ? !listen(*s, 8) : 1;
+}
+
+/* One echo request and its answer. */
+static int peer_pings(void)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(ADDR_A)};
+	struct icmp_hdr echo = {.type = 8, .rest = be32(0x12340001)};
+	struct pollfd pfd = {.fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP), .events = POLLIN};
+	uint8_t b[256];
+	int i;
+
+	echo.csum = (uint16_t)~csum_fold(csum_add(0, &echo, sizeof(echo)));
+	if (sendto(pfd.fd, &echo, sizeof(echo), 0, (struct sockaddr *)&sin, sizeof(sin)) < 0)
+		return 1;
+	for (i = 0; i < 8 && poll(&pfd, 1, WAIT_MS) == 1; i++) {
+		if (recv(pfd.fd, b, sizeof(b), 0) >= 28 && b[20] == 0 &&
+		    !memcmp(b + 24, &echo.rest, 4))
+			return 0;
+	}
+	return 2;
+}
+
+/* ---- cases ------------------------------------------------------------------------------------ */
+
+static void begin(void)
+{
+	failed = false;
+	fake_rx_clear();
+}
+
+static void end(const char *name)
+{
+	printf("%sok %d - %s\n", failed ? "not " : "", ++cases, name);
+	failures += failed;
+	fflush(stdout);
+}
+
+static void attach(void)
+{
+	enum verdict why = VERDICT_undecided;
+	struct dev_report r;
+
+	begin();
+	CHECK(dev_open(fake_sr, if_a, &why) == 0);
+	if (failed) {
+		printf("# verdict: %s\n", verdict_info[why].name);
+		end("attaches");
+		exit(1);
+	}
+	CHECK(dev_report(fake_sr, 0, &r) == 0);
+	printf("# %s: %s%s%s%s, %u queues\n", r.ifname, r.native ? "native" : "generic",
+	       r.multibuf ? ", wide frames" : "", r.tx_csum ? ", checksum offload" : "",
+	       r.gso_door ? ", bulk door" : "", r.queues);
+	CHECK(r.queues >= 1 && r.mtu == 1500 && !r.zerocopy);
+	CHECK(r.native == (knobs.xdp == KNOB_xdp_native));
+	CHECK(fake_dev[1].up && !memcmp(fake_dev[1].mac, mac_a, 6) && fake_dev[1].rx_partial_ok);
+	CHECK(dev_report(fake_sr, 1, &r) == -ENOENT);
+	CHECK(dev_open(fake_sr, if_a, &why) == 0); /* again: nothing happens */
+	CHECK(run("ip -n %s link show %s | grep -q xdp", ns_a, if_a) == 0);
+	end("attaches");
+}
+
+static void kernel_check(void)
+{
+	int s, c;
+
+	CHECK(reap(peer(peer_pings)) == 0);
+	CHECK(listen_on(SOCK_STREAM, 7005, &s));
+	CHECK(run("ip netns exec %s timeout 3 bash -c 'exec 3<>/dev/tcp/" ADDR_A "/7005'", ns_b) ==
+	      0);
+	c = accept(s, NULL, NULL);
+	CHECK(c >= 0);
+	close(c);
+	close(s);
+	turn();
+	CHECK(fake_rx_n == 0);
+}
+
+static void kernel_is_left_alone(void)
+{
+	begin();
+	kernel_check();
+	end("ping_and_unclaimed_port_reach_the_kernel");
+}
+
+static void claimed_udp(void)
+{
+	static const uint32_t size[] = {0, 1, 100, 1472};
+	struct endpoint any = {.port = 7000};
+	struct pollfd pfd = {.events = POLLIN};
+	uint8_t b[4096];
+	uint32_t i, j;
+	pid_t pid;
+
+	begin();
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	CHECK(listen_on(SOCK_DGRAM, 7001, &pfd.fd));
+	pid = peer(peer_sends_sizes);
+	CHECK(turn_until(4, WAIT_MS));
+	CHECK(reap(pid) == 0);
+	CHECK(fake_rx_n == 4);
+	for (i = 0; i < fake_rx_n && i < 4; i++) {
+		uint32_t len = fake_rx_copy(i, b, sizeof(b));
+		const struct udp_hdr *u = (void *)(b + 34);
+
+		CHECK(fake_rx[i].dev == 1);
+		CHECK(len == 42 + size[i] || (len == 60 && size[i] < 18));
+		CHECK(!memcmp(b, mac_a, 6) && be16(u->dport) == 7000);
+		CHECK(be16(u->len) == 8 + size[i]);
+		for (j = 0; j < size[i] && b[42 + j] == pattern(j); j++)
+			;
+		CHECK(j == size[i]);
+	}
+	CHECK(poll(&pfd, 1, WAIT_MS) == 1);
+	close(pfd.fd);
+	/* two claims: the first to go changes nothing */
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	begin();
+	pid = peer(peer_sends_sizes);
+	CHECK(turn_until(4, WAIT_MS));
+	reap(pid);
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	fake_rx_clear();
+	pid = peer(peer_sends_sizes);
+	reap(pid);
+	CHECK(!turn_until(1, 200));
+	end("claimed_udp_arrives_and_nothing_else");
+}
+
+static int peer_sends_train(void)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(7002),
+				  .sin_addr.s_addr = inet_addr(ADDR_A)};
+	int s = socket(AF_INET, SOCK_DGRAM, 0), seg = 1000;
+	char b[5000] = {0};
+
+	if (setsockopt(s, IPPROTO_UDP, 103 /* UDP_SEGMENT */, &seg, sizeof(seg)))
+		return 1;
+	return sendto(s, b, sizeof(b), 0, (struct sockaddr *)&sin, sizeof(sin)) != sizeof(b);
+}
+
+static void udp_train(void)
+{
+	struct endpoint any = {.port = 7002};
+	struct pollfd pfd = {.events = POLLIN};
+	char b[8192];
+	int i, n = 0;
+
+	begin();
+	CHECK(listen_on(SOCK_DGRAM, 7002, &pfd.fd));
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	CHECK(reap(peer(peer_sends_train)) == 0);
+	turn_until(5, 300);
+	for (i = 0; i < 6 && poll(&pfd, 1, fake_rx_n + (uint32_t)n < 5 ? 500 : 0) == 1; i++) {
+		CHECK(recv(pfd.fd, b, sizeof(b), 0) == 1000);
+		n++;
+	}
+	CHECK(fake_rx_n + (uint32_t)n == 5); /* each as a datagram of its own, by either door */
+	close(pfd.fd);
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	end("train_of_datagrams_is_not_taken_for_one");
+}
+
+static int peer_sends_new(void)
+{
+	return !udp_to("10.77.0.9", 7000, "hello", 5) || !udp_to("10.77.0.9", 7000, "again", 5);
+}
+
+static void address_changes(void)
+{
+	struct endpoint any = {.port = 7000};
+	struct ip_addr a = ip_addr_v4(inet_addr("10.77.0.9"));
+
+	begin();
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	CHECK(!dev_serves(fake_sr, &a) && !fake_local(&a));
+	CHECK(run("ip -n %s addr add 10.77.0.9/24 dev %s", ns_a, if_a) == 0);
+	turn();
+	CHECK(dev_serves(fake_sr, &a) && fake_local(&a));
+	CHECK(reap(peer(peer_sends_new)) == 0);
+	CHECK(turn_until(2, WAIT_MS));
+	CHECK(run("ip -n %s addr del 10.77.0.9/24 dev %s", ns_a, if_a) == 0);
+	fake_flushes = 0;
+	turn();
+	CHECK(!dev_serves(fake_sr, &a) && !fake_local(&a) && fake_flushes > 0);
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	end("claims_follow_the_addresses");
+}
+
+/* A peer's UDP socket says what it got: the exit status is the number of good datagrams. */
+static int peer_counts(void)
+{
+	struct pollfd pfd = {.events = POLLIN};
+	uint8_t b[2048];
+	int n = 0, wait = WAIT_MS;
+	ssize_t i, len;
+
+	if (!listen_on(SOCK_DGRAM, 7100, &pfd.fd))
+		return 255;
+	for (; poll(&pfd, 1, wait) == 1; wait = 400) {
+		len = recv(pfd.fd, b, sizeof(b), 0);
+		for (i = 0; i < len && b[i] == pattern((uint32_t)i); i++)
+			;
+		if (len == 1000 && i == len)
+			n++;
+	}
+	return n;
+}
+
+static void tx_checksum(void)
+{
+	uint8_t data[1000];
+	pid_t pid;
+	uint32_t i;
+
+	begin();
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = pattern(i);
+	/* Without offload on this end the kernel completes checksums, and the other end checks them. */
+	CHECK(run("ip netns exec %s ethtool -K %s tx off >/dev/null 2>&1", ns_a, if_a) == 0);
+	pid = peer(peer_counts);
+	usleep(300000);
+	for (i = 0; i < 150; i++)
+		send_udp(7100, data, sizeof(data), true);
+	send_udp(7100, data, sizeof(data), false); /* its checksum is wrong: must not arrive */
+	for (i = 0; i < 20; i++)
+		turn();
+	CHECK(reap(pid) == (fake_dev[1].tx_csum ? 150 : 0));
+	CHECK(run("ip netns exec %s ethtool -K %s tx on >/dev/null 2>&1", ns_a, if_a) == 0);
+	CHECK(stack_frames(fake_sr->st)->nfree > 0 && txq_used(stack_txq(fake_sr->st)) == 0);
+	end("checksum_is_completed_and_checked_by_the_receiver");
+}
+
+/* ---- a connection, by hand --------------------------------------------------------------------- */
+
+#define GSO_BYTES 60000u
+#define BACK_BYTES 400000u
+
+static int peer_serves(void)
+{
+	static uint8_t b[BACK_BYTES];
+	size_t n = 0, i;
+	ssize_t k;
+	int s, c;
+
+	if (!listen_on(SOCK_STREAM, 7200, &s))
+		return 1;
+	c = accept(s, NULL, NULL);
+	while (n < GSO_BYTES && (k = read(c, b + n, GSO_BYTES - n)) > 0)
+		n += (size_t)k;
+	for (i = 0; i < n && b[i] == pattern((uint32_t)i); i++)
+		;
+	if (n != GSO_BYTES || i != n)
+		return 2;
+	for (i = 0; i < BACK_BYTES; i++)
+		b[i] = pattern((uint32_t)i);
+	for (n = 0; n < BACK_BYTES; n += (size_t)k) {
+		k = write(c, b + n, BACK_BYTES - n);
+		if (k <= 0)
+			return 3;
+	}
+	return 0;
+}
+
+static struct tx_ent *send_tcp(uint32_t seq, uint32_t ack, uint8_t flags, const struct blk *bulk)
+{
+	static const uint8_t opts[8] = {2, 4, 1460 >> 8, 1460 & 255, 1, 3, 3, 7};
+	uint32_t olen = flags & TH_SYN ? sizeof(opts) : 0, blen = bulk ? GSO_BYTES : 0;
+	uint8_t b[128];
+	struct tcp_hdr *t = (void *)headers(b, IPPROTO_TCP, 20 + olen + blen);
+	struct tx_ent *e;
+
+	*t = (struct tcp_hdr){be16(40000), be16(7200), be32(seq), be32(ack),
+			      (uint8_t)((20 + olen) << 2), flags, be16(0xffff), 0, 0};
+	t->csum = pseudo(IPPROTO_TCP, 20 + olen + blen);
+	memcpy(t + 1, opts, olen);
+	e = fake_send(1, b, 14 + 20 + 20 + olen);
+	e->csum_start = 34;
+	e->csum_offset = 16;
+	e->flags = TXF_CSUM;
+	e->proto = IPPROTO_TCP;
+	if (bulk) {
+		e->flags |= TXF_GSO;
+		e->gso_bytes = 1448;
+		e->blk = bulk;
+		e->blk_off = bulk->start;
+		e->blk_len = GSO_BYTES;
+	}
+	return e;
+}
+
+static struct blk *bulk_make(void)
+{
+	uint32_t n = GSO_BYTES / 3000, i, j, k = 0; /* half-filled blocks, each starting elsewhere */
+	struct blk *b = aligned_alloc(4096, n * sizeof(*b));
+
+	for (i = 0; i < n; i++) {
+		b[i].start = i * 7;
+		b[i].end = b[i].start + 3000;
+		b[i].next = i + 1 < n ? &b[i + 1] : NULL;
+		for (j = b[i].start; j < b[i].end; j++)
+			b[i].data[j] = pattern(k++);
+	}
+	return b;
+}
+
+/* Takes the connection's data in order; true when all has come. widest: payload of one packet. */
+static bool take_data(uint32_t peer_isn, uint32_t *got, uint32_t *widest)
+{
+	static uint8_t b[1 << 17];
+	uint32_t i, j, len;
+
+	for (i = 0; i < fake_rx_n; i++) {
+		const struct ip4_hdr *ip = (void *)(b + 14);
+		const struct tcp_hdr *t = (void *)(b + 34);
+		uint32_t head, seq;
+
+		fake_rx_copy(i, b, sizeof(b));
+		head = 34 + (t->off >> 4) * 4u;
+		len = be16(ip->tot_len) + 14u - head;
+		seq = be32(t->seq) - peer_isn - 1;
+		if (ip->proto != IPPROTO_TCP || seq != *got || !len)
+			continue;
+		for (j = 0; j < len && b[head + j] == pattern(seq + j); j++)
+			;
+		CHECK(j == len);
+		*got += len;
+		if (len > *widest)
+			*widest = len;
+	}
+	fake_rx_clear();
+	return *got >= BACK_BYTES;
+}
+
+static void bulk_both_ways(void)
+{
+	struct endpoint l = ep(ADDR_A, 40000), r = ep(ADDR_B, 7200);
+	uint32_t isn = 1000, peer_isn, got = 0, acked = 0, widest = 0;
+	struct blk *bulk = bulk_make();
+	uint64_t until;
+	uint8_t b[256];
+	pid_t pid;
+
+	begin();
+	CHECK(flow_add(fake_sr, IPPROTO_TCP, &l, &r) == 0);
+	pid = peer(peer_serves);
+	usleep(300000);
+	send_tcp(isn, 0, TH_SYN, NULL);
+	CHECK(turn_until(1, WAIT_MS));
+	if (failed)
+		goto out;
+	fake_rx_copy(0, b, sizeof(b));
+	peer_isn = be32(((struct tcp_hdr *)(b + 34))->seq);
+	CHECK(((struct tcp_hdr *)(b + 34))->flags == (TH_SYN | TH_ACK));
+	fake_rx_clear();
+	send_tcp(isn + 1, peer_isn + 1, TH_ACK, NULL);
+	if (fake_dev[1].gso_max_bytes)
+		send_tcp(isn + 1, peer_isn + 1, TH_ACK | TH_PSH, bulk);
+	CHECK(fake_dev[1].gso_max_bytes >= GSO_BYTES);
+	for (until = now_ns() + WAIT_MS * 1000000ull; now_ns() < until;) {
+		turn();
+		if (take_data(peer_isn, &got, &widest))
+			break;
+		if (got != acked)
+			send_tcp(isn + 1 + GSO_BYTES, peer_isn + 1 + got, TH_ACK, NULL);
+		acked = got;
+		usleep(50);
+	}
+	CHECK(got == BACK_BYTES);
+	CHECK(reap(pid) == 0);
+	printf("# widest packet received: %u bytes\n", widest);
+	if (knobs.xdp != KNOB_xdp_native)
+		CHECK(widest > 20000);
+out:
+	turn();
+	flow_del(fake_sr, IPPROTO_TCP, &l, &r);
+	free(bulk);
+	end("super_segments_out_and_wide_packets_in");
+}
+
+static void neighbours(void)
+{
+	struct ip_addr b = ip_addr_v4(inet_addr(ADDR_B)), none = ip_addr_v4(inet_addr("10.77.0.99")),
+		       far = ip_addr_v4(inet_addr("198.51.100.1")), src;
+	uint64_t until;
+	int dev;
+
+	begin();
+	CHECK(run("ip -n %s neigh flush all", ns_a) == 0);
+	fake_dst_n = fake_neigh_n = 0;
+	fake_want(&b);
+	turn();
+	CHECK(fake_dst_n == 1 && fake_dst.dev == 1 && ip_addr_eq(&fake_dst.next_hop, &b));
+	until = now_ns() + WAIT_MS * 1000000ull;
+	while (fake_dst.state == DST_WAIT && !fake_neigh_n && now_ns() < until)
+		turn();
+	CHECK(!memcmp(fake_dst.state == DST_OK ? fake_dst.mac : fake_neigh_mac, mac_b, 6));
+	fake_neigh_n = 0;
+	fake_want(&none);
+	turn();
+	CHECK(fake_dst.state == DST_WAIT);
+	until = now_ns() + 6000000000ull;
+	while (!fake_neigh_n && now_ns() < until) {
+		turn();
+		usleep(1000);
+	}
+	CHECK(fake_neigh_n == 1 && fake_neigh_failed);
+	fake_want(&far);
+	turn();
+	CHECK(fake_dst.state == DST_UNREACHABLE && fake_dst.err == ENETUNREACH);
+	CHECK(dev_route(fake_sr, &far, &dev, &src) == -ENETUNREACH);
+	CHECK(dev_route(fake_sr, &b, &dev, &src) == 0 && dev == 1);
+	CHECK(ip_addr_to_v4(&src) == inet_addr(ADDR_A));
+	CHECK(run("ip -n %s route add 198.51.100.0/24 via " ADDR_B " mtu 1400", ns_a) == 0);
+	fake_flushes = 0;
+	turn();
+	CHECK(fake_flushes > 0);
+	fake_want(&far);
+	turn();
+	CHECK(ip_addr_eq(&fake_dst.next_hop, &b) && fake_dst.mtu == 1400);
+	end("the_kernel_resolves_neighbours_and_routes");
+}
+
+static void link_changes(void)
+{
+	struct endpoint any = {.port = 7000};
+	pid_t pid;
+	int i;
+
+	begin();
+	CHECK(run("ip -n %s link set %s down", ns_a, if_a) == 0);
+	turn();
+	CHECK(!fake_dev[1].up);
+	send_udp(9, "x", 1, false); /* goes nowhere, and comes back to the pool */
+	turn();
+	CHECK(txq_used(stack_txq(fake_sr->st)) == 0);
+	CHECK(run("ip -n %s link set %s mtu 1400 up", ns_a, if_a) == 0);
+	for (i = 0; i < WAIT_MS && !fake_dev[1].up; i++) { /* the carrier takes up to a second */
+		turn();
+		usleep(1000);
+	}
+	CHECK(fake_dev[1].up && fake_dev[1].mtu == 1400);
+	CHECK(run("ip -n %s link set %s mtu 1500", ns_a, if_a) == 0);
+	turn();
+	CHECK(fake_dev[1].mtu == 1500);
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	pid = peer(peer_sends_sizes);
+	CHECK(turn_until(4, WAIT_MS));
+	reap(pid);
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	end("link_down_and_up");
+}
+
+/* A family of its own, in a process of its own. */
+static pid_t rival(bool stays, int *fd)
+{
+	int p[2];
+	char c;
+	pid_t pid;
+
+	if (pipe(p))
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		enum verdict why;
+		int err;
+
+		alarm(20);
+		/* the mappings and descriptors of the parent are no business of this family */
+		close(p[0]);
+		execl("/proc/self/exe", "dev_attach", stays ? "--hold" : "--try", if_a,
+		      knobs.xdp == KNOB_xdp_native ? "native" : "generic",
+		      (char[]){(char)('0' + p[1] / 100), (char)('0' + p[1] / 10 % 10),
+			       (char)('0' + p[1] % 10), 0}, NULL);
+		err = 0, why = VERDICT_error;
+		_exit(err + (int)why);
+	}
+	close(p[1]);
+	if (stays && read(p[0], &c, 1) != 1)
+		printf("# the rival did not attach\n");
+	*fd = p[0];
+	return pid;
+}
+
+static void second_claimant(void)
+{
+	int fd, status;
+
+	begin();
+	status = reap(rival(false, &fd));
+	close(fd);
+	CHECK(status == VERDICT_xdp_busy || status == VERDICT_queue_busy);
+	printf("# verdict of the second: %s\n", status < VERDICT_COUNT ? verdict_info[status].name : "-");
+	CHECK(run("ip -n %s link show %s | grep -q xdp", ns_a, if_a) == 0);
+	end("a_second_claimant_is_refused_cleanly");
+}
+
+static void close_and_reopen(void)
+{
+	struct frame_pool *fp = stack_frames(fake_sr->st);
+	enum verdict why;
+
+	begin();
+	dev_close(fake_sr);
+	CHECK(fp->nfree == fp->count);
+	CHECK(run("ip -n %s link show %s | grep -q xdp", ns_a, if_a) != 0);
+	CHECK(dev_open(fake_sr, if_a, &why) == 0);
+	kernel_check();
+	dev_close(fake_sr);
+	CHECK(fp->nfree == fp->count);
+	end("closes_and_opens_again_without_losing_a_frame");
+}
+
+static void killed(void)
+{
+	int fd, i;
+	pid_t pid;
+
+	begin();
+	pid = rival(true, &fd);
+	CHECK(run("ip -n %s link show %s | grep -q xdp", ns_a, if_a) == 0);
+	kill(pid, SIGKILL);
+	reap(pid);
+	close(fd);
+	for (i = 0; i < 20 && run("ip -n %s link show %s | grep -q xdp", ns_a, if_a) == 0; i++)
+		usleep(100000);
+	CHECK(i < 20);
+	CHECK(reap(peer(peer_pings)) == 0);
+	end("killed_leaves_nothing_attached");
+}
+
+static void loopback(void)
+{
+	struct frame_pool *fp = stack_frames(fake_sr->st);
+	struct ip_addr lo = ip_addr_v4(inet_addr("127.0.0.1"));
+	struct blk *bulk = bulk_make();
+	static uint8_t b[1 << 17];
+	uint8_t hdr[54] = {0};
+	struct tx_ent *e;
+	uint32_t i, len;
+
+	begin();
+	CHECK(!dev_serves(fake_sr, &lo));
+	CHECK(dev_open_loopback(fake_sr) == 0 && dev_serves(fake_sr, &lo) && fake_local(&lo));
+	e = fake_send(0, hdr, sizeof(hdr));
+	e->flags = TXF_GSO | TXF_CSUM;
+	e->blk = bulk;
+	e->blk_off = bulk->start;
+	e->blk_len = GSO_BYTES;
+	fake_send(0, hdr, sizeof(hdr));
+	dev_tx(fake_sr, true, now_ns());
+	CHECK(dev_rx_pending(fake_sr));
+	CHECK(dev_rx(fake_sr, 1, now_ns()) == 1 && dev_rx(fake_sr, 64, now_ns()) == 1);
+	CHECK(!dev_rx_pending(fake_sr) && fake_rx_n == 2);
+	len = fake_rx_copy(0, b, sizeof(b));
+	CHECK(len == sizeof(hdr) + GSO_BYTES);
+	for (i = 0; i < GSO_BYTES && b[sizeof(hdr) + i] == pattern(i); i++)
+		;
+	CHECK(i == GSO_BYTES);
+	fake_want(&lo);
+	turn();
+	CHECK(fake_dst.state == DST_OK && fake_dst.dev == STACK_DEV_LOOP);
+	begin();
+	dev_close(fake_sr);
+	CHECK(fp->nfree == fp->count);
+	free(bulk);
+	end("loopback_turns_frames_round");
+}
+
+static int rival_main(char **argv)
+{
+	enum verdict why = VERDICT_undecided;
+	int err;
+
+	knobs.xdp = strcmp(argv[3], "native") ? KNOB_xdp_generic : KNOB_xdp_native;
+	fake_init();
+	err = dev_open(fake_sr, argv[2], &why);
+	if (!strcmp(argv[1], "--try"))
+		return err ? (int)why : 0;
+	if (err || write(atoi(argv[4]), "", 1) != 1)
+		return 1;
+	pause();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	knobs_default(&knobs);
+	if (argc == 5)
+		return rival_main(argv);
+	if (getuid() != 0) {
+		printf("1..0 # SKIP needs root\n");
+		return 77;
+	}
+	if (argc > 1 && knob_set(&knobs, KNOB_ID_xdp, argv[1], NULL, 0))
+		return 2;
+	if (getenv("SHIM_LOG"))
+		log_setup(getenv("SHIM_LOG"));
+	signal(SIGPIPE, SIG_IGN);
+	alarm(100);
+	fake_init();
+	set_up();
+	attach();
+	kernel_is_left_alone();
+	claimed_udp();
+	udp_train();
+	address_changes();
+	tx_checksum();
+	bulk_both_ways();
+	neighbours();
+	link_changes();
+	second_claimant();
+	close_and_reopen();
+	killed();
+	loopback();
+	printf("1..%d\n", cases);
+	return failures != 0;
+}
