@@ -816,6 +816,214 @@ static void loopback(void)
 	end("loopback_turns_frames_round");
 }
 
+/* ---- who may, and who was there before ---------------------------------------------------------- */
+
+static int as_nobody(int (*fn)(void))
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+			_exit(1);
+		failed = false;
+		_exit(fn());
+	}
+	return reap(pid);
+}
+
+static int nobody_opens(void)
+{
+	enum verdict why = VERDICT_undecided;
+
+	fake_init_again();
+	CHECK(dev_open(fake_sr, if_a, &why) < 0 && why == VERDICT_no_permission);
+	return failed;
+}
+
+/* A worker that has given up its privileges goes on as before. */
+static int nobody_works(void)
+{
+	struct endpoint any = {.port = 7000};
+	struct ip_addr b = ip_addr_v4(inet_addr(ADDR_B));
+	uint64_t until = now_ns() + WAIT_MS * 1000000ull;
+
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	CHECK(turn_until(4, WAIT_MS));
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	fake_rx_clear(); /* the frames are the family's, the list of them is this process's */
+	fake_neigh_n = 0;
+	fake_want(&b);
+	turn();
+	while (fake_dst.state == DST_WAIT && !fake_neigh_n && now_ns() < until)
+		turn();
+	CHECK(!memcmp(fake_dst.state == DST_OK ? fake_dst.mac : fake_neigh_mac, mac_b, 6));
+	fake_rx_clear();
+	return failed;
+}
+
+static int peer_sends_late(void)
+{
+	int i, err = 0;
+
+	for (i = 0; i < 10; i++) {
+		usleep(100000);
+		err |= peer_sends_sizes();
+	}
+	return err;
+}
+
+static void privileges(void)
+{
+	pid_t pid;
+
+	begin();
+	CHECK(as_nobody(nobody_opens) == 0);
+	end("without_privileges_says_no_permission");
+	begin();
+	run("ip -n %s neigh flush dev %s", ns_a, if_a);
+	pid = peer(peer_sends_late);
+	CHECK(as_nobody(nobody_works) == 0);
+	CHECK(reap(pid) == 0);
+	end("works_on_after_privileges_are_dropped");
+}
+
+/* Forked before anything was attached; told by the pipe when it was. */
+static int early_fd[2];
+
+static pid_t early_bird(void)
+{
+	struct endpoint any = {.port = 7000};
+	char c;
+	pid_t pid;
+
+	if (pipe(early_fd))
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (pid)
+		return pid;
+	alarm(100);
+	close(early_fd[1]);
+	family->procs[1].pid = getpid();
+	failed = false;
+	if (read(early_fd[0], &c, 1) != 1)
+		_exit(1);
+	pid = peer(peer_sends_late);
+	CHECK(!dev_rx_pending(fake_sr) || dev_rx(fake_sr, 1, now_ns()) == 0);
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	CHECK(turn_until(4, WAIT_MS));
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	CHECK(reap(pid) == 0);
+	fake_rx_clear();
+	_exit(failed);
+}
+
+static void early_bird_joins(pid_t pid)
+{
+	begin();
+	CHECK(write(early_fd[1], "", 1) == 1);
+	CHECK(reap(pid) == 0);
+	family->procs[1].pid = 0;
+	end("a_process_that_was_there_before_catches_up");
+}
+
+/* ---- more interfaces ----------------------------------------------------------------------------- */
+
+static int peer_sends_many(void)
+{
+	char b[100] = {0};
+	int i, ok = 1;
+
+	for (i = 0; i < 64; i++) /* as many source ports: they spread over the queues */
+		ok &= udp_to("10.78.0.1", 7000, b, sizeof(b)) && udp_to(ADDR_A, 7000, b, sizeof(b));
+	return !ok;
+}
+
+static void two_interfaces(void)
+{
+	struct endpoint any = {.port = 7000};
+	uint32_t i, n[3] = {0, 0, 0}, queues = 0;
+	enum verdict why;
+	struct dev_report r;
+
+	begin();
+	CHECK(run("ip link add %sq numrxqueues 4 numtxqueues 4 type veth peer name pq netns %s "
+		  "numrxqueues 4 numtxqueues 4 && ip addr add 10.78.0.1/24 dev %sq && "
+		  "ip link set %sq up && ip -n %s addr add 10.78.0.2/24 dev pq && "
+		  "ip -n %s link set pq up", if_a, ns_b, if_a, if_a, ns_b, ns_b) == 0);
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	CHECK(dev_open(fake_sr, NULL, &why) == 0); /* auto, without a default route: all */
+	CHECK(dev_report(fake_sr, 1, &r) == 0);
+	if (!failed)
+		queues = r.queues;
+	CHECK(queues == 4);
+	CHECK(reap(peer(peer_sends_many)) == 0);
+	CHECK(turn_until(128, WAIT_MS));
+	for (i = 0; i < fake_rx_n; i++)
+		n[fake_rx[i].dev % 3]++;
+	CHECK(n[1] == 64 && n[2] == 64);
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	end("two_interfaces_and_four_queues");
+}
+
+static int peer_sends_tagged(void)
+{
+	return !udp_to("10.79.0.1", 7000, "tagged", 6);
+}
+
+static void vlan(void)
+{
+	struct endpoint any = {.port = 7000};
+	struct pollfd pfd = {.events = POLLIN};
+	struct ip_addr a = ip_addr_v4(inet_addr("10.79.0.1"));
+
+	begin();
+	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
+	if (run("ip link add link %s name v9 type vlan id 9 2>/dev/null", if_a)) {
+		claim_del(fake_sr, IPPROTO_UDP, &any);
+		printf("ok %d - a_tagged_packet_goes_to_the_kernel # SKIP no vlan\n", ++cases);
+		return;
+	}
+	CHECK(run("ip addr add 10.79.0.1/24 dev v9 && ip link set v9 up && "
+		  "ip -n %s link add link %s name v9 type vlan id 9 && "
+		  "ip -n %s addr add 10.79.0.2/24 dev v9 && ip -n %s link set v9 up", ns_b, if_b, ns_b,
+		  ns_b) == 0);
+	turn();
+	CHECK(!dev_serves(fake_sr, &a));
+	CHECK(listen_on(SOCK_DGRAM, 7000, &pfd.fd));
+	CHECK(reap(peer(peer_sends_tagged)) == 0);
+	CHECK(poll(&pfd, 1, WAIT_MS) == 1);
+	turn();
+	CHECK(fake_rx_n == 0);
+	close(pfd.fd);
+	CHECK(run("ip link del v9") == 0);
+	claim_del(fake_sr, IPPROTO_UDP, &any);
+	end("a_tagged_packet_goes_to_the_kernel");
+}
+
+/* A datagram of ours to a closed port: the error that quotes it comes to us. */
+static void icmp_error(void)
+{
+	struct endpoint l = ep(ADDR_A, 5555), r = ep(ADDR_B, 7300);
+	uint8_t b[256] = {0};
+
+	begin();
+	CHECK(flow_add(fake_sr, IPPROTO_UDP, &l, &r) == 0);
+	send_udp(7300, "anybody there?", 14, true);
+	CHECK(turn_until(1, WAIT_MS));
+	if (fake_rx_n)
+		fake_rx_copy(0, b, sizeof(b));
+	CHECK(b[23] == 1 && b[34] == 3 && b[35] == 3);
+	flow_del(fake_sr, IPPROTO_UDP, &l, &r);
+	fake_rx_clear();
+	send_udp(7300, "anybody there?", 14, true);
+	CHECK(!turn_until(1, 200)); /* not ours any more: the kernel's */
+	end("icmp_errors_about_our_flows_reach_us");
+}
+
 static int rival_main(char **argv)
 {
 	enum verdict why = VERDICT_undecided;
@@ -834,6 +1042,8 @@ static int rival_main(char **argv)
 
 int main(int argc, char **argv)
 {
+	pid_t early;
+
 	knobs_default(&knobs);
 	if (argc == 5)
 		return rival_main(argv);
@@ -849,7 +1059,9 @@ int main(int argc, char **argv)
 	alarm(100);
 	fake_init();
 	set_up();
+	early = early_bird();
 	attach();
+	early_bird_joins(early);
 	kernel_is_left_alone();
 	claimed_udp();
 	udp_train();
@@ -857,7 +1069,11 @@ int main(int argc, char **argv)
 	tx_checksum();
 	bulk_both_ways();
 	neighbours();
+	icmp_error();
 	link_changes();
+	privileges();
+	vlan();
+	two_interfaces();
 	second_claimant();
 	close_and_reopen();
 	killed();

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/dev/internal.h"
 #include "shim/proc/thread.h"
 
 #define ARENA_BYTES (256u << 20)
@@ -91,6 +92,13 @@ void fake_init(void)
 	fake_sr = &family->stacks[0];
 	fake_sr->st = st;
 	family->procs[0].pid = getpid();
+}
+
+void fake_init_again(void)
+{
+	munmap(family, ARENA_BYTES);
+	memset(dev_priv, 0, sizeof(dev_priv));
+	fake_init();
 }
 
 struct frame_pool *stack_frames(struct stack *st)

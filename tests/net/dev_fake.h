@@ -30,6 +30,8 @@ extern struct stack_dev fake_dev[STACK_DEVS];
 
 /* A family with one stack. */
 void fake_init(void);
+/* Another, in place of the first: in a child that shall have nothing of its parent's. */
+void fake_init_again(void);
 /* The stack asks for dst. */
 void fake_want(const struct ip_addr *dst);
 bool fake_local(const struct ip_addr *a);
