@@ -89,12 +89,19 @@ static void add_member(struct found *f, pid_t pid)
 	read_stat(m);
 }
 
+static bool is_among(pid_t pid, const pid_t *pids, int npids)
+{
+	for (int i = 0; i < npids; i++)
+		if (pids[i] == pid)
+			return true;
+	return false;
+}
+
 static bool is_wanted(const struct found *f, const pid_t *pids, int npids)
 {
 	for (unsigned i = 0; i < f->nmembers; i++)
-		for (int j = 0; j < npids; j++)
-			if (f->member[i].pid == pids[j])
-				return true;
+		if (is_among(f->member[i].pid, pids, npids))
+			return true;
 	return npids == 0;
 }
 
@@ -117,7 +124,7 @@ int look_find(const pid_t *pids, int npids, struct found **out, unsigned *denied
 			continue;
 		memset(&probe, 0, sizeof(probe));
 		has = read_maps(pid, &probe);
-		*denied += has == -EACCES || has == -EPERM;
+		*denied += (has == -EACCES || has == -EPERM) && (!npids || is_among(pid, pids, npids));
 		if (has <= 0)
 			continue;
 		for (i = 0; i < n && list[i].ino != probe.ino; i++)

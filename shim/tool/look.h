@@ -34,7 +34,7 @@ struct found {
 /*
  * Looks at every process, or (npids > 0) keeps only the families that one of pids is in. Fills at
  * most LOOK_FAMILIES_MAX of found (allocated; the caller frees it). Returns how many, or -ENOMEM;
- * *denied counts processes that could not be looked into.
+ * *denied counts those (of pids, if given) that could not be looked into.
  */
 int look_find(const pid_t *pids, int npids, struct found **found, unsigned *denied);
 

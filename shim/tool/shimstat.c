@@ -254,9 +254,9 @@ static int look_once(const pid_t *pids, int npids)
 	if (!shown && denied)
 		fprintf(stderr, "shimstat: %u processes could not be looked into (not permitted)\n",
 			denied);
-	if (!shown && !want.json && !denied)
-		fprintf(stderr, "shimstat: nothing runs under libshim here\n");
-	return shown ? EXIT_SHOWN : denied ? EXIT_DENIED : EXIT_NONE;
+	if (!shown && !(npids && denied))
+		fprintf(stderr, "shimstat: nothing %sruns under libshim\n", npids ? "of these " : "");
+	return shown ? EXIT_SHOWN : npids && denied ? EXIT_DENIED : EXIT_NONE;
 }
 
 static int take_pids(char **argv, pid_t **pids)

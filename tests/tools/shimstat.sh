@@ -14,7 +14,7 @@ trap 'rm -rf "$tmp"' EXIT
 status() { "$@" >"$tmp/out" 2>"$tmp/err"; echo $?; }
 export srcdir
 
-[ "$(status "$stat" $$)" = 1 ] && grep -q 'nothing runs' "$tmp/err"
+[ "$(status "$stat" $$)" = 1 ] && grep -q 'nothing of these runs' "$tmp/err"
 case_ "a process that is in no family is status 1" $?
 [ "$(status "$stat" --json $$)" = 1 ] &&
 	python3 -c 'import json, sys; assert json.load(open(sys.argv[1]))["families"] == []' "$tmp/out"
