@@ -52,11 +52,11 @@ ok() {
 
 # check NAME COMMAND...: passes when the command does; its output is shown when it does not.
 check() {
-	local name=$1 out rc
+	local name=$1 rc
 	shift
-	out=$("$@" 2>&1)
+	"$@" >"$work/check" 2>&1
 	rc=$?
-	[ $rc = 0 ] || printf '%s\n' "$out" | tail -n 20 | sed 's/^/# /'
+	[ $rc = 0 ] || tail -n 20 "$work/check" | sed 's/^/# /'
 	ok "$name" $rc
 }
 
@@ -100,6 +100,8 @@ srv_kernel() {
 	pid=$!
 	server_pids+=("$pid")
 }
+
+pid=
 
 cli() {
 	ip netns exec "$NS_CLI" timeout 120 "$@"

@@ -120,6 +120,7 @@ proof() {
 	conns=$(kernel_conns 8080)
 	wait $w
 	after=$(kernel_tcp_in)
+	cat "$work/nginx.log"
 	echo "kernel connections $conns, kernel segments in $before -> $after"
 	[ "$conns" = 0 ] && [ "$before" = "$after" ]
 }
@@ -152,7 +153,7 @@ for workers in 1 2; do
 		check "$tag: 64 KB" load -t1 -c50 -d2s "http://$IP_SRV:8080/64k"
 		check "$tag: a connection per request" load -t1 -c20 -d2s -H "Connection: close" \
 			"http://$IP_SRV:8080/612"
-		check "$tag: 1000 connections" load -t2 -c1000 -d3s "http://$IP_SRV:8080/612"
+		check "$tag: 1000 connections" load -t2 -c1000 -d3s --timeout 10s "http://$IP_SRV:8080/612"
 		check "$tag: upstream on the kernel's loopback" same /local
 		check "$tag: upstream across the veth" same /far
 		[ "$workers$sendfile" = 1on ] && check "$requests requests without an error" million

@@ -16,6 +16,7 @@ rc() { cli redis-cli -h "$IP_SRV" -p $port "$@"; }
 start() {
 	srv redis redis-server --port $port --bind 0.0.0.0 --protected-mode no --save "" \
 		--dir "$work" --enable-debug-command yes --maxclients 4000 "$@"
+	server=$pid
 	wait_port "$NS_CLI" "$IP_SRV" $port
 }
 
@@ -31,19 +32,18 @@ bench() {
 
 proof() {
 	# While 50 clients are connected and busy.
-	local before after conns pid_b
+	local before after conns shim_conns pid_b
 	before=$(kernel_tcp_in)
-	cli redis-benchmark -h "$IP_SRV" -p $port -c 50 -n 2000000 -t get -q >/dev/null 2>&1 &
+	cli redis-benchmark -h "$IP_SRV" -p $port -c 50 -n 150000 -t get -q >/dev/null 2>&1 &
 	pid_b=$!
 	sleep 1
 	conns=$(kernel_conns $port)
-	shim_conns=$("$SHIMSTAT" --pid "$pid" --json | python3 -c '
+	shim_conns=$("$SHIMSTAT" --json "$pid" | python3 -c '
 import json, sys
 print(sum(1 for f in json.load(sys.stdin)["families"]
 	for s in f["sockets"] if s["state"] == "ESTAB"))')
 	after=$(kernel_tcp_in)
-	kill $pid_b
-	wait $pid_b 2>/dev/null
+	wait $pid_b
 	echo "kernel connections $conns, the stack's $shim_conns, kernel segments in $before -> $after"
 	[ "$conns" = 0 ] && [ "$shim_conns" -ge 50 ] && [ "$before" = "$after" ]
 }
@@ -97,16 +97,16 @@ PY
 }
 
 killed_clients() {
-	local b i
-	for i in 1 2 3; do
-		cli redis-benchmark -h "$IP_SRV" -p $port -c 50 -n 1000000 -t get -q >/dev/null 2>&1 &
-		b=$!
+	local b
+	for _ in 1 2 3; do
+		srv_kernel "$NS_CLI" killed redis-benchmark -h "$IP_SRV" -p $port -c 50 -n 1000000 -t get -q
+		b=$pid
+		pid=$server
 		sleep 0.3
-		pkill -KILL -P $b
-		kill -KILL $b 2>/dev/null
-		wait $b 2>/dev/null
+		kill -KILL "$b"
+		wait "$b" 2>/dev/null
 	done
-	for i in $(seq 50); do
+	for _ in $(seq 50); do
 		[ "$(rc info clients | tr -d '\r' | sed -n 's/^connected_clients://p')" = 1 ] && return 0
 		sleep 0.1
 	done
@@ -149,7 +149,7 @@ except (ConnectionResetError, BrokenPipeError):
     pass
 PY
 	local r=$?
-	[ $r = 0 ] && ! xdp_attached && ip netns exec "$NS_CLI" ping -c1 -W2 "$IP_SRV" >/dev/null
+	[ $r = 0 ] && ! xdp_attached && ip netns exec "$NS_CLI" bash -c "exec 3<>/dev/tcp/$IP_SRV/$port" 2>&1 | grep -q refused
 }
 
 check "starts under the shim" start
