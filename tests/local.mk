@@ -8,6 +8,7 @@ include tests/unit/proc.mk
 include tests/unit/recovery.mk
 include tests/sim/local.mk
 include tests/unit/tcp.mk
+include tests/net/dev.mk
 include tests/tools/local.mk
 include tests/bench/local.mk
 

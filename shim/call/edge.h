@@ -24,10 +24,10 @@ static inline long edge_return(long ret, int saved_errno)
 }
 
 /* The value for the application of an operation that gives a value or -Exxx. */
-#define EDGE(operation)                                                                            \
-	({                                                                                         \
-		int edge_errno = errno;                                                            \
-		edge_return((operation), edge_errno);                                              \
+#define EDGE(operation)                               \
+	({                                            \
+		int edge_errno = errno;               \
+		edge_return((operation), edge_errno); \
 	})
 
 /* True when something is tracked in this process and the call is the application's. */
@@ -67,7 +67,7 @@ static inline void edge_testcancel(void)
 	pthread_testcancel();
 }
 
-/* What a fortified twin does when the buffer is smaller than asked: says so and ends the process. */
+/* What a fortified twin does when the buffer is smaller than asked: a message, and the end. */
 extern void __chk_fail(void) __attribute__((noreturn));
 
 static inline void edge_check(size_t need, size_t size)

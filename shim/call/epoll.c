@@ -41,7 +41,7 @@ EXPORT(epoll_ctl);
 static int epoll_wait_ms(int epfd, struct ofd *o, struct epoll_event *ev, int max, int ms,
 			 const sigset_t *mask)
 {
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000l };
+	struct timespec ts = {ms / 1000, ms % 1000 * 1000000l};
 
 	edge_testcancel();
 	return EDGE(epoll_wait_op(epfd, o, ev, max, ms < 0 ? NULL : &ts, mask));

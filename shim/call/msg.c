@@ -10,7 +10,7 @@
 static ssize_t msg_send(int fd, struct ofd *o, const void *buf, size_t n, int flags,
 			const struct sockaddr *addr, socklen_t len)
 {
-	struct iovec iov = { (void *)buf, n };
+	struct iovec iov = {(void *)buf, n};
 	struct msghdr msg = {
 		.msg_name = (void *)addr,
 		.msg_namelen = addr ? len : 0,
@@ -26,8 +26,8 @@ static ssize_t msg_send(int fd, struct ofd *o, const void *buf, size_t n, int fl
 static ssize_t msg_recv(int fd, struct ofd *o, void *buf, size_t n, int flags,
 			struct sockaddr *addr, socklen_t *len)
 {
-	struct iovec iov = { buf, n };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov = {buf, n};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t ret;
 
 	if (addr && len) {

@@ -65,7 +65,7 @@ EXPORT(__ppoll_chk);
 
 int call_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 {
-	struct timespec ts = { 0, 0 };
+	struct timespec ts = {0, 0};
 	int ret;
 
 	if (likely(!edge_tracking() || !select_concerns_us(n, r, w, x)))
@@ -92,8 +92,7 @@ int call_pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *
 {
 	struct timespec ts;
 
-	if (likely(!edge_tracking() || !select_concerns_us(n, r, w, x)) ||
-	    !timespec_valid(timeout))
+	if (likely(!edge_tracking() || !select_concerns_us(n, r, w, x)) || !timespec_valid(timeout))
 		return libc.pselect(n, r, w, x, timeout, mask);
 	edge_testcancel();
 	if (timeout)

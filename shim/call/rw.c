@@ -13,7 +13,7 @@
 /* -EINVAL as the kernel says it before it looks at the socket. */
 static ssize_t rw_readv(int fd, struct ofd *o, const struct iovec *iov, int n, int flags)
 {
-	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
 
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
@@ -23,7 +23,7 @@ static ssize_t rw_readv(int fd, struct ofd *o, const struct iovec *iov, int n, i
 
 static ssize_t rw_writev(int fd, struct ofd *o, const struct iovec *iov, int n, int flags)
 {
-	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
 
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
@@ -34,7 +34,7 @@ static ssize_t rw_writev(int fd, struct ofd *o, const struct iovec *iov, int n, 
 ssize_t call_read(int fd, void *buf, size_t n)
 {
 	struct ofd *o = fdtab_stack(fd);
-	struct iovec iov = { buf, n };
+	struct iovec iov = {buf, n};
 
 	if (likely(!o))
 		return libc.read(fd, buf, n);
@@ -63,7 +63,7 @@ EXPORT(readv);
 ssize_t call_write(int fd, const void *buf, size_t n)
 {
 	struct ofd *o = fdtab_stack(fd);
-	struct iovec iov = { (void *)buf, n };
+	struct iovec iov = {(void *)buf, n};
 
 	if (likely(!o))
 		return libc.write(fd, buf, n);

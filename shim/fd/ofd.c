@@ -94,11 +94,13 @@ static void ofd_end(struct ofd *o)
 
 	if (o->kind == OFD_EPOLL)
 		epoll_set_free(o);
-	else if (sr) {
-		run_enter(sr);
+	else if (sr || !list_empty(&o->watches)) {
+		/* Sets remember a socket that the kernel serves, too: under the first stack's lock. */
+		run_enter(sr ? sr : &family->stacks[0]);
 		epoll_forget(o);
-		sock_release(o);
-		run_leave(sr, RUN_LATER);
+		if (sr)
+			sock_release(o);
+		run_leave(sr ? sr : &family->stacks[0], RUN_LATER);
 	}
 	ofd_free(o);
 }

@@ -31,7 +31,7 @@ static int raw_dup2(int old, int new_fd)
 }
 
 static int raw_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
-		       const sigset_t *mask)
+		     const sigset_t *mask)
 {
 	struct timespec ts; /* the kernel writes to it, the application's must stay */
 
@@ -42,7 +42,7 @@ static int raw_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeou
 
 static int raw_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
-	struct timespec ts = { timeout_ms / 1000, timeout_ms % 1000 * 1000000l };
+	struct timespec ts = {timeout_ms / 1000, timeout_ms % 1000 * 1000000l};
 
 	return raw_ppoll(fds, n, timeout_ms < 0 ? NULL : &ts, NULL);
 }
@@ -50,7 +50,7 @@ static int raw_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 #define LEFT(name, reason)
 
 /* A name that is nowhere even after looking stays with early_NAME: -ENOSYS, not for ever. */
-#define LATE(name, ...)                                                                            \
+#define LATE(name, ...) \
 	(libc_resolve(), libc.name == early_##name ? -ENOSYS : late_value(libc.name(__VA_ARGS__)))
 /* Its errors are libc's already: -1 is passed on with errno as it is. */
 static long late_errno(long ret)
@@ -69,10 +69,10 @@ struct libc_calls libc = {
 #undef CALL
 };
 
-#define CALL(ret, name, params, args, early)                                                       \
-	static ret early_##name params                                                             \
-	{                                                                                          \
-		return (ret)early_return((long)(early));                                           \
+#define CALL(ret, name, params, args, early)             \
+	static ret early_##name params                   \
+	{                                                \
+		return (ret)early_return((long)(early)); \
 	}
 #include "shim/call/calls.def"
 #undef CALL
@@ -87,11 +87,11 @@ void libc_resolve(void)
 	if (begun)
 		return;
 	begun = true;
-#define CALL(ret, name, params, args, early)                                                       \
-	{                                                                                          \
-		void *next = dlsym(RTLD_NEXT, #name);                                              \
-		if (next)                                                                          \
-			libc.name = (ret(*) params)next;                                           \
+#define CALL(ret, name, params, args, early)             \
+	{                                                \
+		void *next = dlsym(RTLD_NEXT, #name);    \
+		if (next)                                \
+			libc.name = (ret(*) params)next; \
 	}
 #include "shim/call/calls.def"
 #undef CALL

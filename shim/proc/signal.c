@@ -38,13 +38,13 @@
 #include "shim/run/run.h"
 #include "stack/assert.h"
 
-#define SIG_COUNT 65 /* 1 to 64 on every Linux we build for (MIPS has more) */
+#define SIG_COUNT   65 /* 1 to 64 on every Linux we build for (MIPS has more) */
 #define REQUEUE_MAX 32
 
 /* The kernel's set: bit sig - 1. The first word of a sigset_t is the same. */
-#define SIG_BIT(sig) (1ull << ((sig) - 1))
-#define SIG_FAULTS                                                                                 \
-	(SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGFPE) | SIG_BIT(SIGILL) |                  \
+#define SIG_BIT(sig) (1ull << ((sig)-1))
+#define SIG_FAULTS                                                                \
+	(SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGFPE) | SIG_BIT(SIGILL) | \
 	 SIG_BIT(SIGTRAP) | SIG_BIT(SIGSYS))
 /* libc's own, for cancellation and setuid: never blocked, never ours. */
 #define SIG_LIBC (SIG_BIT(32) | SIG_BIT(33))
@@ -142,7 +142,7 @@ void thread_deliver_put_off(void)
 	struct thread *t = &thread_self;
 	uint64_t mask = t->put_off_mask, one;
 	siginfo_t info = t->put_off_info, behind[REQUEUE_MAX];
-	const struct timespec now = { 0, 0 };
+	const struct timespec now = {0, 0};
 	int sig = info.si_signo, n = 0;
 
 	one = SIG_BIT(sig);
@@ -273,8 +273,8 @@ int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
 		ret = libc_sigaction(sig, NULL, &was);
 		if (ret == 0) {
 			action_translate(s, &was);
-			/* From here on a delivery may run the new handler with the old mask: as well
-			 * as if it had come a moment later. */
+			/* From here on a delivery may run the new handler with the old mask: as
+			 * well as if it had come a moment later. */
 			atomic_store(&s->flags, below.sa_flags);
 			atomic_store(&s->handler, below.sa_sigaction);
 			atomic_store(&s->reset, false);

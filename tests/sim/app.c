@@ -60,15 +60,20 @@ static void flow_check_done(struct flow *f)
 		  f->attempts);
 }
 
-static void side_close(struct side *s)
+static void side_end(struct side *s, void (*end)(struct stack *, struct sock *, uint64_t))
 {
 	struct sock *sk = s->sk;
 
 	s->sk = NULL;
 	s->closed = true;
-	stack_close(s->n->st, sk, node_now(s->n));
+	end(s->n->st, sk, node_now(s->n));
 	s->n->dirty = true;
 	flow_check_done(s->f);
+}
+
+static void side_close(struct side *s)
+{
+	side_end(s, stack_close);
 }
 
 /* ---- opening -----------------------------------------------------------------------------------
@@ -168,7 +173,6 @@ void node_accept(struct node *n)
 			if (f->attempts < 2 && !flow_aborts(f))
 				side_fail(&f->srv, "accepted twice", 0);
 			stack_abort(n->st, sk, node_now(n));
-			stack_close(n->st, sk, node_now(n));
 			continue;
 		}
 		f->srv.opened = true;
@@ -222,8 +226,10 @@ static bool side_abort_due(struct side *s)
 		return false;
 	n->w->aborted++;
 	if (s->abort_rule == ABORT_RST) {
-		stack_abort(n->st, s->sk, node_now(n));
-	} else if (s->abort_rule == ABORT_LINGER0) {
+		side_end(s, stack_abort);
+		return true;
+	}
+	if (s->abort_rule == ABORT_LINGER0) {
 		struct {
 			int onoff, linger;
 		} l = {1, 0};

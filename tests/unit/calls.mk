@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The intercepted calls, linked into a program of which they are the first in line, as they would be
 # when preloaded. What they call lies in test_calls_standin.c.
+EXTRA_DIST += tests/apps/passthrough.sh tests/apps/passthrough_other.c \
+	tests/apps/passthrough_sockets.py
+
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_calls tests/unit/test_calls_signal
 TESTS += tests/unit/test_calls tests/unit/test_calls_signal

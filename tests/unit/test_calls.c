@@ -51,7 +51,7 @@ static void early_calls(void)
 	if (pipe(p) < 0)
 		return;
 	early.write = write(p[1], "abc", 3);
-	pfd = (struct pollfd){ .fd = p[0], .events = POLLIN };
+	pfd = (struct pollfd){.fd = p[0], .events = POLLIN};
 	early.poll = poll(&pfd, 1, 0);
 	early.read = read(p[0], early.buf, 3);
 	early.dup2 = dup2(p[0], p[0]) - p[0];
@@ -62,8 +62,8 @@ static void early_calls(void)
 	close(p[0]);
 	close(p[1]);
 }
-static void (*const early_hook)(void) __attribute__((section(".preinit_array"), used)) =
-	early_calls;
+static void (*const early_hook)(void)
+	__attribute__((section(".preinit_array"), used)) = early_calls;
 
 START_TEST(calls_work_before_the_symbols_are_known)
 {
@@ -85,8 +85,8 @@ END_TEST
 
 START_TEST(every_send_becomes_sendmsg)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = 7 };
-	struct iovec iov[2] = { { "ab", 2 }, { "c", 1 } };
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = 7};
+	struct iovec iov[2] = {{"ab", 2}, {"c", 1}};
 	int fd = standin_sock();
 
 	standin_ret = 3;
@@ -111,7 +111,7 @@ START_TEST(every_receive_becomes_recvmsg)
 	struct sockaddr_storage from;
 	socklen_t len = 16;
 	char buf[8];
-	struct iovec iov = { buf, 8 };
+	struct iovec iov = {buf, 8};
 	int fd = standin_sock();
 
 	standin_ret = 5;
@@ -148,7 +148,7 @@ END_TEST
 START_TEST(impossible_vectors_are_refused)
 {
 	int fd = standin_sock();
-	struct iovec iov[IOV_MAX + 1] = { { NULL, 0 } };
+	struct iovec iov[IOV_MAX + 1] = {{NULL, 0}};
 	volatile int negative = -1;
 
 	errno = 0;
@@ -171,7 +171,7 @@ END_TEST
 
 START_TEST(fortified_poll_stops_an_overflow)
 {
-	struct pollfd fds[1] = { { .fd = -1 } };
+	struct pollfd fds[1] = {{.fd = -1}};
 
 	__poll_chk(fds, 2, 0, sizeof(fds));
 }
@@ -226,7 +226,7 @@ START_TEST(descriptor_calls_reach_the_table)
 	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	SAW("fd_fcntl");
 	ck_assert(seen.args[0] == F_SETFL && seen.args[1] == O_NONBLOCK);
-	ck_assert_int_eq(ioctl(fd, FIONBIO, &(int){ 1 }), 0);
+	ck_assert_int_eq(ioctl(fd, FIONBIO, &(int){1}), 0);
 	SAW("sock_ioctl");
 	ck_assert_int_eq(sockatmark(fd), 1);
 	ck_assert_int_eq(dup2(0, fd), 0);
@@ -277,7 +277,7 @@ END_TEST
 START_TEST(timeouts_keep_their_meaning)
 {
 	int fd = standin_sock(), ep = standin_epoll();
-	struct pollfd p = { .fd = fd };
+	struct pollfd p = {.fd = fd};
 	struct epoll_event ev;
 	sigset_t mask;
 
@@ -289,7 +289,7 @@ START_TEST(timeouts_keep_their_meaning)
 	ck_assert_int_eq(seen.timeout_ns, 1234000000);
 	__poll_chk(&p, 1, 5, sizeof(p));
 	ck_assert_int_eq(seen.timeout_ns, 5000000);
-	ppoll(&p, 1, &(struct timespec){ 1, 2 }, &mask);
+	ppoll(&p, 1, &(struct timespec){1, 2}, &mask);
 	ck_assert(seen.timeout_ns == 1000000002 && seen.mask == &mask);
 	__ppoll_chk(&p, 1, NULL, NULL, sizeof(p));
 	ck_assert(seen.timeout_ns == -1 && !seen.mask);
@@ -298,12 +298,12 @@ START_TEST(timeouts_keep_their_meaning)
 	ck_assert_int_eq(seen.timeout_ns, 0);
 	epoll_pwait(ep, &ev, 1, INT_MAX, &mask);
 	ck_assert(seen.timeout_ns == INT_MAX * 1000000ll && seen.mask == &mask);
-	epoll_pwait2(ep, &ev, 1, &(struct timespec){ 0, 7 }, NULL);
+	epoll_pwait2(ep, &ev, 1, &(struct timespec){0, 7}, NULL);
 	ck_assert_int_eq(seen.timeout_ns, 7);
 	ck_assert_int_eq(seen.calls, 8);
-	ck_assert_int_eq(epoll_pwait2(ep, &ev, 1, &(struct timespec){ 0, -1 }, NULL), -1);
+	ck_assert_int_eq(epoll_pwait2(ep, &ev, 1, &(struct timespec){0, -1}, NULL), -1);
 	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_int_eq(ppoll(&p, 1, &(struct timespec){ 0, 1000000000 }, NULL), -1);
+	ck_assert_int_eq(ppoll(&p, 1, &(struct timespec){0, 1000000000}, NULL), -1);
 	ck_assert_int_eq(errno, EINVAL);
 	ck_assert_int_eq(seen.calls, 8);
 }
@@ -312,8 +312,8 @@ END_TEST
 START_TEST(select_says_the_time_left_and_pselect_does_not)
 {
 	int fd = standin_sock();
-	struct timeval tv = { 2, 1500000 };
-	struct timespec ts = { 9, 9 };
+	struct timeval tv = {2, 1500000};
+	struct timespec ts = {9, 9};
 	fd_set r;
 
 	FD_ZERO(&r);
@@ -341,7 +341,7 @@ START_TEST(what_is_not_tracked_passes)
 
 	ck_assert_int_eq(pipe(p), 0);
 	ck_assert_int_eq(write(p[1], "abc", 3), 3);
-	pfd = (struct pollfd){ .fd = p[0], .events = POLLIN };
+	pfd = (struct pollfd){.fd = p[0], .events = POLLIN};
 	ck_assert_int_eq(poll(&pfd, 1, -1), 1);
 	ck_assert_int_eq(read(p[0], buf, 4), 3);
 	ck_assert_int_eq(fcntl(p[0], F_GETFD), 0);
@@ -359,8 +359,8 @@ START_TEST(calls_by_number_go_the_same_way)
 {
 	int fd = standin_sock(), ep = standin_epoll();
 	struct epoll_event ev;
-	struct pollfd p = { .fd = fd };
-	struct timespec ts = { 5, 0 };
+	struct pollfd p = {.fd = fd};
+	struct timespec ts = {5, 0};
 
 	standin_ret = 2;
 	ck_assert_int_eq(syscall(SYS_sendto, fd, "ab", 2, MSG_MORE, NULL, 0), 2);
@@ -382,7 +382,7 @@ END_TEST
 
 START_TEST(the_application_gets_no_ring)
 {
-	char params[120] = { 0 };
+	char params[120] = {0};
 
 	ck_assert_int_eq(syscall(SYS_io_uring_setup, 8, params), -1);
 	ck_assert_int_eq(errno, ENOSYS);
@@ -420,7 +420,8 @@ static double read_ns(ssize_t (*f)(int, void *, size_t))
 		for (int i = 0; i < n; i++)
 			f(0, &c, 1);
 		clock_gettime(CLOCK_MONOTONIC, &b);
-		double ns = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / n;
+		double ns =
+			((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / n;
 		best = ns < best ? ns : best;
 	}
 	return best;
@@ -560,8 +561,8 @@ static __attribute__((noinline)) pid_t vfork_once(int fd)
 	pid_t pid = vfork();
 
 	if (pid == 0) {
-		vfork_result = thread_self.in_vfork && write(fd, "x", 1) == 1 &&
-			       close(fd) == 0 && signal(SIGUSR1, SIG_IGN) != SIG_ERR;
+		vfork_result = thread_self.in_vfork && write(fd, "x", 1) == 1 && close(fd) == 0 &&
+			       signal(SIGUSR1, SIG_IGN) != SIG_ERR;
 		_exit(5);
 	}
 	return pid;
@@ -570,7 +571,7 @@ static __attribute__((noinline)) pid_t vfork_once(int fd)
 START_TEST(a_vfork_child_touches_nothing)
 {
 	int fd = standin_sock();
-	struct sigaction act = { .sa_handler = (sighandler_t)early_calls }, was;
+	struct sigaction act = {.sa_handler = (sighandler_t)early_calls}, was;
 	pid_t pid;
 
 	sigaction(SIGUSR1, &act, NULL);

@@ -13,22 +13,22 @@
 
 /* The last operation. */
 struct seen {
-	const char *op;      /* its function's name; NULL: none since seen_reset() */
-	int calls;           /* since seen_reset() */
+	const char *op; /* its function's name; NULL: none since seen_reset() */
+	int calls;	/* since seen_reset() */
 	int fd;
 	int flags;
-	size_t bytes;        /* of the first buffer */
+	size_t bytes; /* of the first buffer */
 	size_t iovs;
 	void *buf;
 	struct sockaddr_storage name;
 	socklen_t namelen;
 	long args[4];
-	int64_t timeout_ns;  /* -1: none given */
+	int64_t timeout_ns; /* -1: none given */
 	const sigset_t *mask;
 };
 
 extern struct seen seen;
-extern long standin_ret;     /* what the next operations return: a value or -Exxx */
+extern long standin_ret; /* what the next operations return: a value or -Exxx */
 extern int standin_prepares, standin_parents, standin_children, standin_wakes;
 extern pid_t standin_forked; /* what family_fork_parent was told */
 

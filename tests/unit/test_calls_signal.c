@@ -52,7 +52,7 @@ static void note_plain(int sig)
 
 static void handle(int sig, int flags)
 {
-	struct sigaction act = { .sa_sigaction = note, .sa_flags = SA_SIGINFO | flags };
+	struct sigaction act = {.sa_sigaction = note, .sa_flags = SA_SIGINFO | flags};
 
 	ck_assert_int_eq(sigaction(sig, &act, NULL), 0);
 }
@@ -68,8 +68,12 @@ static void fresh(void)
 
 START_TEST(old_actions_come_back_as_they_were_set)
 {
-	const int flags[] = { 0, SA_SIGINFO, SA_RESTART, SA_RESETHAND | SA_NODEFER,
-			      SA_SIGINFO | SA_ONSTACK | SA_RESETHAND, SA_NOCLDSTOP };
+	const int flags[] = {0,
+			     SA_SIGINFO,
+			     SA_RESTART,
+			     SA_RESETHAND | SA_NODEFER,
+			     SA_SIGINFO | SA_ONSTACK | SA_RESETHAND,
+			     SA_NOCLDSTOP};
 
 	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 		struct sigaction act, ours, theirs;
@@ -85,8 +89,8 @@ START_TEST(old_actions_come_back_as_they_were_set)
 		ck_assert_ptr_eq(ours.sa_sigaction, theirs.sa_sigaction);
 		ck_assert_int_eq(ours.sa_flags, theirs.sa_flags);
 		ck_assert_mem_eq(&ours.sa_mask, &theirs.sa_mask, 8);
-		ck_assert_int_eq(sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = SIG_IGN },
-					   &ours), 0);
+		ck_assert_int_eq(
+			sigaction(SIGUSR1, &(struct sigaction){.sa_handler = SIG_IGN}, &ours), 0);
 		ck_assert_ptr_eq(ours.sa_sigaction, note);
 		ck_assert_int_eq(sigaction(SIGUSR1, NULL, &ours), 0);
 		ck_assert_ptr_eq(ours.sa_handler, SIG_IGN);
@@ -110,7 +114,7 @@ END_TEST
 
 static void same_error(int sig)
 {
-	struct sigaction act = { .sa_handler = note_plain };
+	struct sigaction act = {.sa_handler = note_plain};
 	int ours, theirs, err;
 
 	errno = 0;
@@ -124,7 +128,7 @@ static void same_error(int sig)
 
 START_TEST(impossible_signals_are_refused_alike)
 {
-	const int sigs[] = { 0, -1, SIGKILL, SIGSTOP, 32, 33, 65, 1000 };
+	const int sigs[] = {0, -1, SIGKILL, SIGSTOP, 32, 33, 65, 1000};
 
 	for (unsigned i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
 		same_error(sigs[i]);
@@ -198,7 +202,7 @@ START_TEST(a_handler_runs_at_once_with_its_siginfo)
 
 	handle(SIGUSR1, SA_RESTART);
 	errno = EDOM;
-	sigqueue(getpid(), SIGUSR1, (union sigval){ .sival_int = 42 });
+	sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 42});
 	ck_assert_int_eq(runs, 1);
 	ck_assert(run_value[0] == 42 && run_code[0] == SI_QUEUE && run_blocked[0]);
 	ck_assert_int_eq(errno, EXDEV); /* the handler's own doing, as ever */
@@ -254,7 +258,7 @@ static void block_after(int sig, siginfo_t *info, void *context)
 
 START_TEST(the_context_is_the_interrupted_one)
 {
-	struct sigaction act = { .sa_sigaction = block_after, .sa_flags = SA_SIGINFO };
+	struct sigaction act = {.sa_sigaction = block_after, .sa_flags = SA_SIGINFO};
 	sigset_t mask;
 
 	sigaction(SIGUSR1, &act, NULL);
@@ -295,8 +299,8 @@ START_TEST(inside_the_shim_handlers_wait)
 	sigprocmask(SIG_BLOCK, NULL, &before);
 	thread_enter();
 	thread_enter();
-	sigqueue(getpid(), SIGUSR2, (union sigval){ .sival_int = 1 });
-	sigqueue(getpid(), SIGUSR1, (union sigval){ .sival_int = 2 });
+	sigqueue(getpid(), SIGUSR2, (union sigval){.sival_int = 1});
+	sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 2});
 	ck_assert_int_eq(runs, 0);
 	thread_leave();
 	ck_assert_int_eq(runs, 0);
@@ -325,7 +329,7 @@ static void order_kept(bool to_thread)
 	handle(SIGRTMIN, 0);
 	thread_enter();
 	for (int i = 0; i < n; i++) {
-		union sigval v = { .sival_int = i };
+		union sigval v = {.sival_int = i};
 
 		if (to_thread)
 			pthread_sigqueue(pthread_self(), SIGRTMIN, v);
@@ -378,7 +382,7 @@ static void mend(int sig, siginfo_t *info, void *context)
 
 START_TEST(a_fault_does_not_wait)
 {
-	struct sigaction act = { .sa_sigaction = mend, .sa_flags = SA_SIGINFO };
+	struct sigaction act = {.sa_sigaction = mend, .sa_flags = SA_SIGINFO};
 
 	fault_page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	sigaction(SIGSEGV, &act, NULL);

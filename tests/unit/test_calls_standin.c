@@ -22,7 +22,7 @@ int standin_prepares, standin_parents, standin_children, standin_wakes;
 pid_t standin_forked;
 
 static struct ofd *_Atomic table[FDTAB_FDS];
-static struct ofd sock = { .kind = OFD_SOCK }, set = { .kind = OFD_EPOLL };
+static struct ofd sock = {.kind = OFD_SOCK}, set = {.kind = OFD_EPOLL};
 
 void seen_reset(void)
 {
@@ -324,7 +324,7 @@ int select_op(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, 
 	see_timeout(timeout, mask);
 	seen.args[0] = update;
 	if (timeout && update)
-		*timeout = (struct timespec){ 1, 500000000 };
+		*timeout = (struct timespec){1, 500000000};
 	return (int)ret;
 }
 

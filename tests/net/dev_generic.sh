@@ -1,0 +1,7 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The device room against the kernel over a veth, the steering program in generic mode.
+# timeout: 110
+set -u
+make -s -C "$builddir" tests/net/dev_attach >&2 || exit 1
+exec "$builddir/tests/net/dev_attach" generic
