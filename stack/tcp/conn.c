@@ -169,6 +169,10 @@ struct tcp_conn *tcp_conn_new(struct stack *st, const struct endpoint *local,
 void tcp_established(struct stack *st, struct tcp_conn *c)
 {
 	tcp_mss_sync(st, c);
+	if (c->syn_resent) { /* RFC 5681 3.1, RFC 6298 5.7 */
+		cc_syn_lost(&c->cc);
+		rtt_syn_lost(&c->rtt);
+	}
 	c->retransmits = 0;
 	c->probes_out = 0;
 	c->probe_backoff = 0;

@@ -189,7 +189,8 @@ static bool window_update(struct tcp_conn *c, const struct tcp_seg *s)
 	uint32_t wnd = s->wnd << (s->flags & TH_SYN ? 0 : c->snd_wscale);
 
 	if (!(seq_gt(s->ack, c->sent.una) || seq_lt(c->snd_wl1, s->seq) ||
-	      (seq_eq(c->snd_wl1, s->seq) && (seq_lt(c->snd_wl2, s->ack) || wnd > c->snd_wnd))))
+	      (seq_eq(c->snd_wl1, s->seq) &&
+	       (seq_lt(c->snd_wl2, s->ack) || wnd > c->snd_wnd || wnd == 0))))
 		return false;
 	c->snd_wl1 = s->seq;
 	c->snd_wl2 = s->ack;

@@ -375,7 +375,7 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 	if (r->resent) {
 		sent_all_lost(&c->sent);
 		recovery_retransmitted(&c->rec, &c->sent, sent_next_lost(&c->sent), 1, st->now_ns);
-		cc_syn_lost(&c->cc);
+		c->syn_resent = r->tries > 0;
 	}
 	tcp_req_free(st, r);
 	tcp_conn_hash(st, c);

@@ -181,6 +181,7 @@ int tcp_send_again(struct stack *st, struct tcp_conn *c, struct sent_rec *rec, u
 	if (syn) {
 		x.flags = c->state == TCPS_SYN_SENT ? TH_SYN : TH_SYN | TH_ACK;
 		len = 1;
+		c->syn_resent = true;
 	} else {
 		x.len = len < total ? len : total - fin;
 		if (x.len > max) {

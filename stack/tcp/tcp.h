@@ -93,7 +93,7 @@ struct tcp_conn {
 	bool cwnd_limited;       /* cwnd, and nothing else, stopped output since the last ACK */
 	bool out_blocked;        /* output waits for the device or the destination */
 	bool orphan_counted;
-	bool in_output;          /* against re-entry */
+	bool syn_resent;         /* our SYN (or SYN-ACK) timed out */
 	uint16_t mss;            /* payload bytes of a full segment, options taken off */
 	uint16_t rcv_mss;        /* estimate of the peer's segment size */
 	uint16_t mss_clamp;      /* the peer's MSS option */

@@ -192,10 +192,6 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 		c->retransmits++;
 	if (recovery_timeout(&c->rec, &c->sent, st->now_ns))
 		cc_cong_signal(&c->cc, CC_SIGNAL_RTO, flight, st->now_ns);
-	if (tcp_state_in(c, TCPS_CONNECTING)) {
-		cc_syn_lost(&c->cc);
-		rtt_syn_lost(&c->rtt);
-	}
 	rtt_backoff(&c->rtt);
 	tcp_output(st, c, 0);
 }

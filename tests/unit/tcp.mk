@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # TCP: whole connections between two stacks (tcp_pair), and crafted segments with exact answers.
 if HAVE_CHECK
-tcp_tests = tests/unit/test_tcp_pair
+tcp_tests = tests/unit/test_tcp_pair tests/unit/test_tcp_wire
 check_PROGRAMS += $(tcp_tests)
 TESTS += $(tcp_tests)
 
@@ -9,4 +9,8 @@ tests_unit_test_tcp_pair_SOURCES = tests/unit/test_tcp_pair.c tests/unit/tcp_pai
 	tests/unit/tcp_pair.h
 tests_unit_test_tcp_pair_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_tcp_pair_LDADD = libstack.la $(CHECK_LIBS)
+tests_unit_test_tcp_wire_SOURCES = tests/unit/test_tcp_wire.c tests/unit/tcp_wire.c \
+	tests/unit/tcp_wire.h
+tests_unit_test_tcp_wire_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_tcp_wire_LDADD = libunit.la libstack.la $(CHECK_LIBS)
 endif
