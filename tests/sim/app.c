@@ -12,8 +12,8 @@
 
 #include "sim.h"
 
-static const char *const kind_name[FLOW_KINDS] = {"up",	  "down", "both",  "rr",   "short",
-						  "slow", "half", "abort", "idle", "refused"};
+static const char *const kind_name[FLOW_KINDS] = {
+	"up", "down", "both", "rr", "short", "slow", "half", "abort", "idle", "refused", "cross"};
 
 const char *flow_kind_name(enum flow_kind k)
 {
@@ -64,6 +64,9 @@ static void side_end(struct side *s, void (*end)(struct stack *, struct sock *, 
 {
 	struct sock *sk = s->sk;
 
+	world_log(s->n->w, "flow %u %s closes (%s): sent %llu, read %llu", s->f->id,
+		  s->server ? "server" : "client", stack_state_name(sk),
+		  (unsigned long long)s->tx_off, (unsigned long long)s->rx_off);
 	s->sk = NULL;
 	s->closed = true;
 	end(s->n->st, sk, node_now(s->n));
@@ -89,6 +92,41 @@ static void client_retry(struct side *s, uint64_t pause_ns)
 	world_timer(w, s, w->now_ns + pause_ns);
 }
 
+static uint16_t port_next(struct node *n)
+{
+	n->port = n->port + 1u >= n->port_lo + n->nports ? n->port_lo : n->port + 1;
+	return n->port;
+}
+
+/* Each connects to the other before the other's SYN can be there. */
+static void cross_connect(struct flow *f)
+{
+	struct endpoint a = {.addr = f->cli.n->addr, .port = port_next(f->cli.n)};
+	struct endpoint b = {.addr = f->srv.n->addr, .port = port_next(f->srv.n)};
+	struct side *c = &f->cli, *v = &f->srv;
+	int err;
+
+	f->attempts++;
+	err = stack_connect(c->n->st, &a, &b, &f->o, &c->sk, node_now(c->n));
+	if (!err) {
+		err = stack_connect(v->n->st, &b, &a, &f->o, &v->sk, node_now(v->n));
+		if (err)
+			stack_abort(c->n->st, c->sk, node_now(c->n));
+	}
+	c->n->dirty = v->n->dirty = true;
+	if (err) {
+		c->sk = v->sk = NULL;
+		if (err != -EADDRNOTAVAIL && err != -ENOMEM)
+			side_fail(c, "connect", err);
+		client_retry(c, rng_range(&c->rng, MINUTE, 2 * MINUTE));
+		return;
+	}
+	f->port = a.port;
+	c->opened = v->opened = true;
+	stack_sock_user(c->n->st, c->sk, &c->handle);
+	stack_sock_user(v->n->st, v->sk, &v->handle);
+}
+
 static void client_connect(struct side *s)
 {
 	struct flow *f = s->f;
@@ -97,10 +135,13 @@ static void client_connect(struct side *s)
 	struct endpoint remote = {.addr = f->srv.n->addr, .port = SIM_PORT};
 	int err;
 
+	if (f->kind == FLOW_CROSS) {
+		cross_connect(f);
+		return;
+	}
 	if (f->kind == FLOW_REFUSED)
 		remote.port = SIM_SHUT_PORT;
-	n->port = n->port >= n->port_hi ? n->port_lo : n->port + 1;
-	local.port = n->port;
+	local.port = port_next(n);
 	f->attempts++;
 	err = stack_connect(n->st, &local, &remote, &f->o, &s->sk, node_now(n));
 	n->dirty = true;
@@ -114,7 +155,9 @@ static void client_connect(struct side *s)
 		return;
 	}
 	f->port = local.port;
-	n->w->by_port[n->idx][local.port] = f;
+	world_log(n->w, "flow %u %s: node %u port %u to node %u", f->id, kind_name[f->kind], n->idx,
+		  local.port, f->srv.n->idx);
+	n->w->by_port[n->idx][f->srv.n->idx][local.port - n->port_lo] = f;
 	s->opened = true;
 	stack_sock_user(n->st, s->sk, &s->handle);
 }
@@ -151,6 +194,13 @@ static void server_options(struct side *s)
 		server_opt(s, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
+static struct flow *port_flow(const struct node *from, const struct node *to, const struct sock *sk)
+{
+	unsigned i = (unsigned)sk->remote.port - from->port_lo;
+
+	return i < SIM_PORTS ? from->w->by_port[from->idx][to->idx][i] : NULL;
+}
+
 /*
  * Whose connection it is says the client's port. One that no client holds (any more) is a ghost:
  * its client gave up or aborted, and the reset has not come yet or was lost.
@@ -162,9 +212,9 @@ void node_accept(struct node *n)
 
 	while ((err = stack_accept(n->st, n->listener, &sk, node_now(n))) == 0) {
 		uint32_t from = (__builtin_bswap32(ip_addr_to_v4(&sk->remote.addr)) & 0xff) - 1;
-		struct flow *f = from < n->w->nnodes ? n->w->by_port[from][sk->remote.port] : NULL;
+		struct flow *f = from < n->w->nnodes ? port_flow(&n->w->node[from], n, sk) : NULL;
 
-		if (!f || f->srv.n != n) {
+		if (!f) {
 			world_fail(n->w, "node %u accepted a connection nobody made", n->idx);
 			return;
 		}
@@ -281,11 +331,15 @@ static int side_read(struct side *s)
 	struct iovec iov[2] = {{buf, first}, {buf + first, want - first}};
 	unsigned flags = rng_one_in(&s->rng, 16) ? RECV_PEEK : 0;
 	uint32_t inq = stack_inq(s->sk);
-	ssize_t got = stack_recv(n->st, s->sk, iov, 2, flags, node_now(n));
+	bool drop = rng_one_in(&s->rng, 64);
+	ssize_t got;
 
-	if (got > 0 && !verify(s, buf, (size_t)got))
+	if (drop) /* taken unseen */
+		flags = RECV_TRUNC;
+	got = stack_recv(n->st, s->sk, iov, 2, flags, node_now(n));
+	if (got > 0 && !drop && !verify(s, buf, (size_t)got))
 		return 0;
-	if (got > 0 && flags) {
+	if (got > 0 && flags == RECV_PEEK) {
 		ssize_t again = stack_recv(n->st, s->sk, iov, 2, 0, node_now(n));
 
 		if (again != got) {
@@ -418,8 +472,6 @@ static void side_finish(struct side *s)
 	bool sent = s->tx_off == s->tx_total, got = s->rx_off == peer_of(s)->tx_total;
 	int err;
 
-	if (!s->server && stack_connecting(s->sk))
-		return;
 	if (s->close_rule == CLOSE_HALF && sent && !s->shut) {
 		s->shut = true;
 		err = stack_shutdown(n->st, s->sk,

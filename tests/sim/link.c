@@ -30,13 +30,25 @@ static bool corrupt(struct link *l, struct pkt *p)
 	return !pkt_sums_right(p, l->rx_partial_ok);
 }
 
+/* Short spells in which most is lost; measured in time, so that a sender that backs off survives.
+ */
+static bool in_burst(struct link *l)
+{
+	uint64_t now = l->w->now_ns;
+
+	if (!l->cfg.burst_ns)
+		return false;
+	while (now >= l->burst_end_ns) {
+		l->burst_begin_ns = l->burst_end_ns + rng_below(&l->rng, 2 * l->cfg.burst_every_ns);
+		l->burst_end_ns = l->burst_begin_ns + rng_range(&l->rng, 1, l->cfg.burst_ns);
+	}
+	return now >= l->burst_begin_ns;
+}
+
 static bool lost(struct link *l)
 {
-	const struct link_cfg *c = &l->cfg;
-
-	if (l->in_burst ? rng_chance(&l->rng, c->burst_end) : rng_chance(&l->rng, c->burst_begin))
-		l->in_burst = !l->in_burst;
-	return rng_chance(&l->rng, c->loss) || (l->in_burst && rng_chance(&l->rng, c->burst_loss));
+	return rng_chance(&l->rng, l->cfg.loss) ||
+	       (in_burst(l) && rng_chance(&l->rng, l->cfg.burst_loss));
 }
 
 /* When the wire has taken len bytes; SIM_NEVER: the queue before it is full. */
@@ -154,8 +166,7 @@ void link_heal(struct link *l)
 	struct link_cfg *c = &l->cfg;
 
 	c->loss = c->dup = c->corrupt = c->reorder = c->split = 0;
-	c->burst_begin = c->burst_loss = 0;
+	c->burst_ns = 0;
 	c->dark_every_ns = 0;
 	l->dark_until_ns = 0;
-	l->in_burst = false;
 }

@@ -39,6 +39,7 @@
 #define SIM_PORT      80u /* every node listens here */
 #define SIM_SHUT_PORT 81u /* and nowhere else */
 #define SIM_NEVER     UINT64_MAX
+#define SIM_PORTS     10000u /* that a node's clients may use, at most */
 
 struct world;
 
@@ -156,7 +157,8 @@ struct link_cfg {
 	/* Faults, parts per million per packet. */
 	uint32_t loss, dup, corrupt, reorder, split;
 	uint64_t reorder_ns; /* a reordered packet is late by up to this much */
-	uint32_t burst_begin, burst_end, burst_loss; /* Gilbert and Elliott's two states */
+	uint32_t burst_loss; /* during bursts: how often on average, how long at most; 0: none */
+	uint64_t burst_every_ns, burst_ns;
 	uint64_t dark_every_ns, dark_ns; /* partitions: how often on average, how long at most; 0 */
 };
 
@@ -167,10 +169,10 @@ struct link {
 	uint8_t from, to;   /* nodes */
 	uint8_t dev;	    /* the receiving stack's device */
 	bool rx_partial_ok; /* the receiver takes partial checksums */
-	bool in_burst;
-	uint64_t busy_ns; /* until then the wire is taken */
-	uint64_t last_ns; /* arrival of the last packet that kept its place */
+	uint64_t busy_ns;   /* until then the wire is taken */
+	uint64_t last_ns;   /* arrival of the last packet that kept its place */
 	uint64_t dark_until_ns;
+	uint64_t burst_begin_ns, burst_end_ns; /* the present burst, or the next */
 	uint64_t sent, lost, duplicated, corrupted, reordered, queue_full, dark_lost, too_big;
 };
 
@@ -204,7 +206,7 @@ struct node {
 	uint64_t stall_until_ns; /* its program is busy and leaves the stack alone */
 	uint32_t stall_every_s;	 /* 0: never */
 	uint16_t port;		 /* last local port given to a client */
-	uint16_t port_lo, port_hi;
+	uint16_t port_lo, nports;
 	bool dirty;	     /* something happened since its last turn */
 	uint32_t spins;	     /* turns since time last moved */
 	uint32_t frame_step; /* received packets are cut into frames of this many bytes */
@@ -241,6 +243,7 @@ enum flow_kind {
 	FLOW_ABORT,   /* one side resets, or closes with unread data */
 	FLOW_IDLE,    /* hours of silence between a few bytes, kept alive */
 	FLOW_REFUSED, /* nobody listens */
+	FLOW_CROSS,   /* both sides connect: a simultaneous open (RFC 9293 figure 8) */
 	FLOW_KINDS
 };
 
@@ -321,7 +324,8 @@ struct world {
 	struct link link[SIM_NODES][SIM_NODES];
 	struct flow *flow;
 	unsigned nflows, ndone;
-	struct flow *by_port[SIM_NODES][65536];
+	/* whose connection from (node, port) to a node is or was last */
+	struct flow *by_port[SIM_NODES][SIM_NODES][SIM_PORTS];
 	bool healed;
 	bool failed;
 	char why[256]; /* what was violated first */

@@ -91,23 +91,25 @@ static void draw_link(struct world *w, unsigned from, unsigned to)
 	c->queue_bytes = (uint32_t)rng_log(r, 20000, 1000000);
 	c->mtu = rng_one_in(r, 4) ? (uint32_t)rng_range(r, 600, 1400) : 65535;
 	c->whole = rng_one_in(r, 3);
-	c->loss = (uint32_t)rng_range(r, 100, 5 * PPM_PERCENT);
-	c->dup = (uint32_t)rng_range(r, 100, 2 * PPM_PERCENT);
-	c->reorder = (uint32_t)rng_range(r, 100, 5 * PPM_PERCENT);
+	/* All magnitudes: large windows live only where little is lost. */
+	c->loss = (uint32_t)rng_log(r, 10, 5 * PPM_PERCENT);
+	c->dup = (uint32_t)rng_log(r, 10, 2 * PPM_PERCENT);
+	c->reorder = (uint32_t)rng_log(r, 10, 5 * PPM_PERCENT);
 	c->reorder_ns = rng_log(r, 10 * US, 4 * c->delay_ns + MS);
 	c->split = rng_one_in(r, 4) ? (uint32_t)rng_range(r, 100, 5 * PPM_PERCENT) : 0;
 	/* Without corruption a checksum may stay partial. */
 	if (!l->rx_partial_ok || !rng_one_in(r, 3))
-		c->corrupt = (uint32_t)rng_range(r, 100, 2 * PPM_PERCENT);
+		c->corrupt = (uint32_t)rng_log(r, 10, 2 * PPM_PERCENT);
 	if (rng_one_in(r, 3)) {
-		c->burst_begin = (uint32_t)rng_range(r, 100, PPM_PERCENT);
-		c->burst_end = (uint32_t)rng_range(r, 5 * PPM_PERCENT, 50 * PPM_PERCENT);
+		c->burst_every_ns = rng_log(r, 10 * MS, 10 * SEC);
+		c->burst_ns =
+			rng_log(r, MS, c->burst_every_ns / 2 < SEC ? c->burst_every_ns / 2 : SEC);
 		c->burst_loss = (uint32_t)rng_range(r, 20 * PPM_PERCENT, 100 * PPM_PERCENT);
 	}
 	if (rng_one_in(r, 4)) {
 		struct ev e = {.kind = EV_DARK, .p = l};
 
-		c->dark_every_ns = rng_range(r, 20 * SEC, 120 * SEC);
+		c->dark_every_ns = rng_range(r, 30 * SEC, 180 * SEC);
 		c->dark_ns = rng_log(r, 10 * MS, 20 * SEC);
 		e.at_ns = rng_range(r, 1, 2 * c->dark_every_ns);
 		ev_push(&w->q, &e);
@@ -186,14 +188,14 @@ static void draw_flow(struct world *w, struct flow *f, uint32_t id)
 	f->srv.rng.s = rng_u64(r);
 	f->cli.n = &w->node[rng_below(r, w->nnodes)];
 	f->srv.n = &w->node[rng_below(r, w->nnodes)];
-	if (f->srv.n == f->cli.n && !rng_one_in(r, 8)) /* mostly over a link */
+	if (f->srv.n == f->cli.n && (f->kind == FLOW_CROSS || !rng_one_in(r, 8)))
 		f->srv.n = &w->node[(f->cli.n->idx + 1u) % w->nnodes];
 	f->start_ns = rng_below(r, w->cfg.span_ns * 9 / 10);
 	f->cli.close_rule = rng_below(r, 2);
 	f->srv.close_rule = rng_below(r, 3);
 
-	up = rng_log(r, 1, 2 << 20);
-	down = rng_log(r, 1, 2 << 20);
+	up = rng_log(r, 1, rng_one_in(r, 16) ? 32 << 20 : 2 << 20);
+	down = rng_log(r, 1, rng_one_in(r, 16) ? 32 << 20 : 2 << 20);
 	switch (f->kind) {
 	case FLOW_UP:
 		down = 0;
@@ -264,7 +266,7 @@ static void world_draw(struct world *w)
 		if (rng_one_in(&w->rng, 3))
 			ev_push(&w->q, &e);
 	}
-	w->nflows = (unsigned)rng_range(&w->rng, 8, 48);
+	w->nflows = (unsigned)(rng_range(&w->rng, 8, 48) + w->cfg.span_ns / (20 * SEC));
 	w->flow = calloc(w->nflows, sizeof(*w->flow));
 	if (!w->flow)
 		abort();
