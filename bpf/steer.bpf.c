@@ -3,8 +3,9 @@
  * Steers packets of claimed addresses and flows to the AF_XDP socket of the queue they came on, and
  * passes everything else: other protocols, VLAN tags, IPv6, IP options, fragments (the kernel
  * reassembles), what is too short to tell, and UDP longer than the MTU: a veth neighbour's train of
- * datagrams (UDP_SEGMENT), which only the kernel can take apart. It never drops, and never changes a
- * packet. An empty socket slot passes, too, so that with the program's owner dead the kernel answers.
+ * datagrams (UDP_SEGMENT), which only the kernel can take apart. It never drops, and never changes
+ * a packet. An empty socket slot passes, too, so that with the program's owner dead the kernel
+ * answers.
  *
  * ICMP errors (RFC 792: unreachable, time exceeded, parameter problem) that quote a packet of ours
  * go where that packet came from.

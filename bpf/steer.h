@@ -7,9 +7,9 @@
 #ifndef BPF_STEER_H
 #define BPF_STEER_H
 
-#define STEER_QUEUES 64u      /* receive queues of an interface that can have an AF_XDP socket */
-#define STEER_CLAIMS 16384u   /* (protocol, local address, port); beyond: -ENOSPC, kernel socket */
-#define STEER_FLOWS (1u << 17) /* exact four-tuples; likewise */
+#define STEER_QUEUES 64u    /* receive queues of an interface that can have an AF_XDP socket */
+#define STEER_CLAIMS 16384u /* (protocol, local address, port); beyond: -ENOSPC, kernel socket */
+#define STEER_FLOWS  (1u << 17) /* exact four-tuples; likewise */
 
 /* Everything to this address and port is ours. */
 struct steer_claim {
@@ -30,8 +30,9 @@ struct steer_flow {
 
 /* Indexes of the per-cpu counters. */
 enum steer_count {
-	STEER_REDIRECTED, /* ours, given to the queue's socket (or passed on, if its slot is empty) */
-	STEER_PASSED,     /* not ours */
+	STEER_REDIRECTED, /* ours, given to the queue's socket (or passed on, if its slot is empty)
+			   */
+	STEER_PASSED,	  /* not ours */
 	STEER_COUNTS
 };
 

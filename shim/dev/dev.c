@@ -5,10 +5,10 @@
  * An interface is attached from the inside out: sockets, then the program and its maps, then the
  * link, so that a failure on the way has touched no packet. What is closed goes the other way.
  *
- * Several processes run one dev_state: under the stack's lock, with rings mapped at the same address
- * everywhere. A child has them from its parent. A process that was there before, or that joined
- * the family later, fetches the descriptors from one that has them (dev_catch_up); one that can't
- * leaves the packets to those that can.
+ * Several processes run one dev_state: under the stack's lock, with rings mapped at the same
+ * address everywhere. A child has them from its parent. A process that was there before, or that
+ * joined the family later, fetches the descriptors from one that has them (dev_catch_up); one that
+ * can't leaves the packets to those that can.
  */
 #include "shim/dev/internal.h"
 
@@ -22,29 +22,34 @@
 #define SYS_pidfd_getfd 438
 #endif
 
-/* IPv4 and TCP headers at their longest, and the link's: what a super-segment has besides payload. */
+/* What a super-segment has besides payload: link, IPv4 and TCP headers at their longest. */
 #define GSO_OVERHEAD_BYTES (14u + 20u + 60u)
 /* Packets put on the rings before the stack is told to make room: bounds the time in dev_tx(). */
 #define TX_BATCH_MAX 4096
+/* How long an XDP program may stay after its owner was told to end, before it is another's. */
+#define XDP_TRIES   10
+#define XDP_WAIT_NS 20000000
+/* Counters that cost a system call each are read this seldom. */
 #define STATS_NS 1000000000ull
 /* The loopback's, as of the kernel's lo. */
-#define LOOP_MTU 65536u
+#define LOOP_MTU       65536u
 #define LOOP_GSO_BYTES 65440u
 
 struct dev_priv dev_priv[FAMILY_STACKS];
 
-/* ---- descriptors ------------------------------------------------------------------------------ */
+/* ---- descriptors ---------------------------------------------------------------------------- */
 
 static bool slot_is_bpf(unsigned slot)
 {
 	return slot >= DEV_FD_NET && (slot - DEV_FD_NET) % NET_FDS < NET_FD_PACKET;
 }
 
-/* What fd is, so that another process can tell whether its number means the same; 0: nobody knows. */
+/* What fd is, for another process to tell whether its number means the same; 0: nobody knows. */
 static uint64_t fd_identity(unsigned slot, int fd)
 {
 	uint64_t info[32] = {0}; /* of every kind of bpf object: type and id come first */
-	union bpf_attr attr = {.info = {.bpf_fd = (uint32_t)fd, .info_len = sizeof(info),
+	union bpf_attr attr = {.info = {.bpf_fd = (uint32_t)fd,
+					.info_len = sizeof(info),
 					.info = (uintptr_t)info}};
 	socklen_t len = sizeof(info[0]);
 
@@ -95,7 +100,7 @@ void dev_fd_close(struct dev_state *ds, unsigned slot)
 	ds->id[slot] = 0;
 }
 
-/* ---- other processes of the family ------------------------------------------------------------ */
+/* ---- other processes of the family ---------------------------------------------------------- */
 
 static int fd_fetch_from(struct dev_state *ds, unsigned slot, pid_t pid)
 {
@@ -114,7 +119,7 @@ static int fd_fetch_from(struct dev_state *ds, unsigned slot, pid_t pid)
 	return fd_enter(ds, slot, fd);
 }
 
-/* From the process that opened it, or from another that has it under that number, as its children. */
+/* From the process that opened it, or another that has it under that number, as its children. */
 static int fd_fetch(struct dev_state *ds, unsigned slot)
 {
 	unsigned i;
@@ -177,7 +182,7 @@ static void dev_changed(struct dev_state *ds)
 	priv_of(ds)->gen = ds->gen;
 }
 
-/* ---- opening and closing ---------------------------------------------------------------------- */
+/* ---- opening and closing -------------------------------------------------------------------- */
 
 void net_tell(struct dev_state *ds, unsigned net)
 {
@@ -238,8 +243,11 @@ static int state_get(struct stackrec *sr, struct dev_state **out)
 
 int dev_open_loopback(struct stackrec *sr)
 {
-	static const struct stack_dev loop = {.up = true, .rx_partial_ok = true, .tx_csum = true,
-					      .ifindex = 1, .mtu = LOOP_MTU,
+	static const struct stack_dev loop = {.up = true,
+					      .rx_partial_ok = true,
+					      .tx_csum = true,
+					      .ifindex = 1,
+					      .mtu = LOOP_MTU,
 					      .gso_max_bytes = LOOP_GSO_BYTES};
 	struct dev_state *ds;
 	uint32_t i;
@@ -286,18 +294,20 @@ static int net_attach(struct dev_state *ds, unsigned net, const struct link_info
 		      enum verdict *why)
 {
 	struct netdev *nd = &ds->net[net];
-	/* Devices made of software (they have a kind): native mode would cost a veth's peer its
-	 * segmentation offload, and brings the others nothing. */
-	bool native = knobs.xdp == KNOB_xdp_native || knobs.xdp == KNOB_xdp_zerocopy ||
-		      (knobs.xdp == KNOB_xdp_auto && li->kind[0] == '\0');
+	bool native, generic;
 	int err;
 
 	err = xsk_open(ds, net, why);
 	if (err)
 		return err;
-	/* Without multi-buffer, generic mode on such a device would lose a neighbour's big packets. */
-	if (!nd->multibuf && li->kind[0] && knobs.xdp == KNOB_xdp_auto)
-		native = true;
+	/* Devices made of software (they have a kind): native mode would cost a veth's peer its
+	 * segmentation offload, and brings the others nothing. Zero copy is in the driver only. */
+	native = knobs.xdp == KNOB_xdp_native || nd->zerocopy ||
+		 (knobs.xdp != KNOB_xdp_generic && li->kind[0] == '\0');
+	generic = knobs.xdp != KNOB_xdp_native && !nd->zerocopy;
+	/* Without multi-buffer, generic mode would silently lose a software neighbour's big packets. */
+	if (!nd->multibuf && li->kind[0] && knobs.xdp != KNOB_xdp_generic)
+		native = true, generic = false;
 	err = steer_load(ds, net, why);
 	if (err)
 		return err;
@@ -305,7 +315,28 @@ static int net_attach(struct dev_state *ds, unsigned net, const struct link_info
 	err = xsk_start(ds, net);
 	if (err)
 		return err;
-	return steer_attach(ds, net, native, knobs.xdp != KNOB_xdp_native, why);
+	return steer_attach(ds, net, native, generic, why);
+}
+
+/* The interface as it is, when no XDP program is attached to it. That of a predecessor which is
+ * just ending is waited for, a little. */
+static int link_free(struct dev_state *ds, const char *name, struct link_info *li,
+		     enum verdict *why)
+{
+	static const struct timespec pause = {.tv_nsec = XDP_WAIT_NS};
+	int i, err;
+
+	for (i = 0; i < XDP_TRIES; i++) {
+		if (i)
+			sys_nanosleep(&pause, NULL);
+		*why = VERDICT_no_iface;
+		err = nl_link(ds, name, 0, li);
+		if (err || !li->xdp_prog || net_by_ifindex(ds, li->ifindex) >= 0)
+			return err;
+		*why = VERDICT_xdp_busy;
+	}
+	steer_log_foreign(name, li->xdp_prog);
+	return -EBUSY;
 }
 
 static int net_open(struct dev_state *ds, const char *name, enum verdict *why)
@@ -316,10 +347,10 @@ static int net_open(struct dev_state *ds, const char *name, enum verdict *why)
 	uint32_t gso;
 	int err;
 
-	*why = VERDICT_no_iface;
-	err = nl_link(ds, name, 0, &li);
+	err = link_free(ds, name, &li, why);
 	if (err)
 		return err;
+	*why = VERDICT_no_iface;
 	if (li.flags & IFF_LOOPBACK)
 		return -EINVAL;
 	if (net_by_ifindex(ds, li.ifindex) >= 0)
@@ -367,6 +398,9 @@ int dev_open(struct stackrec *sr, const char *iface, enum verdict *why)
 	enum verdict first = VERDICT_no_iface;
 	int i, n = 1, err, ret = -ENODEV, opened = 0;
 
+	err = xsk_probe(why);
+	if (err)
+		return err;
 	*why = VERDICT_error;
 	err = state_get(sr, &ds);
 	if (err)
@@ -424,7 +458,7 @@ void dev_close(struct stackrec *sr)
 	dev_changed(ds);
 }
 
-/* ---- packets ---------------------------------------------------------------------------------- */
+/* ---- packets -------------------------------------------------------------------------------- */
 
 int dev_rx(struct stackrec *sr, int max, uint64_t when_ns)
 {
@@ -559,7 +593,7 @@ int dev_tx(struct stackrec *sr, bool kick, uint64_t when_ns)
 	return pending;
 }
 
-/* ---- the rest --------------------------------------------------------------------------------- */
+/* ---- the rest ------------------------------------------------------------------------------- */
 
 int dev_fds(const struct stackrec *sr, int *fds, int max)
 {
@@ -595,8 +629,10 @@ void dev_news(struct stackrec *sr, uint64_t when_ns)
 	if (when_ns - ds->stats_ns >= STATS_NS) {
 		ds->stats_ns = when_ns;
 		for (i = 0; i < ds->nnets; i++) {
-			if (ds->net[i].used)
-				xsk_stats(ds, i);
+			if (!ds->net[i].used)
+				continue;
+			xsk_stats(ds, i);
+			steer_stats(ds, i);
 		}
 	}
 }
@@ -637,11 +673,19 @@ int dev_report(const struct stackrec *sr, unsigned i, struct dev_report *out)
 		return -ENOENT;
 	nd = &ds->net[net];
 	*out = (struct dev_report){
-		.ifindex = nd->ifindex, .mtu = nd->mtu, .queues = nd->nqueues,
-		.native = nd->native, .zerocopy = nd->zerocopy, .multibuf = nd->multibuf,
-		.tx_csum = nd->tx_csum, .gso_door = nd->gso_door,
-		.rx_ring_full = nd->rx_ring_full, .rx_invalid = nd->rx_invalid,
+		.ifindex = nd->ifindex,
+		.mtu = nd->mtu,
+		.queues = nd->nqueues,
+		.native = nd->native,
+		.zerocopy = nd->zerocopy,
+		.multibuf = nd->multibuf,
+		.tx_csum = nd->tx_csum,
+		.gso_door = nd->gso_door,
+		.rx_ring_full = nd->rx_ring_full,
+		.rx_invalid = nd->rx_invalid,
 		.rx_fill_empty = nd->rx_fill_empty,
+		.steered = nd->steered,
+		.passed = nd->passed,
 	};
 	memcpy(out->ifname, nd->name, sizeof(out->ifname));
 	return 0;

@@ -68,6 +68,8 @@ struct dev_report {
 	uint32_t ifindex, mtu, queues;
 	uint8_t native, zerocopy, multibuf, tx_csum, gso_door;
 	uint64_t rx_ring_full, rx_invalid, rx_fill_empty; /* XDP_STATISTICS, as last read */
+	uint64_t steered,
+		passed; /* packets that the steering program gave us / the kernel, likewise */
 };
 int dev_report(const struct stackrec *sr, unsigned i, struct dev_report *out); /* -ENOENT: past */
 

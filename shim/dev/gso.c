@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The bulk door: TCP super-segments go out through a packet socket with a virtio header, and the
- * kernel or the device cuts them up; one call carries up to GSO_BATCH of them, each up to 64 KB. The
- * payload is copied by the kernel within the call, straight from the connection's send blocks.
+ * kernel or the device cuts them up; one call carries up to GSO_BATCH of them, each up to 64 KB.
+ * The payload is copied by the kernel within the call, straight from the connection's send blocks.
  *
  * Order within a connection: the caller has emptied the AF_XDP transmit ring first, and what is put
- * on that ring later is sent later. The queueing discipline is passed by; a device queue that is full
- * shows as -ENOBUFS, and the super-segment stays in the txq. The socket receives nothing.
+ * on that ring later is sent later. The queueing discipline is passed by; a device queue that is
+ * full shows as -ENOBUFS, and the super-segment stays in the txq. The socket receives nothing.
  */
 #include "shim/dev/internal.h"
 
@@ -20,10 +20,12 @@
 #include "stack/ip/wire.h"
 
 #define GSO_BATCH 16u
-/* Pieces of a batch. A super-segment of 64 KB in full blocks has 19; one alone must always fit, which
- * it does as long as its blocks hold 130 bytes each on average. */
-#define GSO_IOV 512u
+/* Pieces of a batch. A super-segment of 64 KB in full blocks has 19; one alone must always fit,
+ * which it does as long as its blocks hold 130 bytes each on average. */
+#define GSO_IOV		 512u
 #define GSO_SNDBUF_BYTES (16 << 20)
+/* Times in a row that a full device may refuse one before it counts as lost: the rest waits. */
+#define GSO_REFUSALS 64
 
 _Static_assert(sizeof(struct virtio_net_hdr) == 10, "what PACKET_VNET_HDR takes");
 
@@ -99,6 +101,7 @@ static uint32_t gso_pieces(const struct tx_ent *e, uint8_t *data, struct virtio_
 int gso_send(struct dev_state *ds, unsigned net)
 {
 	struct stack *st = ds->sr->st;
+	struct netdev *nd = &ds->net[net];
 	const struct txq *q = stack_txq(st);
 	struct frame_pool *fp = stack_frames(st);
 	struct virtio_net_hdr hdr[GSO_BATCH];
@@ -124,11 +127,14 @@ int gso_send(struct dev_state *ds, unsigned net)
 	}
 	ASSERT(n > 0);
 	sent = sys_sendmmsg(net_fd(ds, net, NET_FD_PACKET), v, n, MSG_DONTWAIT);
-	if (sent == -EAGAIN || sent == -ENOBUFS || sent == -EINTR)
+	if (sent == -EAGAIN || sent == -EINTR)
 		return -EAGAIN;
+	if (sent == -ENOBUFS && ++nd->gso_refused < GSO_REFUSALS)
+		return -EAGAIN;
+	nd->gso_refused = 0;
 	if (sent <= 0) {
 		/* This one the device won't take, now or later: lost, as on a wire. */
-		log_debug("%s: super-segment not sent: error %d", ds->net[net].name, -sent);
+		log_debug("%s: super-segment not sent: error %d", nd->name, -sent);
 		sent = 1;
 	}
 	for (i = 0; i < (uint32_t)sent; i++) {

@@ -42,11 +42,12 @@
 #endif
 
 #define DEV_NETS (STACK_DEVS - 1u) /* device 0 of the stack is the loopback; net[i] is i + 1 */
-#define DEV_CLAIMS 4096u  /* claims of one stack; beyond: -ENOSPC, and the kernel serves the socket */
-#define DEV_LINKS 256u    /* interfaces of the namespace that are remembered as lying over another */
-#define DEV_ADDRS STACK_LOCAL_ADDRS
-#define DEV_HOPS 1024u    /* next hops kept fresh; a power of two. The oldest gives way */
-#define DEV_HOP_WAYS 4u
+#define DEV_CLAIMS \
+	4096u /* claims of one stack; beyond: -ENOSPC, and the kernel serves the socket */
+#define DEV_LINKS     256u /* interfaces of the namespace that are remembered as lying over another */
+#define DEV_ADDRS     STACK_LOCAL_ADDRS
+#define DEV_HOPS      1024u /* next hops kept fresh; a power of two. The oldest gives way */
+#define DEV_HOP_WAYS  4u
 #define DEV_MAC_SLOTS 256u
 
 /* Where rings are mapped: below the arena, at the same address in each process of the family. */
@@ -58,7 +59,7 @@
 struct ring {
 	_Atomic uint32_t *prod, *cons, *flags;
 	void *desc;
-	uint32_t size;  /* entries, a power of two */
+	uint32_t size; /* entries, a power of two */
 	void *map;
 	uint64_t map_bytes;
 };
@@ -69,23 +70,32 @@ struct queue {
 };
 
 /* Descriptors of a net, in dev_priv.fd. */
-enum net_fd { NET_FD_LINK, NET_FD_XSKS, NET_FD_CLAIMS, NET_FD_FLOWS, NET_FD_COUNTS, NET_FD_PACKET,
-	      NET_FD_XSK, NET_FDS = NET_FD_XSK + STEER_QUEUES };
+enum net_fd {
+	NET_FD_LINK,
+	NET_FD_XSKS,
+	NET_FD_CLAIMS,
+	NET_FD_FLOWS,
+	NET_FD_COUNTS,
+	NET_FD_PACKET,
+	NET_FD_XSK,
+	NET_FDS = NET_FD_XSK + STEER_QUEUES
+};
 enum dev_fd { DEV_FD_NETLINK, DEV_FD_POKE, DEV_FD_NET, DEV_FDS = DEV_FD_NET + DEV_NETS * NET_FDS };
 
 /* An interface we are attached to. */
 struct netdev {
 	bool used;
 	bool up;
-	bool noarp;         /* no neighbours: destination MACs are zero */
+	bool noarp; /* no neighbours: destination MACs are zero */
 	bool native, zerocopy, multibuf, tx_csum, gso_door;
-	bool local_peer;    /* veth: a partial checksum can only mean "local" */
+	bool local_peer; /* veth: a partial checksum can only mean "local" */
 	char name[IFNAMSIZ];
 	uint32_t ifindex, mtu;
 	uint8_t mac[6];
-	uint32_t gso_bytes; /* TCP payload of the largest super-segment */
+	uint32_t gso_refused; /* times in a row */
+	uint32_t gso_bytes;   /* TCP payload of the largest super-segment */
 	uint32_t nqueues;
-	uint64_t rx_ring_full, rx_invalid, rx_fill_empty;
+	uint64_t rx_ring_full, rx_invalid, rx_fill_empty, steered, passed;
 	uint8_t mac_used[DEV_MAC_SLOTS]; /* by hash: sent to since the last refresh */
 	struct queue q[STEER_QUEUES];
 };
@@ -93,8 +103,8 @@ struct netdev {
 struct claim {
 	struct endpoint ep;
 	uint8_t proto;
-	uint32_t refs;      /* 0: free */
-	uint32_t next;      /* in its bucket or on the free list, + 1 */
+	uint32_t refs; /* 0: free */
+	uint32_t next; /* in its bucket or on the free list, + 1 */
 };
 
 /* An interface that lies over another (VLAN, macvlan): packets for its addresses come through the
@@ -110,42 +120,42 @@ struct local_addr {
 
 struct hop {
 	struct ip_addr addr;
-	uint8_t net;        /* + 1; 0: free */
+	uint8_t net; /* + 1; 0: free */
 	uint8_t mac[6];
-	bool known;         /* mac is valid */
+	bool known; /* mac is valid */
 	uint64_t asked_ns;
 };
 
 struct dev_state {
 	struct stackrec *sr;
-	uint64_t gen;       /* changes when id[] or fd[] do; a process with another one in dev_priv
-			       has to catch up before it uses descriptors or rings */
-	bool loop;          /* device 0 is open */
-	uint32_t nnets;     /* high-water mark of net[] */
+	uint64_t gen;	/* changes when id[] or fd[] do; a process with another one in dev_priv
+			   has to catch up before it uses descriptors or rings */
+	bool loop;	/* device 0 is open */
+	uint32_t nnets; /* high-water mark of net[] */
 	struct netdev net[DEV_NETS];
-	uint32_t nused;     /* nets in use */
-	pid_t owner;        /* who opened the latest: fd[] are its numbers, and its children's */
+	uint32_t nused; /* nets in use */
+	pid_t owner;	/* who opened the latest: fd[] are its numbers, and its children's */
 	int fd[DEV_FDS];
-	uint64_t id[DEV_FDS]; /* what the descriptor is: SO_COOKIE, or type and id of a bpf object; 0:
-				 there is none */
-	uint64_t *lent;     /* bit per frame: in the hands of a device */
+	uint64_t id[DEV_FDS]; /* what the descriptor is: SO_COOKIE, or type and id of a bpf object;
+				 0: there is none */
+	uint64_t *lent;	      /* bit per frame: in the hands of a device */
 
 	/* Frames going round: packets linked by qnext. */
 	uint32_t loop_head, loop_tail, loop_len;
 
 	struct claim claim[DEV_CLAIMS];
-	uint32_t claim_bucket[256];     /* index + 1, by port */
+	uint32_t claim_bucket[256]; /* index + 1, by port */
 	uint32_t claim_free, claim_used;
 
 	uint32_t nl_seq, nl_portid;
-	bool nl_resync;                 /* something was missed: read everything again */
+	bool nl_resync; /* something was missed: read everything again */
 	bool routes_changed;
 	struct local_addr addr[DEV_ADDRS];
 	uint32_t naddrs;
 	struct upper upper[DEV_LINKS];
 	uint32_t nuppers;
 	struct hop hop[DEV_HOPS];
-	uint64_t refresh_ns, stats_ns;  /* when last done */
+	uint64_t refresh_ns, stats_ns; /* when last done */
 	uint8_t nlbuf[32768] __attribute__((aligned(8)));
 };
 
@@ -201,7 +211,7 @@ static inline unsigned mac_slot(const uint8_t *mac)
 	return (mac[5] ^ mac[4] * 31u ^ mac[3] * 131u) % DEV_MAC_SLOTS;
 }
 
-/* ---- frames lent to devices: a frame that a ring gives back without having got it is ignored ---- */
+/* ---- frames lent to devices: a frame that a ring gives back without having got it is ignored  */
 
 static inline void frame_lend(struct dev_state *ds, uint32_t idx)
 {
@@ -222,8 +232,10 @@ static inline bool frame_take_back(struct dev_state *ds, const struct frame_pool
 	return true;
 }
 
-/* ---- xsk.c ------------------------------------------------------------------------------------ */
+/* ---- xsk.c ---------------------------------------------------------------------------------- */
 
+/* Whether this process may have AF_XDP sockets at all: the first thing to ask, and the cheapest. */
+int xsk_probe(enum verdict *why);
 /* AF_XDP sockets with their rings on every queue of net. 0, or -Exxx with *why. */
 int xsk_open(struct dev_state *ds, unsigned net, enum verdict *why);
 /* Puts them into the steering program's map, and frames into the fill rings. */
@@ -250,13 +262,17 @@ static inline bool ring_pending(const struct ring *r)
 	       atomic_load_explicit(r->cons, memory_order_relaxed);
 }
 
-/* ---- steer.c ---------------------------------------------------------------------------------- */
+/* ---- steer.c -------------------------------------------------------------------------------- */
 
 /* Loads the program with maps of its own for net, and enters all claims. */
 int steer_load(struct dev_state *ds, unsigned net, enum verdict *why);
 /* Attaches it; from then on packets come. native, generic or both are tried as the knob says. */
 int steer_attach(struct dev_state *ds, unsigned net, bool try_native, bool try_generic,
 		 enum verdict *why);
+/* Says in the log whose program stands in the way. */
+void steer_log_foreign(const char *ifname, uint32_t prog_id);
+/* Reads the program's counters. */
+void steer_stats(struct dev_state *ds, unsigned net);
 /* Detaches it, whoever else still holds the link. */
 void steer_detach(struct dev_state *ds, unsigned net);
 /* An address came or went (ds->addr is as it is now): claims of any address follow. */
@@ -267,27 +283,28 @@ void steer_init(struct dev_state *ds);
 int map_update(int fd, const void *key, const void *val);
 int map_delete(int fd, const void *key);
 
-/* ---- gso.c ------------------------------------------------------------------------------------ */
+/* ---- gso.c ---------------------------------------------------------------------------------- */
 
 /* The packet socket of net. Without one there are no super-segments, which is not an error. */
 void gso_open(struct dev_state *ds, unsigned net);
-/* Sends the super-segments at the head of the txq that go to net. How many, or -EAGAIN: none now. */
+/* Sends the super-segments for net at the head of the txq. How many, or -EAGAIN: none now. */
 int gso_send(struct dev_state *ds, unsigned net);
 
-/* ---- loop.c ----------------------------------------------------------------------------------- */
+/* ---- loop.c --------------------------------------------------------------------------------- */
 
 /* Turns one packet round; -EAGAIN: no room now. The frame passes over. */
 int loop_tx(struct dev_state *ds, const struct tx_ent *e);
 int loop_rx(struct dev_state *ds, int max, uint64_t now_ns);
 
-/* ---- netlink.c: the conversation -------------------------------------------------------------- */
+/* ---- netlink.c: the conversation ------------------------------------------------------------ */
 
 struct nlmsghdr;
 struct rtattr;
 
 /* An interface as the kernel describes it. */
 struct link_info {
-	uint32_t ifindex, flags, mtu, lower, gso_max, rxqs;
+	uint32_t ifindex, flags, mtu, lower, gso_max;
+	uint32_t xdp_prog; /* id of the XDP program attached to it; 0: none */
 	char name[IFNAMSIZ], kind[16];
 	uint8_t mac[6];
 };
@@ -310,11 +327,11 @@ int nl_auto_ifaces(struct dev_state *ds, char (*name)[IFNAMSIZ], int max);
 void nl_attr_put(struct nlmsghdr *h, size_t room, unsigned type, const void *val, size_t len);
 const void *nl_attr_find(const struct rtattr *a, int len, unsigned type, size_t min_len);
 
-/* ---- neigh.c: routes and neighbours ----------------------------------------------------------- */
+/* ---- neigh.c: routes and neighbours --------------------------------------------------------- */
 
 struct route_info {
-	int err;            /* 0, or -ENETUNREACH, -EHOSTUNREACH, -EACCES */
-	uint8_t type;       /* RTN_* */
+	int err;      /* 0, or -ENETUNREACH, -EHOSTUNREACH, -EACCES */
+	uint8_t type; /* RTN_* */
 	uint32_t oif, mtu;
 	struct ip_addr next_hop, src;
 };

@@ -2,8 +2,8 @@
 /*
  * The loopback inside the stack, device 0: what the stack sends to itself comes round as received
  * packets in the same frames. Only a super-segment's payload is copied, from the send blocks into
- * frames. A turn delivers only what lay there when it began, so that two chatting sockets can't keep
- * it for ever; at most LOOP_PACKETS wait, the rest stays in the txq.
+ * frames. A turn delivers only what lay there when it began, so that two chatting sockets can't
+ * keep it for ever; at most LOOP_PACKETS wait, the rest stays in the txq.
  */
 #include "shim/dev/internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where packets go: what the kernel says about a destination's route (its policy rules included) and
- * about the next hop's link address. The kernel resolves (RFC 826 is its business): a missing
+ * Where packets go: what the kernel says about a destination's route (its policy rules included)
+ * and about the next hop's link address. The kernel resolves (RFC 826 is its business): a missing
  * neighbour is asked of it, and its news are passed on to the stack. Neighbours we send to are
  * touched now and then, as the kernel doesn't see our traffic and would let them go stale.
  */
@@ -16,9 +16,9 @@
 #include "stack/ip/wire.h"
 
 /* Below the kernel's base_reachable_time (30 s, from half of it on at random). */
-#define REFRESH_NS 10000000000ull
+#define REFRESH_NS   10000000000ull
 #define REFRESH_HOPS 256u
-#define ANSWERS_MAX 256
+#define ANSWERS_MAX  256
 
 struct neigh_req {
 	struct nlmsghdr h;
@@ -43,7 +43,7 @@ int net_by_ifindex(const struct dev_state *ds, uint32_t ifindex)
 	return -1;
 }
 
-/* ---- routes ----------------------------------------------------------------------------------- */
+/* ---- routes --------------------------------------------------------------------------------- */
 
 static void route_reply(struct dev_state *ds, const struct nlmsghdr *h, void *arg)
 {
@@ -120,7 +120,7 @@ int dev_route(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct i
 	return 0;
 }
 
-/* ---- next hops -------------------------------------------------------------------------------- */
+/* ---- next hops ------------------------------------------------------------------------------ */
 
 static struct hop *hop_find(struct dev_state *ds, unsigned net, const struct ip_addr *a, bool make)
 {
@@ -146,12 +146,16 @@ static int hop_ask(struct dev_state *ds, struct hop *hop, uint64_t when_ns)
 {
 	const struct netdev *nd = &ds->net[hop->net - 1];
 	struct neigh_req req = {
-		.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(req.m)), .nlmsg_type = RTM_NEWNEIGH,
+		.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(req.m)),
+		      .nlmsg_type = RTM_NEWNEIGH,
 		      .nlmsg_flags = NLM_F_CREATE | NLM_F_ACK},
-		.m = {.ndm_family = AF_INET, .ndm_ifindex = (int)nd->ifindex,
-		      .ndm_state = NUD_NONE, .ndm_flags = NTF_USE},
+		.m = {.ndm_family = AF_INET,
+		      .ndm_ifindex = (int)nd->ifindex,
+		      .ndm_state = NUD_NONE,
+		      .ndm_flags = NTF_USE},
 	};
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = be16(9),
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+				  .sin_port = be16(9),
 				  .sin_addr.s_addr = ip_addr_to_v4(&hop->addr)};
 	int err;
 
@@ -160,8 +164,8 @@ static int hop_ask(struct dev_state *ds, struct hop *hop, uint64_t when_ns)
 	err = nl_talk(ds, &req.h, NULL, NULL);
 	if (err != -EPERM)
 		return err;
-	/* A process that has given up its privileges: an empty datagram to the discard port (RFC 863)
-	 * makes the kernel resolve as well. */
+	/* A process that has given up its privileges: an empty datagram to the discard port (RFC
+	 * 863) makes the kernel resolve as well. */
 	err = (int)sys_sendto(dev_fd(ds, DEV_FD_POKE), "", 0, MSG_DONTWAIT | MSG_DONTROUTE,
 			      (struct sockaddr *)&sin, sizeof(sin));
 	return err < 0 && err != -EAGAIN && err != -ECONNREFUSED ? err : 0;
@@ -253,7 +257,7 @@ void neigh_notice(struct dev_state *ds, const struct nlmsghdr *h, uint64_t when_
 	}
 }
 
-/* ---- answering the stack ---------------------------------------------------------------------- */
+/* ---- answering the stack -------------------------------------------------------------------- */
 
 static void hop_answer(struct dev_state *ds, unsigned net, const struct ip_addr *next_hop,
 		       struct dst_info *di, uint64_t when_ns)
@@ -322,8 +326,8 @@ static void dst_answer(struct dev_state *ds, const struct ip_addr *dst, struct d
 
 		memcpy(di->mac, all, 6);
 		if (ri.type == RTN_MULTICAST) { /* RFC 1112 6.4 */
-			const uint8_t mac[6] = {0x01, 0x00, 0x5e, dst->b[13] & 0x7f, dst->b[14],
-						dst->b[15]};
+			const uint8_t mac[6] = {0x01,	    0x00,      0x5e, dst->b[13] & 0x7f,
+						dst->b[14], dst->b[15]};
 
 			memcpy(di->mac, mac, 6);
 		}

@@ -10,19 +10,20 @@
 
 #include <errno.h>
 #include <linux/if_arp.h>
+#include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
-#define NL_GROUPS                                                                                  \
+#define NL_GROUPS \
 	(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE | RTMGRP_NEIGH)
 #define NL_RCVBUF_BYTES (1 << 20)
 /* A dump arrives in pieces of up to 32 KB; this many hold the addresses of any host we serve. */
 #define NL_TALK_READS 4096
 #define NL_NEWS_READS 64
-#define NL_WAIT_S 1
+#define NL_WAIT_S     1
 
-/* ---- messages --------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------- */
 
 void nl_attr_put(struct nlmsghdr *h, size_t room, unsigned type, const void *val, size_t len)
 {
@@ -68,7 +69,7 @@ static void attr_str(const struct rtattr *a, int len, unsigned type, char *to, s
 	}
 }
 
-/* ---- links ------------------------------------------------------------------------------------ */
+/* ---- links ---------------------------------------------------------------------------------- */
 
 static bool link_parse(const struct nlmsghdr *h, struct link_info *li)
 {
@@ -96,9 +97,11 @@ static bool link_parse(const struct nlmsghdr *h, struct link_info *li)
 	for (left = len; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		if ((a->rta_type & NLA_TYPE_MASK) == IFLA_LINK_NETNSID)
 			li->lower = 0;
+		info = RTA_DATA(a);
+		if ((a->rta_type & NLA_TYPE_MASK) == IFLA_XDP)
+			li->xdp_prog = attr_u32(info, (int)RTA_PAYLOAD(a), IFLA_XDP_PROG_ID, 0);
 		if ((a->rta_type & NLA_TYPE_MASK) != IFLA_LINKINFO)
 			continue;
-		info = RTA_DATA(a);
 		attr_str(info, (int)RTA_PAYLOAD(a), IFLA_INFO_KIND, li->kind, sizeof(li->kind));
 	}
 	if (!strcmp(li->kind, "veth"))
@@ -142,7 +145,7 @@ static void link_notice(struct dev_state *ds, const struct nlmsghdr *h)
 	ds->routes_changed = true;
 }
 
-/* ---- addresses -------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 bool addr_is_on(const struct dev_state *ds, unsigned net, const struct ip_addr *a)
 {
@@ -250,7 +253,7 @@ static void addr_notice(struct dev_state *ds, const struct nlmsghdr *h)
 	}
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static void notice(struct dev_state *ds, const struct nlmsghdr *h, uint64_t when_ns)
 {
@@ -276,7 +279,7 @@ static void notice(struct dev_state *ds, const struct nlmsghdr *h, uint64_t when
 	}
 }
 
-/* One datagram into ds->nlbuf: its length; -EAGAIN: there is none. Only the kernel is listened to. */
+/* One datagram of the kernel's into ds->nlbuf: its length; -EAGAIN: there is none. */
 static ssize_t nl_read(struct dev_state *ds)
 {
 	int fd = dev_fd(ds, DEV_FD_NETLINK);
@@ -365,7 +368,8 @@ static int nl_dump(struct dev_state *ds, unsigned type, int af, nl_reply_fn *fn,
 		struct nlmsghdr h;
 		struct rtgenmsg g;
 	} req = {
-		.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(req.g)), .nlmsg_type = (uint16_t)type,
+		.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(req.g)),
+		      .nlmsg_type = (uint16_t)type,
 		      .nlmsg_flags = NLM_F_DUMP},
 		.g = {.rtgen_family = (uint8_t)af},
 	};
@@ -461,7 +465,7 @@ int nl_open(struct dev_state *ds)
 	return dev_fd_set(ds, DEV_FD_NETLINK, fd);
 }
 
-/* ---- choosing interfaces ---------------------------------------------------------------------- */
+/* ---- choosing interfaces -------------------------------------------------------------------- */
 
 struct link_want {
 	const char *name;

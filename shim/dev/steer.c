@@ -2,13 +2,14 @@
 /*
  * Which packets come to us: loading and attaching the steering program (bpf/steer.bpf.c), and the
  * claims and flows in its maps. Each interface has a program and maps of its own. A claim of any
- * address is entered for each address of this host, and follows as these change; a claim is counted,
- * so that several listeners can share a port. Never replaces another program, and never claims a
- * loopback address: those don't come from a wire.
+ * address is entered for each address of this host, and follows as these change; a claim is
+ * counted, so that several listeners can share a port. Never replaces another program, and never
+ * claims a loopback address: those don't come from a wire.
  */
 #include "shim/dev/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <string.h>
@@ -23,8 +24,8 @@
 
 int map_update(int fd, const void *key, const void *val)
 {
-	union bpf_attr attr = {.map_fd = (uint32_t)fd, .key = (uintptr_t)key,
-			       .value = (uintptr_t)val};
+	union bpf_attr attr = {
+		.map_fd = (uint32_t)fd, .key = (uintptr_t)key, .value = (uintptr_t)val};
 
 	return sys_bpf(BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr));
 }
@@ -36,7 +37,7 @@ int map_delete(int fd, const void *key)
 	return sys_bpf(BPF_MAP_DELETE_ELEM, &attr, sizeof(attr));
 }
 
-/* ---- the table of claims ---------------------------------------------------------------------- */
+/* ---- the table of claims -------------------------------------------------------------------- */
 
 void steer_init(struct dev_state *ds)
 {
@@ -122,7 +123,7 @@ static void claim_free(struct dev_state *ds, struct claim *c)
 	ds->claim_free = i;
 }
 
-/* ---- claims in the maps ----------------------------------------------------------------------- */
+/* ---- claims in the maps --------------------------------------------------------------------- */
 
 static int key_set(struct dev_state *ds, unsigned net, uint8_t proto, const struct ip_addr *a,
 		   uint16_t port, bool add)
@@ -261,13 +262,13 @@ void steer_addr_gone(struct dev_state *ds, const struct ip_addr *a)
 	steer_addr(ds, a, false);
 }
 
-/* ---- flows ------------------------------------------------------------------------------------ */
+/* ---- flows ---------------------------------------------------------------------------------- */
 
 static int flow_set(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
 		    const struct endpoint *remote, bool add)
 {
-	struct steer_flow key = {.lport = be16(local->port), .rport = be16(remote->port),
-				 .proto = proto};
+	struct steer_flow key = {
+		.lport = be16(local->port), .rport = be16(remote->port), .proto = proto};
 	struct dev_state *ds = sr->dev;
 	uint32_t one = 1;
 	unsigned i;
@@ -308,7 +309,7 @@ void flow_del(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
 	flow_set(sr, proto, local, remote, false);
 }
 
-/* ---- the program ------------------------------------------------------------------------------ */
+/* ---- the program ---------------------------------------------------------------------------- */
 
 static int steer_enter_claims(struct dev_state *ds, unsigned net)
 {
@@ -341,10 +342,8 @@ int steer_load(struct dev_state *ds, unsigned net, enum verdict *why)
 		unsigned slot;
 		int *fd;
 	} maps[] = {
-		{NET_FD_XSKS, &skel.maps.xsks.map_fd},
-		{NET_FD_CLAIMS, &skel.maps.claims.map_fd},
-		{NET_FD_FLOWS, &skel.maps.flows.map_fd},
-		{NET_FD_COUNTS, &skel.maps.counts.map_fd},
+		{NET_FD_XSKS, &skel.maps.xsks.map_fd},	  {NET_FD_CLAIMS, &skel.maps.claims.map_fd},
+		{NET_FD_FLOWS, &skel.maps.flows.map_fd},  {NET_FD_COUNTS, &skel.maps.counts.map_fd},
 		{NET_FD_LINK, &skel.progs.steer.prog_fd}, /* until it is attached */
 	};
 	unsigned i;
@@ -372,7 +371,8 @@ static int link_create(int prog_fd, uint32_t ifindex, uint32_t flags)
 {
 	union bpf_attr attr = {.link_create = {.prog_fd = (uint32_t)prog_fd,
 					       .target_ifindex = ifindex,
-					       .attach_type = BPF_XDP, .flags = flags}};
+					       .attach_type = BPF_XDP,
+					       .flags = flags}};
 
 	return sys_bpf(BPF_LINK_CREATE, &attr, sizeof(attr));
 }
@@ -391,7 +391,7 @@ int steer_attach(struct dev_state *ds, unsigned net, bool try_native, bool try_g
 		fd = link_create(dev_fd(ds, slot), nd->ifindex, XDP_FLAGS_SKB_MODE);
 	if (fd < 0) {
 		*why = fd == -EBUSY || fd == -EEXIST ? VERDICT_xdp_busy
-		     : fd == -EPERM                  ? VERDICT_no_permission
+		       : fd == -EPERM		     ? VERDICT_no_permission
 						     : VERDICT_no_bpf;
 		log_info("%s: attaching the steering program: error %d", nd->name, -fd);
 		return fd;
@@ -401,6 +401,69 @@ int steer_attach(struct dev_state *ds, unsigned net, bool try_native, bool try_g
 	if (err)
 		*why = VERDICT_no_memory;
 	return err;
+}
+
+void steer_log_foreign(const char *ifname, uint32_t prog_id)
+{
+	union bpf_attr attr = {.prog_id = prog_id};
+	struct bpf_prog_info info = {0};
+	int fd = sys_bpf(BPF_PROG_GET_FD_BY_ID, &attr, sizeof(attr));
+
+	if (fd >= 0) {
+		memset(&attr, 0, sizeof(attr));
+		attr.info.bpf_fd = (uint32_t)fd;
+		attr.info.info_len = sizeof(info);
+		attr.info.info = (uintptr_t)&info;
+		sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr));
+		sys_close(fd);
+	}
+	log_info("%s: XDP program %u (%s) is attached", ifname, prog_id,
+		 info.name[0] ? info.name : "its name is not to be had");
+}
+
+/* Processors that a per-cpu map has values for; 0: unknown. The file says "0-3", "0" or "0,2-5". */
+static uint32_t cpus_possible(void)
+{
+	char b[256];
+	int fd = sys_openat(AT_FDCWD, "/sys/devices/system/cpu/possible", O_RDONLY, 0);
+	ssize_t n = fd < 0 ? -1 : sys_read(fd, b, sizeof(b)), i;
+	uint32_t last = 0;
+
+	if (fd >= 0)
+		sys_close(fd);
+	if (n <= 0)
+		return 0;
+	for (i = 0; i < n; i++) {
+		if (b[i] >= '0' && b[i] <= '9')
+			last = last * 10 + (uint32_t)(b[i] - '0');
+		else if (b[i] != '\n')
+			last = 0;
+	}
+	return last + 1;
+}
+
+void steer_stats(struct dev_state *ds, unsigned net)
+{
+	static uint32_t cpus;
+	uint64_t *v = (uint64_t *)ds->nlbuf, sum[STEER_COUNTS] = {0};
+	uint32_t key, i;
+
+	if (!cpus)
+		cpus = cpus_possible();
+	if (!cpus || cpus > sizeof(ds->nlbuf) / sizeof(*v))
+		return;
+	for (key = 0; key < STEER_COUNTS; key++) {
+		union bpf_attr attr = {.map_fd = (uint32_t)net_fd(ds, net, NET_FD_COUNTS),
+				       .key = (uintptr_t)&key,
+				       .value = (uintptr_t)v};
+
+		if (sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr)))
+			return;
+		for (i = 0; i < cpus; i++)
+			sum[key] += v[i];
+	}
+	ds->net[net].steered = sum[STEER_REDIRECTED];
+	ds->net[net].passed = sum[STEER_PASSED];
 }
 
 void steer_detach(struct dev_state *ds, unsigned net)

@@ -17,21 +17,21 @@
 #include "shim/proc/knobs.h"
 
 /* A 64 KB packet of an unsegmented peer takes 17 descriptors: room for more than 200 of them. */
-#define RX_ENTRIES 4096u
+#define RX_ENTRIES   4096u
 #define FILL_ENTRIES 4096u
-#define TX_ENTRIES 2048u
+#define TX_ENTRIES   2048u
 /* A completion slot is reserved for each descriptor sent; never the shorter one. */
 #define COMP_ENTRIES 4096u
 /* Frames in the longest packet; one that has more is corrupt, and dropped. */
 #define RX_FRAMES_MAX 32u
-#define FILL_BATCH 32u
+#define FILL_BATCH    32u
 /* Of the pool, kept back for transmission when the fill ring is topped up. */
 #define TX_RESERVE(fp) ((fp)->count / 8)
 /* The kernel releases a UMEM some time after its last user has died: how long to wait for that. */
-#define BUSY_TRIES 50
+#define BUSY_TRIES   50
 #define BUSY_WAIT_NS 20000000
 /* Copy mode sends 32 descriptors a call; with a full ring of 2048 that is 64 calls. */
-#define KICK_CALLS 80
+#define KICK_CALLS   80
 #define SNDBUF_BYTES (16 << 20)
 
 /* As in the kernel's header from Linux 6.11 on. */
@@ -57,7 +57,7 @@ _Static_assert(sizeof(struct tx_metadata) <= FRAME_TX_HEADROOM, "headroom holds 
 /* The kernel's struct xdp_umem_reg ended before tx_metadata_len (and flags had no such bit). */
 #define UMEM_REG_BYTES_OLD 32
 
-/* ---- rings ------------------------------------------------------------------------------------ */
+/* ---- rings ---------------------------------------------------------------------------------- */
 
 static uint32_t ring_load(_Atomic uint32_t *p)
 {
@@ -174,7 +174,7 @@ int xsk_map_again(struct dev_state *ds, unsigned net)
 	return err;
 }
 
-/* ---- setting up ------------------------------------------------------------------------------- */
+/* ---- setting up ----------------------------------------------------------------------------- */
 
 static int umem_register(struct dev_state *ds, struct netdev *nd, int fd)
 {
@@ -234,8 +234,8 @@ static int bind_first(struct netdev *nd, int fd, uint32_t qid)
 {
 	static const uint16_t modes[] = {XDP_ZEROCOPY | XDP_USE_SG, XDP_ZEROCOPY,
 					 XDP_COPY | XDP_USE_SG, XDP_COPY};
-	struct sockaddr_xdp sx = {.sxdp_family = AF_XDP, .sxdp_ifindex = nd->ifindex,
-				  .sxdp_queue_id = qid};
+	struct sockaddr_xdp sx = {
+		.sxdp_family = AF_XDP, .sxdp_ifindex = nd->ifindex, .sxdp_queue_id = qid};
 	unsigned i = knobs.xdp == KNOB_xdp_zerocopy ? 0 : 2;
 	int err = -EINVAL;
 
@@ -257,8 +257,10 @@ static int bind_first(struct netdev *nd, int fd, uint32_t qid)
 
 static int bind_shared(const struct netdev *nd, int fd, uint32_t qid, int umem_fd)
 {
-	struct sockaddr_xdp sx = {.sxdp_family = AF_XDP, .sxdp_flags = XDP_SHARED_UMEM,
-				  .sxdp_ifindex = nd->ifindex, .sxdp_queue_id = qid,
+	struct sockaddr_xdp sx = {.sxdp_family = AF_XDP,
+				  .sxdp_flags = XDP_SHARED_UMEM,
+				  .sxdp_ifindex = nd->ifindex,
+				  .sxdp_queue_id = qid,
 				  .sxdp_shared_umem_fd = (uint32_t)umem_fd};
 
 	return bind_patiently(fd, &sx);
@@ -286,6 +288,18 @@ static enum verdict verdict_of(int err)
 	default:
 		return VERDICT_error;
 	}
+}
+
+int xsk_probe(enum verdict *why)
+{
+	int fd = sys_socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd < 0) {
+		*why = verdict_of(fd);
+		return fd;
+	}
+	sys_close(fd);
+	return 0;
 }
 
 /* The socket whose UMEM new ones share; -1: this is the first. */
@@ -428,7 +442,7 @@ void xsk_close(struct dev_state *ds, unsigned net)
 	nd->nqueues = 0;
 }
 
-/* ---- receiving -------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------ */
 
 /*
  * Takes the packet at the ring's head off it: *head gets its chain (FRAME_NONE: it was no good).
@@ -525,7 +539,7 @@ int xsk_rx(struct dev_state *ds, unsigned net, int max, uint64_t now_ns)
 	return done;
 }
 
-/* ---- sending ---------------------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------------------------------- */
 
 int xsk_tx(struct dev_state *ds, unsigned net, const struct tx_ent *e)
 {

@@ -2,7 +2,8 @@
 /*
  * The device room over a real veth, against the kernel on the other end. Needs root.
  *
- *   [ namespace A: this program, shim/dev, a fake stack ] 10.77.0.1 --veth-- 10.77.0.2 [ B: kernel ]
+ *   [ namespace A: this program, shim/dev, a fake stack ] 10.77.0.1 --veth-- 10.77.0.2 [ B: kernel
+ * ]
  *
  * Prints TAP. Argument: auto, native or generic, for SHIM_XDP.
  */
@@ -26,8 +27,8 @@
 #include "stack/ip/csum.h"
 #include "stack/ip/wire.h"
 
-#define ADDR_A "10.77.0.1"
-#define ADDR_B "10.77.0.2"
+#define ADDR_A	"10.77.0.1"
+#define ADDR_B	"10.77.0.2"
 #define WAIT_MS 4000
 
 static char ns_a[32], ns_b[32], if_a[16], if_b[16];
@@ -35,12 +36,12 @@ static uint8_t mac_a[6], mac_b[6];
 static int cases, failures, master;
 static bool failed;
 
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond);                        \
-			failed = true;                                                             \
-		}                                                                                  \
+#define CHECK(cond)                                                         \
+	do {                                                                \
+		if (!(cond)) {                                              \
+			printf("# %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			failed = true;                                      \
+		}                                                           \
 	} while (0)
 
 static int __attribute__((format(printf, 1, 2))) run(const char *fmt, ...)
@@ -103,8 +104,9 @@ static void set_up(void)
 	if (run("ip netns add %s && ip netns add %s && ip link add %s netns %s type veth peer name "
 		"%s netns %s && ip -n %s addr add " ADDR_A "/24 dev %s && ip -n %s addr add " ADDR_B
 		"/24 dev %s && ip -n %s link set lo up && ip -n %s link set %s up && "
-		"ip -n %s link set %s up", ns_a, ns_b, if_a, ns_a, if_b, ns_b, ns_a, if_a, ns_b, if_b,
-		ns_a, ns_a, if_a, ns_b, if_b)) {
+		"ip -n %s link set %s up",
+		ns_a, ns_b, if_a, ns_a, if_b, ns_b, ns_a, if_a, ns_b, if_b, ns_a, ns_a, if_a, ns_b,
+		if_b)) {
 		printf("1..0 # SKIP no network namespaces\n");
 		exit(77);
 	}
@@ -160,7 +162,7 @@ static bool turn_until(uint32_t n, int ms)
 	return fake_rx_n >= n;
 }
 
-/* ---- packets ---------------------------------------------------------------------------------- */
+/* ---- packets -------------------------------------------------------------------------------- */
 
 static uint8_t pattern(uint32_t i)
 {
@@ -176,8 +178,12 @@ static uint8_t *headers(uint8_t *b, uint8_t proto, uint32_t l4_len)
 	memcpy(eth->dst, mac_b, 6);
 	memcpy(eth->src, mac_a, 6);
 	eth->type = be16(ETHERTYPE_IP4);
-	*ip = (struct ip4_hdr){.ver_ihl = 0x45, .tot_len = be16((uint16_t)(20 + l4_len)), .ttl = 64,
-			       .frag_off = be16(IP4_DF), .proto = proto, .src = inet_addr(ADDR_A),
+	*ip = (struct ip4_hdr){.ver_ihl = 0x45,
+			       .tot_len = be16((uint16_t)(20 + l4_len)),
+			       .ttl = 64,
+			       .frag_off = be16(IP4_DF),
+			       .proto = proto,
+			       .src = inet_addr(ADDR_A),
 			       .dst = inet_addr(ADDR_B)};
 	ip->csum = (uint16_t)~csum_fold(csum_add(0, ip, sizeof(*ip)));
 	return (uint8_t *)(ip + 1);
@@ -207,12 +213,12 @@ static struct tx_ent *send_udp(uint16_t dport, const void *data, uint32_t len, b
 	return e;
 }
 
-/* ---- the peer's side -------------------------------------------------------------------------- */
+/* ---- the peer's side ------------------------------------------------------------------------ */
 
 static int udp_to(const char *addr, uint16_t port, const void *data, size_t len)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port),
-				  .sin_addr.s_addr = inet_addr(addr)};
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = inet_addr(addr)};
 	int s = socket(AF_INET, SOCK_DGRAM, 0);
 	int ok = sendto(s, data, len, 0, (struct sockaddr *)&sin, sizeof(sin)) == (ssize_t)len;
 
@@ -268,7 +274,7 @@ static int peer_pings(void)
 	return 2;
 }
 
-/* ---- cases ------------------------------------------------------------------------------------ */
+/* ---- cases ---------------------------------------------------------------------------------- */
 
 static void begin(void)
 {
@@ -331,8 +337,19 @@ static void kernel_is_left_alone(void)
 	end("ping_and_unclaimed_port_reach_the_kernel");
 }
 
+static struct dev_report report(void)
+{
+	struct dev_report r = {0};
+
+	usleep(1100000); /* what it says is read once a second */
+	dev_news(fake_sr, now_ns());
+	dev_report(fake_sr, 0, &r);
+	return r;
+}
+
 static void claimed_udp(void)
 {
+	struct dev_report r;
 	static const uint32_t size[] = {0, 1, 100, 1472};
 	struct endpoint any = {.port = 7000};
 	struct pollfd pfd = {.events = POLLIN};
@@ -348,6 +365,9 @@ static void claimed_udp(void)
 	CHECK(turn_until(4, WAIT_MS));
 	CHECK(reap(pid) == 0);
 	CHECK(fake_rx_n == 4);
+	r = report();
+	CHECK(r.steered >= 4 && r.passed >= 3); /* the ping, a connection, the unclaimed datagram */
+	CHECK(r.rx_ring_full == 0 && r.rx_invalid == 0 && r.rx_fill_empty == 0);
 	for (i = 0; i < fake_rx_n && i < 4; i++) {
 		uint32_t len = fake_rx_copy(i, b, sizeof(b));
 		const struct udp_hdr *u = (void *)(b + 34);
@@ -378,7 +398,8 @@ static void claimed_udp(void)
 
 static int peer_sends_train(void)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(7002),
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+				  .sin_port = htons(7002),
 				  .sin_addr.s_addr = inet_addr(ADDR_A)};
 	int s = socket(AF_INET, SOCK_DGRAM, 0), seg = 1000;
 	char b[5000] = {0};
@@ -465,7 +486,8 @@ static void tx_checksum(void)
 	begin();
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = pattern(i);
-	/* Without offload on this end the kernel completes checksums, and the other end checks them. */
+	/* Without offload on this end the kernel completes checksums, and the other end checks
+	 * them. */
 	CHECK(run("ip netns exec %s ethtool -K %s tx off >/dev/null 2>&1", ns_a, if_a) == 0);
 	pid = peer(peer_counts);
 	usleep(300000);
@@ -480,9 +502,9 @@ static void tx_checksum(void)
 	end("checksum_is_completed_and_checked_by_the_receiver");
 }
 
-/* ---- a connection, by hand --------------------------------------------------------------------- */
+/* ---- a connection, by hand ------------------------------------------------------------------ */
 
-#define GSO_BYTES 60000u
+#define GSO_BYTES  60000u
 #define BACK_BYTES 400000u
 
 static int peer_serves(void)
@@ -519,8 +541,9 @@ static struct tx_ent *send_tcp(uint32_t seq, uint32_t ack, uint8_t flags, const 
 	struct tcp_hdr *t = (void *)headers(b, IPPROTO_TCP, 20 + olen + blen);
 	struct tx_ent *e;
 
-	*t = (struct tcp_hdr){be16(40000), be16(7200), be32(seq), be32(ack),
-			      (uint8_t)((20 + olen) << 2), flags, be16(0xffff), 0, 0};
+	*t = (struct tcp_hdr){
+		be16(40000), be16(7200),   be32(seq), be32(ack), (uint8_t)((20 + olen) << 2),
+		flags,	     be16(0xffff), 0,	      0};
 	t->csum = pseudo(IPPROTO_TCP, 20 + olen + blen);
 	memcpy(t + 1, opts, olen);
 	e = fake_send(1, b, 14 + 20 + 20 + olen);
@@ -540,7 +563,8 @@ static struct tx_ent *send_tcp(uint32_t seq, uint32_t ack, uint8_t flags, const 
 
 static struct blk *bulk_make(void)
 {
-	uint32_t n = GSO_BYTES / 3000, i, j, k = 0; /* half-filled blocks, each starting elsewhere */
+	uint32_t n = GSO_BYTES / 3000, i, j,
+		 k = 0; /* half-filled blocks, each starting elsewhere */
 	struct blk *b = aligned_alloc(4096, n * sizeof(*b));
 
 	for (i = 0; i < n; i++) {
@@ -629,7 +653,8 @@ out:
 
 static void neighbours(void)
 {
-	struct ip_addr b = ip_addr_v4(inet_addr(ADDR_B)), none = ip_addr_v4(inet_addr("10.77.0.99")),
+	struct ip_addr b = ip_addr_v4(inet_addr(ADDR_B)),
+		       none = ip_addr_v4(inet_addr("10.77.0.99")),
 		       far = ip_addr_v4(inet_addr("198.51.100.1")), src;
 	uint64_t until;
 	int dev;
@@ -720,7 +745,8 @@ static pid_t rival(bool stays, int *fd)
 		execl("/proc/self/exe", "dev_attach", stays ? "--hold" : "--try", if_a,
 		      knobs.xdp == KNOB_xdp_native ? "native" : "generic",
 		      (char[]){(char)('0' + p[1] / 100), (char)('0' + p[1] / 10 % 10),
-			       (char)('0' + p[1] % 10), 0}, NULL);
+			       (char)('0' + p[1] % 10), 0},
+		      NULL);
 		err = 0, why = VERDICT_error;
 		_exit(err + (int)why);
 	}
@@ -739,7 +765,8 @@ static void second_claimant(void)
 	status = reap(rival(false, &fd));
 	close(fd);
 	CHECK(status == VERDICT_xdp_busy || status == VERDICT_queue_busy);
-	printf("# verdict of the second: %s\n", status < VERDICT_COUNT ? verdict_info[status].name : "-");
+	printf("# verdict of the second: %s\n",
+	       status < VERDICT_COUNT ? verdict_info[status].name : "-");
 	CHECK(run("ip -n %s link show %s | grep -q xdp", ns_a, if_a) == 0);
 	end("a_second_claimant_is_refused_cleanly");
 }
@@ -816,7 +843,7 @@ static void loopback(void)
 	end("loopback_turns_frames_round");
 }
 
-/* ---- who may, and who was there before ---------------------------------------------------------- */
+/* ---- who may, and who was there before ------------------------------------------------------ */
 
 static int as_nobody(int (*fn)(void))
 {
@@ -930,7 +957,7 @@ static void early_bird_joins(pid_t pid)
 	end("a_process_that_was_there_before_catches_up");
 }
 
-/* ---- more interfaces ----------------------------------------------------------------------------- */
+/* ---- more interfaces ------------------------------------------------------------------------ */
 
 static int peer_sends_many(void)
 {
@@ -953,7 +980,8 @@ static void two_interfaces(void)
 	CHECK(run("ip link add %sq numrxqueues 4 numtxqueues 4 type veth peer name pq netns %s "
 		  "numrxqueues 4 numtxqueues 4 && ip addr add 10.78.0.1/24 dev %sq && "
 		  "ip link set %sq up && ip -n %s addr add 10.78.0.2/24 dev pq && "
-		  "ip -n %s link set pq up", if_a, ns_b, if_a, if_a, ns_b, ns_b) == 0);
+		  "ip -n %s link set pq up",
+		  if_a, ns_b, if_a, if_a, ns_b, ns_b) == 0);
 	CHECK(claim_add(fake_sr, IPPROTO_UDP, &any) == 0);
 	CHECK(dev_open(fake_sr, NULL, &why) == 0); /* auto, without a default route: all */
 	CHECK(dev_report(fake_sr, 1, &r) == 0);
@@ -989,8 +1017,8 @@ static void vlan(void)
 	}
 	CHECK(run("ip addr add 10.79.0.1/24 dev v9 && ip link set v9 up && "
 		  "ip -n %s link add link %s name v9 type vlan id 9 && "
-		  "ip -n %s addr add 10.79.0.2/24 dev v9 && ip -n %s link set v9 up", ns_b, if_b, ns_b,
-		  ns_b) == 0);
+		  "ip -n %s addr add 10.79.0.2/24 dev v9 && ip -n %s link set v9 up",
+		  ns_b, if_b, ns_b, ns_b) == 0);
 	turn();
 	CHECK(!dev_serves(fake_sr, &a));
 	CHECK(listen_on(SOCK_DGRAM, 7000, &pfd.fd));

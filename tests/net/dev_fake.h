@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The device room on its own: in place of the stack stands one that keeps what it is given and sends
- * what the test hands it; in place of the family, an arena in private memory. Frames, arena and
- * everything in shim/dev are the real ones.
+ * The device room on its own: in place of the stack stands one that keeps what it is given and
+ * sends what the test hands it; in place of the family, an arena in private memory. Frames, arena
+ * and everything in shim/dev are the real ones.
  */
 #ifndef TESTS_NET_DEV_FAKE_H
 #define TESTS_NET_DEV_FAKE_H
 
 #include "shim/dev/dev.h"
 
-#define FAKE_RX 4096u
+#define FAKE_RX	    4096u
 #define FAKE_FRAMES 8192u
 
 struct fake_rx {
