@@ -17,7 +17,7 @@ enum show_part {
 	SHOW_VERDICTS = 1 << 8,
 	SHOW_ALL = (1 << 9) - 1,
 	/* Without an option: this, and of the counters drops and failures only. */
-	SHOW_DEFAULT = SHOW_FAMILY | SHOW_LISTENERS | SHOW_CONNS,
+	SHOW_DEFAULT = SHOW_FAMILY | SHOW_DEVICES | SHOW_LISTENERS | SHOW_CONNS,
 };
 
 /* What counters were at the last look, and when. */

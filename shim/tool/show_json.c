@@ -194,8 +194,6 @@ void show_json(const struct found *f, const struct family *fam, uint64_t now_ns)
 	memcpy(text, fam->version, 16);
 	json_str("version", text);
 	json_i64("founder", fam->founder);
-	memcpy(text, fam->iface, 16);
-	json_str("interface", *text ? text : NULL);
 	json_u64("arena_bytes", f->size_bytes);
 	json_u64("arena_used_bytes", used);
 	json_members(f, fam);

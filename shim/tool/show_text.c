@@ -26,9 +26,9 @@ static void text_family(const struct found *f, const struct family *fam)
 {
 	uint64_t used = atomic_load(&((struct family *)(uintptr_t)fam)->arena.used_bytes);
 
-	printf("family %lu  libshim %.16s  founder %d  interface %.16s  memory %" PRIu64
-	       " MB carved of %" PRIu64 " MB\n", (unsigned long)f->ino, fam->version, fam->founder,
-	       *fam->iface ? fam->iface : "none", used >> 20, f->size_bytes >> 20);
+	printf("family %lu  libshim %.16s  founder %d  memory %" PRIu64 " MB carved of %" PRIu64
+	       " MB\n", (unsigned long)f->ino, fam->version, fam->founder, used >> 20,
+	       f->size_bytes >> 20);
 	for (unsigned i = 0; i < f->nmembers; i++)
 		printf("  process %d %s%s\n", f->member[i].pid, f->member[i].comm,
 		       f->member[i].slot ? "" : " (coming or going)");
@@ -42,8 +42,8 @@ static void text_stack(const struct family *fam, unsigned i, const struct stack 
 	printf("  stack %u  %s  turns %" PRIu64 "  sleepers %u  open %u  draining %u", i,
 	       sr->verdict < VERDICT_COUNT ? verdict_info[sr->verdict].name : "?", sr->turns,
 	       atomic_load(&sr->sleepers), stack_open_count(st), stack_draining_count(st));
-	if (attended && attended <= now)
-		printf("  last turn %.3f ms ago", ms(now - attended));
+	if (attended)
+		printf("  last turn %.3f ms ago", ms(attended < now ? now - attended : 0));
 	if (next != UINT64_MAX)
 		printf("  next timer %s %.3f ms", next < now ? "late by" : "in",
 		       ms(next < now ? now - next : next - now));

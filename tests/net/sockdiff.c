@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The socket API, case by case, one line of result each, in a form that does not depend on time or
+ * port numbers: run natively and preloaded, the output must be the same.
+ *
+ *   sockdiff [ADDR]                      both ends in this process, at ADDR (127.0.0.1)
+ *   sockdiff ADDR PEERADDR PATH          the other end at PEERADDR, in another network namespace,
+ *                                        where `sockdiff --agent PATH` makes sockets on request
+ *   sockdiff --only NAME ...             as above, cases whose name begins with NAME
+ *
+ * The agent passes its sockets over a unix socket (SCM_RIGHTS), so that a case is written once.
+ * "acc" cases: the socket under test was accepted; "con": it connected.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CLOSE_RANGE_CLOEXEC_ 4 /* linux/close_range.h */
+#define NAP_US 15000 /* for the peer's packets to arrive and be worked on */
+
+static struct in_addr here, there;
+static int agent = -1;
+static char line[4096];
+static size_t line_len;
+static char big[1 << 20];
+
+/* ---- reporting ------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (line_len && line_len < sizeof(line) - 1)
+		line[line_len++] = ' ';
+	va_start(ap, fmt);
+	line_len += (size_t)vsnprintf(line + line_len, sizeof(line) - line_len, fmt, ap);
+	va_end(ap);
+	if (line_len >= sizeof(line))
+		line_len = sizeof(line) - 1;
+}
+
+/* A result: the number, or the name of the error. */
+static long res(const char *what, long r)
+{
+	int err = errno;
+
+	if (r < 0)
+		say("%s=%s", what, strerrorname_np(err) ? strerrorname_np(err) : "?");
+	else
+		say("%s=%ld", what, r);
+	errno = err;
+	return r;
+}
+
+/* Only whether it worked. */
+static long ok(const char *what, long r)
+{
+	int err = errno;
+
+	if (r < 0)
+		say("%s=%s", what, strerrorname_np(err) ? strerrorname_np(err) : "?");
+	else
+		say("%s=ok", what);
+	errno = err;
+	return r;
+}
+
+static void nap(void)
+{
+	usleep(NAP_US);
+}
+
+static double now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* ---- sockets --------------------------------------------------------------------------------- */
+
+static int recv_fd(int sock)
+{
+	char c, ctl[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = {&c, 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl,
+			   .msg_controllen = sizeof(ctl)};
+	struct cmsghdr *cm;
+	int fd = -1;
+
+	if (recvmsg(sock, &m, MSG_CMSG_CLOEXEC) != 1 || !(cm = CMSG_FIRSTHDR(&m)))
+		return -1;
+	memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
+	return fd;
+}
+
+/* A socket of the peer's side. */
+static int peer_socket(int type)
+{
+	char c = (char)type;
+
+	if (agent < 0)
+		return socket(AF_INET, type, 0);
+	if (write(agent, &c, 1) != 1)
+		return -1;
+	return recv_fd(agent);
+}
+
+static struct sockaddr_in addr_of(struct in_addr a, int port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = a, .sin_port = htons((uint16_t)port)};
+
+	return in;
+}
+
+static int port_of(int fd)
+{
+	struct sockaddr_in in = {0};
+	socklen_t len = sizeof(in);
+
+	getsockname(fd, (struct sockaddr *)&in, &len);
+	return ntohs(in.sin_port);
+}
+
+static int listener(bool peer, int backlog)
+{
+	int fd = peer ? peer_socket(SOCK_STREAM) : socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in in = addr_of(peer ? there : here, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&in, sizeof(in)) || listen(fd, backlog)) {
+		perror("listener");
+		exit(1);
+	}
+	return fd;
+}
+
+static void nonblock(int fd)
+{
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+static int connect_to(int fd, struct in_addr a, int port)
+{
+	struct sockaddr_in in = addr_of(a, port);
+
+	return connect(fd, (struct sockaddr *)&in, sizeof(in));
+}
+
+static bool accepting; /* which way round pairs are made */
+
+/* s: the socket under test; p: the peer's. */
+static void pair(int *s, int *p)
+{
+	int l = listener(!accepting, 5), c;
+
+	c = accepting ? peer_socket(SOCK_STREAM) : socket(AF_INET, SOCK_STREAM, 0);
+	if (connect_to(c, accepting ? here : there, port_of(l)) < 0) {
+		perror("pair: connect");
+		exit(1);
+	}
+	*p = accepting ? c : -1;
+	*s = accepting ? -1 : c;
+	c = accept(l, NULL, NULL);
+	if (c < 0) {
+		perror("pair: accept");
+		exit(1);
+	}
+	*(accepting ? s : p) = c;
+	close(l);
+}
+
+static void pair_close(int s, int p)
+{
+	close(s);
+	close(p);
+}
+
+static void reset_peer(int p)
+{
+	struct linger lg = {1, 0};
+
+	setsockopt(p, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
+	close(p);
+}
+
+static int opt_int(int fd, int level, int name)
+{
+	int v = -12345;
+	socklen_t len = sizeof(v);
+
+	if (getsockopt(fd, level, name, &v, &len) < 0)
+		return -errno;
+	return v;
+}
+
+static int set_int(int fd, int level, int name, int v)
+{
+	return setsockopt(fd, level, name, &v, sizeof(v));
+}
+
+static long read_all(int fd, size_t want)
+{
+	size_t got = 0;
+	ssize_t n;
+
+	while (got < want && (n = recv(fd, big, want - got < sizeof(big) ? want - got : sizeof(big), 0)) > 0)
+		got += (size_t)n;
+	return (long)got;
+}
+
+static volatile sig_atomic_t sigs;
+static void on_sig(int sig)
+{
+	sigs++;
+}
+
+static void catch_sig(int sig, int flags)
+{
+	struct sigaction sa = {.sa_handler = on_sig, .sa_flags = flags};
+
+	sigs = 0;
+	sigaction(sig, &sa, NULL);
+}
+
+static void alarm_in_ms(int ms)
+{
+	struct itimerspec its = {.it_value = {ms / 1000, ms % 1000 * 1000000}};
+	static timer_t t;
+	static bool made;
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+
+	if (!made)
+		timer_create(CLOCK_MONOTONIC, &ev, &t);
+	made = true;
+	timer_settime(t, 0, &its, NULL);
+}
+
+/* Does something to a descriptor a little later, from another thread. */
+struct later {
+	int fd, ms;
+	enum { WRITE1, CLOSE, DRAIN, SHUT } what;
+	size_t n;
+};
+
+static void *later_run(void *arg)
+{
+	struct later *l = arg;
+
+	usleep((useconds_t)l->ms * 1000);
+	if (l->what == WRITE1)
+		send(l->fd, big, l->n, MSG_NOSIGNAL);
+	else if (l->what == CLOSE)
+		close(l->fd);
+	else if (l->what == DRAIN)
+		read_all(l->fd, l->n);
+	else
+		shutdown(l->fd, SHUT_WR);
+	return NULL;
+}
+
+static pthread_t later(struct later *l)
+{
+	pthread_t t;
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	pthread_create(&t, NULL, later_run, l);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return t;
+}
+
+#include "sockdiff_cases.h"
+
+/* ---- the agent and main ------------------------------------------------------------------------ */
+
+static int agent_main(const char *path)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int l = socket(AF_UNIX, SOCK_STREAM, 0), c;
+	char type;
+
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
+	unlink(path);
+	if (bind(l, (struct sockaddr *)&un, sizeof(un)) || listen(l, 5))
+		return 1;
+	alarm(300);
+	while ((c = accept(l, NULL, NULL)) >= 0) {
+		while (read(c, &type, 1) == 1) {
+			char ctl[CMSG_SPACE(sizeof(int))] = {0}, b = 0;
+			struct iovec iov = {&b, 1};
+			struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl,
+					   .msg_controllen = sizeof(ctl)};
+			struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
+			int fd = socket(AF_INET, type, 0);
+
+			cm->cmsg_len = CMSG_LEN(sizeof(int));
+			cm->cmsg_level = SOL_SOCKET;
+			cm->cmsg_type = SCM_RIGHTS;
+			memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
+			sendmsg(c, &m, 0);
+			close(fd);
+		}
+		close(c);
+	}
+	return 0;
+}
+
+static void run_case(const char *prefix, const char *name, void (*fn)(void))
+{
+	line_len = 0;
+	line[0] = 0;
+	signal(SIGPIPE, SIG_IGN);
+	alarm_in_ms(0);
+	fn();
+	printf("%s%s: %s\n", prefix, name, line);
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	const char *only = "";
+
+	if (argc == 3 && !strcmp(argv[1], "--agent"))
+		return agent_main(argv[2]);
+	if (argc >= 3 && !strcmp(argv[1], "--only")) {
+		only = argv[2];
+		argc -= 2;
+		argv += 2;
+	}
+	inet_aton(argc > 1 ? argv[1] : "127.0.0.1", &here);
+	there = here;
+	if (argc == 4) {
+		inet_aton(argv[2], &there);
+		agent = socket(AF_UNIX, SOCK_STREAM, 0);
+		snprintf(un.sun_path, sizeof(un.sun_path), "%s", argv[3]);
+		if (connect(agent, (struct sockaddr *)&un, sizeof(un))) {
+			perror(argv[3]);
+			return 1;
+		}
+	}
+	for (unsigned i = 0; i < sizeof(big); i++)
+		big[i] = (char)(i * 7 + i / 251);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		if (strncmp(cases[i].name, only, strlen(only)))
+			continue;
+		if (!cases[i].both_ways) {
+			run_case("", cases[i].name, cases[i].fn);
+			continue;
+		}
+		accepting = true;
+		run_case("acc ", cases[i].name, cases[i].fn);
+		accepting = false;
+		run_case("con ", cases[i].name, cases[i].fn);
+	}
+	return 0;
+}
