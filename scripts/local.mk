@@ -1,2 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-EXTRA_DIST += scripts/gen
+EXTRA_DIST += \
+	scripts/bench \
+	scripts/demo \
+	scripts/deps \
+	scripts/gen \
+	scripts/lib/bench.py \
+	scripts/lib/build.sh \
+	scripts/lib/chart.py \
+	scripts/lib/demo.py \
+	scripts/lib/net.sh \
+	scripts/lib/rig.py \
+	scripts/test \
+	scripts/tidy \
+	scripts/tidy.limits

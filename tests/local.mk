@@ -7,6 +7,7 @@ include tests/unit/calls.mk
 include tests/unit/proc.mk
 include tests/unit/recovery.mk
 include tests/sim/local.mk
+include tests/unit/run.mk
 include tests/unit/tcp.mk
 include tests/net/dev.mk
 include tests/tools/local.mk

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=sh
+# shellcheck shell=dash
 # Builds the tree in build/ (or $BUILD). To be sourced: build_tree [configure arguments ...]
 
 build_jobs=$(nproc)

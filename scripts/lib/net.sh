@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=sh
+# shellcheck shell=dash
 # Two network namespaces, a server's and a client's, joined by two veth pairs:
 #
 #      $NET_SRV                                   $NET_CLI
@@ -16,6 +16,7 @@
 NET_PREFIX=shimtest
 NET_SRV=$NET_PREFIX-$$-srv
 NET_CLI=$NET_PREFIX-$$-cli
+# shellcheck disable=SC2034  # for those who source this
 NET_SHIM_IF=shim0
 NET_SHIM_SRV=10.77.1.1
 NET_SHIM_CLI=10.77.1.2
@@ -89,6 +90,7 @@ net_down() {
 }
 
 net_guard() {
+	# shellcheck disable=SC2154
 	trap 'net_status=$?; trap - EXIT; net_down; exit $net_status' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT

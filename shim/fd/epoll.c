@@ -79,9 +79,9 @@ int epoll_created(int fd)
 	o = ofd_new(OFD_EPOLL);
 	if (!o)
 		return fd;
-	lock_acquire(&family->lock);
+	family_enter();
 	set = pool_get(&family->epsets);
-	lock_release(&family->lock);
+	family_leave();
 	if (set) {
 		memset(set, 0, sizeof(*set));
 		lock_init(&set->lock);
@@ -423,7 +423,7 @@ void epoll_set_free(struct ofd *o)
 		item_free(sr, list_first(&set->items, struct epitem, in_set));
 	run_leave(sr, RUN_LATER);
 	o->ep = NULL;
-	lock_acquire(&family->lock);
+	family_enter();
 	pool_put(&family->epsets, set);
-	lock_release(&family->lock);
+	family_leave();
 }

@@ -175,11 +175,20 @@ int family_join(void)
 
 /* ---- members ------------------------------------------------------------------------------ */
 
-static void family_lock(void)
+void family_enter(void)
 {
-	/* What it guards is counters, a list per slot and pools, each changed by single stores in
-	 * an order that loses at worst one object: nothing to mend. */
-	lock_acquire(&family->lock);
+	if (likely(!lock_acquire(&family->lock)))
+		return;
+	/* Counters and pools lose at worst one object; lists may be whole in one direction only. */
+	ofd_free_rebuild();
+	for (uint32_t i = 0; i < family->procs_used; i++)
+		if (family->procs[i].waiters.next)
+			list_mend(&family->procs[i].waiters);
+}
+
+void family_leave(void)
+{
+	lock_release(&family->lock);
 }
 
 static void byte_lock(const struct proc *p)
@@ -246,7 +255,7 @@ struct proc *family_slot_take(enum proc_state state)
 {
 	struct proc *p = NULL;
 
-	family_lock();
+	family_enter();
 	for (uint32_t i = 0; i < FAMILY_PROCS; i++)
 		if (family->procs[i].state == PROC_FREE) {
 			p = &family->procs[i];
@@ -267,7 +276,7 @@ struct proc *family_slot_take(enum proc_state state)
 		list_init(&p->waiters);
 		p->state = state;
 	}
-	lock_release(&family->lock);
+	family_leave();
 	return p;
 }
 
@@ -302,10 +311,10 @@ void family_slot_drop(struct proc *p)
 	waiters_drop(p);
 	row_drop(p->ofd_refs, end);
 	row_drop(p->ofd_holds, end);
-	family_lock();
+	family_enter();
 	p->pid = 0;
 	p->state = PROC_FREE;
-	lock_release(&family->lock);
+	family_leave();
 }
 
 /* family.lock held. */
@@ -346,13 +355,13 @@ void family_reap(void)
 
 		if (p->state == PROC_FREE || p == family_self)
 			continue;
-		family_lock();
+		family_enter();
 		gone = proc_is_gone(p, now);
 		if (gone) {
 			p->reaper = (uint32_t)(family_self - family->procs);
 			p->state = PROC_LEAVING;
 		}
-		lock_release(&family->lock);
+		family_leave();
 		if (gone)
 			family_slot_drop(p);
 	}

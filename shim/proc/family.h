@@ -97,6 +97,10 @@ extern struct family *family;
 /* This process's slot; NULL while there is no family. */
 extern struct proc *family_self;
 
+/* family.lock, and what it guards mended if its last holder died inside. */
+void family_enter(void);
+void family_leave(void);
+
 /*
  * Makes the arena, or does nothing when there is one. Called when the first descriptor is tracked;
  * any thread. Returns 0 or -ENOMEM, -EBUSY (address taken) or what memfd_create and mmap say; once it

@@ -122,7 +122,8 @@ static int set_str(const struct knob_info *ki, int id, char *out, const char *va
 		return -EINVAL;
 	}
 	if (id == KNOB_ID_log && (log_parse(value, &path) < 0 || (path && !*path))) {
-		log_format(why, why_bytes, "must be off, error, warn, info or debug, or level:path");
+		log_format(why, why_bytes,
+			   "must be off, error, warn, info or debug, or level:path");
 		return -EINVAL;
 	}
 	memcpy(out, value, strlen(value) + 1);

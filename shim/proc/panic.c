@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The end of a process in which an ASSERT failed. What the lock guards may be half changed, so
- * nothing of ours runs any more: no flush, no close. The lock is robust; whoever of the family takes
- * it next finds its holder dead, and resets that one stack's connections.
+ * nothing of ours runs any more: no flush, no close. The lock is robust; whoever of the family
+ * takes it next finds its holder dead, and resets that one stack's connections.
  */
 #include <stdlib.h>
 

@@ -90,9 +90,13 @@ static void take_charge(struct stackrec *sr, uint64_t now)
 	uint64_t next;
 
 	atomic_store(&sr->helper_word, HELPER_IN_CHARGE);
-	run_turn_helper(sr);
+	/* Somebody is inside and has been preempted there, or a ring has no room: both take a while. */
+	if (run_turn_helper(sr) < 0 || tx_waits(sr)) {
+		sleep_ns(TICK_NS);
+		goto out;
+	}
 	next = stack_next_ns(sr->st);
-	if (next <= now || dev_rx_pending(sr) || tx_waits(sr))
+	if (next <= now || dev_rx_pending(sr))
 		goto out;
 	if (next - now > REAP_NS)
 		next = now + REAP_NS;

@@ -133,7 +133,7 @@ static inline bool helper_away(const struct stackrec *sr)
 	return atomic_load(&sr->helper_word) != HELPER_AWAKE;
 }
 /* A turn on behalf of an application that does not attend: as run_turn(), but not counted as
- * attendance. */
+ * attendance. -EBUSY: somebody is inside. */
 int run_turn_helper(struct stackrec *sr);
 /* True when a turn would find something to do: a look at memory. */
 bool run_due(struct stackrec *sr, uint64_t now);

@@ -199,11 +199,18 @@ void run_exit(void)
 static void tell(struct stackrec *sr)
 {
 	struct sock *sk;
+	struct list *pos;
+	struct ofd *o;
 	uint32_t edges;
 
-	while ((sk = stack_event(sr->st, &edges)))
-		if (sk->user)
-			ofd_notify(sk->user, edges);
+	while ((sk = stack_event(sr->st, &edges))) {
+		o = sk->user;
+		if (!o)
+			continue;
+		ofd_notify(o, edges);
+		list_for_each(pos, &o->peers) /* a ring of those that share a listener */
+			ofd_notify(list_entry(pos, struct ofd, peers), edges);
+	}
 }
 
 static void flush(struct stackrec *sr, bool kick, uint64_t now)
@@ -312,9 +319,11 @@ int run_turn_helper(struct stackrec *sr)
 {
 	int n = 0;
 
-	if (run_due(sr, now_ns()) && run_try(sr)) {
-		n = turn(sr);
-		leave(sr);
-	}
+	if (!run_due(sr, now_ns()))
+		return 0;
+	if (!run_try(sr))
+		return -EBUSY;
+	n = turn(sr);
+	leave(sr);
 	return n;
 }

@@ -51,11 +51,11 @@ static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
 
 static void waiter_free(struct waiter *w)
 {
-	lock_acquire(&family->lock);
+	family_enter();
 	list_del(&w->proc);
 	w->pid = 0;
 	pool_put(&family->waiters, w);
-	lock_release(&family->lock);
+	family_leave();
 }
 
 static void waiter_exit(void *arg)
@@ -107,7 +107,7 @@ static struct waiter *waiter_new(void)
 
 	if (fd < 0)
 		return NULL;
-	lock_acquire(&family->lock);
+	family_enter();
 	w = pool_get(&family->waiters);
 	if (w) {
 		if (!w->known) {
@@ -127,7 +127,7 @@ static struct waiter *waiter_new(void)
 		list_init(&w->on_set);
 		list_push_back(&family_self->waiters, &w->proc);
 	}
-	lock_release(&family->lock);
+	family_leave();
 	if (!w)
 		fd_unhide_close(fd);
 	return w;

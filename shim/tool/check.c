@@ -135,7 +135,8 @@ static void look_caps(void)
 #endif
 	static const char how[] =
 		"Start the server as root (it may drop its privileges once it listens), or grant "
-		"the capability to its unit: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW CAP_BPF.";
+		"the capability to its unit: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW "
+		"CAP_BPF.";
 
 	finding_add("cap_net_admin", NEEDED, caps & (1ull << CAP_NET_ADMIN), how,
 		    "attaching to an interface (CAP_NET_ADMIN)");
@@ -187,7 +188,8 @@ static void look_xdp(const struct probe *p)
 		return;
 	}
 	finding_add("attach", NEEDED, p->link_native == 0 || p->link_generic == 0,
-		    "A kernel with XDP links (Linux 5.9).", "attached to a veth: native %s, generic %s",
+		    "A kernel with XDP links (Linux 5.9).",
+		    "attached to a veth: native %s, generic %s",
 		    p->link_native ? err_text(p->link_native) : "yes",
 		    p->link_generic ? err_text(p->link_generic) : "yes");
 	finding_add("bind", NEEDED, p->bind == 0, "See af_xdp above.",
@@ -405,7 +407,7 @@ static const char *iface_advice(const struct iface *i)
 	return "native and generic mode serve";
 }
 
-/* ---- telling ---------------------------------------------------------------------------------- */
+/* ---- telling -------------------------------------------------------------------------------- */
 
 static void print_text(bool fine)
 {

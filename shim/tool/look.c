@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Decides which processes make up a family, and what of its memory may be believed. Must never
- * write to it, nor take a pointer out of it for good without a look at its bounds: the family runs on.
+ * write to it, nor believe a pointer out of it without a look at its bounds: the family runs on.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -37,9 +37,8 @@ static int read_maps(pid_t pid, struct found *f)
 	errno = 0;
 	while (!has && fgets(line, sizeof(line), maps)) {
 		unsigned long from, to, ino;
-		unsigned major, minor;
 
-		if (sscanf(line, "%lx-%lx %*s %*s %x:%x %lu", &from, &to, &major, &minor, &ino) != 5)
+		if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &from, &to, &ino) != 3)
 			continue;
 		if (from == (uintptr_t)FAMILY_BASE && strstr(line, "/memfd:" FAMILY_MEMFD_NAME)) {
 			f->ino = ino;
@@ -124,7 +123,8 @@ int look_find(const pid_t *pids, int npids, struct found **out, unsigned *denied
 			continue;
 		memset(&probe, 0, sizeof(probe));
 		has = read_maps(pid, &probe);
-		*denied += (has == -EACCES || has == -EPERM) && (!npids || is_among(pid, pids, npids));
+		if ((has == -EACCES || has == -EPERM) && (!npids || is_among(pid, pids, npids)))
+			++*denied;
 		if (has <= 0)
 			continue;
 		for (i = 0; i < n && list[i].ino != probe.ino; i++)
@@ -147,7 +147,7 @@ int look_find(const pid_t *pids, int npids, struct found **out, unsigned *denied
 	return kept;
 }
 
-/* ---- one family -------------------------------------------------------------------------------- */
+/* ---- one family ----------------------------------------------------------------------------- */
 
 /* The memfd, through a descriptor that a member keeps, else through its mapping. */
 static int open_arena(const struct found *f, pid_t pid)
@@ -245,7 +245,7 @@ bool look_holds(const struct family *fam, const void *p, size_t n)
 	return at >= from && n <= used && at - from <= used - n;
 }
 
-/* ---- descriptors --------------------------------------------------------------------------------- */
+/* ---- descriptors ---------------------------------------------------------------------------- */
 
 const struct ofd *look_fd(const struct family *fam, const struct member *m, int fd)
 {
@@ -256,7 +256,8 @@ const struct ofd *look_fd(const struct family *fam, const struct member *m, int 
 	if (!m->slot || !m->slot->fdtab || fd < 0 || fd >= FDTAB_FDS)
 		return NULL;
 	to = (struct iovec){&o, sizeof(o)};
-	from = (struct iovec){(char *)(uintptr_t)m->slot->fdtab + (size_t)fd * sizeof(o), sizeof(o)};
+	from = (struct iovec){(char *)(uintptr_t)m->slot->fdtab + (size_t)fd * sizeof(o),
+			      sizeof(o)};
 	if (process_vm_readv(m->pid, &to, 1, &from, 1, 0) != (ssize_t)sizeof(o))
 		return NULL;
 	if (!o || !look_holds(fam, o, sizeof(*o)) || o < fam->ofds || o >= fam->ofds + used)

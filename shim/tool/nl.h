@@ -27,7 +27,7 @@ static inline const void *nl_data(const struct nlattr *a)
 }
 
 /*
- * Sends m over a socket of that protocol and takes the first message of the answer, header included,
+ * Sends m over a socket of that protocol and takes the first message of the answer, header and all,
  * into reply (aligned as a struct nlmsghdr). Returns the bytes behind its header (0 for a plain
  * acknowledgement), or -Exxx, the kernel's among them. Bounded: 1 s.
  */

@@ -58,7 +58,8 @@ static struct {
 static void usage(FILE *to)
 {
 	fputs("usage: shimrun [--iface NAME[,NAME]] [--loopback] [--log LEVEL[:PATH]]\n"
-	      "               [--set NAME=VALUE] [--library PATH] [--print] COMMAND [ARGUMENT ...]\n"
+	      "               [--set NAME=VALUE] [--library PATH] [--print]\n"
+	      "               COMMAND [ARGUMENT ...]\n"
 	      "       shimrun --check [--iface NAME] [--json]\n"
 	      "       shimrun --list-knobs | --help | --version\n", to);
 }
@@ -81,8 +82,8 @@ static void help(void)
 	      "  shimrun --iface ens5f0 nginx\n"
 	      "  shimrun --log info --set SPIN_US=0 haproxy -f haproxy.cfg\n"
 	      "  shimrun --check\n"
-	      "\nExit status: the command's; 126 cannot be executed, 127 not found. --check: 0 can\n"
-	      "accelerate, 1 kernel sockets only. 2: wrong use.\n", stdout);
+	      "\nExit status: the command's; 126 cannot be executed, 127 not found. --check: 0\n"
+	      "can accelerate, 1 kernel sockets only. 2: wrong use.\n", stdout);
 }
 
 static void list_knobs(void)

@@ -85,8 +85,8 @@ static void help(void)
 	      "  shimstat                      what runs, its connections, what was dropped\n"
 	      "  shimstat -v $(pidof nginx)    is it accelerated, and if not, why\n"
 	      "  shimstat -m --watch 1         rates\n"
-	      "\nExit status: 0 shown, 1 nothing runs under libshim, 2 wrong use, 3 not permitted or\n"
-	      "another version.\n", stdout);
+	      "\nExit status: 0 shown, 1 nothing runs under libshim, 2 wrong use, 3 not\n"
+	      "permitted or another version.\n", stdout);
 }
 
 static void list_counters(void)
@@ -255,7 +255,8 @@ static int look_once(const pid_t *pids, int npids)
 		fprintf(stderr, "shimstat: %u processes could not be looked into (not permitted)\n",
 			denied);
 	if (!shown && !(npids && denied))
-		fprintf(stderr, "shimstat: nothing %sruns under libshim\n", npids ? "of these " : "");
+		fprintf(stderr, "shimstat: nothing %sruns under libshim\n",
+			npids ? "of these " : "");
 	return shown ? EXIT_SHOWN : npids && denied ? EXIT_DENIED : EXIT_NONE;
 }
 

@@ -32,7 +32,7 @@ void show_text(const struct found *f, const struct family *fam, unsigned parts,
 	       const struct show_last *last, uint64_t now_ns);
 void show_json(const struct found *f, const struct family *fam, uint64_t now_ns);
 
-/* The limit on the sockets that one walk shows: a list that is changing may be found going round. */
+/* The limit on the sockets that one walk shows: a list that changes may be met going round. */
 #define SHOW_SOCKS_MAX 4000000u
 
 /* The stack of a record when its memory holds, else NULL. */

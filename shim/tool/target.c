@@ -17,7 +17,7 @@
 
 #include "shim/tool/target.h"
 
-/* The kernel follows an interpreter that is itself a script this many times (BINPRM_MAX_RECURSION). */
+/* The kernel follows interpreters that are scripts themselves so many times. */
 #define SCRIPT_DEPTH_MAX 5
 
 #if defined(__x86_64__)
@@ -135,8 +135,8 @@ const char *target_explain(enum target_kind kind)
 		       "ignores LD_PRELOAD, and it will use kernel sockets. Run it as the user it "
 		       "would become";
 	case TARGET_STATIC:
-		return "statically linked: it has no dynamic loader that could preload, and it will "
-		       "use kernel sockets";
+		return "statically linked: it has no dynamic loader that could preload, and it "
+		       "will use kernel sockets";
 	case TARGET_OTHER_ARCH:
 		return "for another kind of machine than libshim was built for: it will use kernel "
 		       "sockets";

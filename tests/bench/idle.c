@@ -22,7 +22,8 @@ int main(int argc, char **argv)
 	char c;
 	int n;
 
-	if (argc != 4 || inet_pton(AF_INET, argv[1], &sa.sin_addr) != 1 || (n = atoi(argv[3])) < 1) {
+	if (argc != 4 || inet_pton(AF_INET, argv[1], &sa.sin_addr) != 1 ||
+	    (n = atoi(argv[3])) < 1) {
 		fprintf(stderr, "usage: idle HOST PORT N\n");
 		return 2;
 	}

@@ -14,6 +14,7 @@ says() { grep -q -- "$1" "$tmp/out" "$tmp/err"; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 unset LD_PRELOAD
+export srcdir
 for v in $(env | sed -n 's/^\(SHIM_[A-Z_]*\)=.*/\1/p'); do unset "$v"; done
 
 [ "$(status "$run" --print --iface eth7,eth8 --loopback --set spin_us=1 x)" = 2 ] && says 'did you mean SPIN_US'
@@ -52,7 +53,7 @@ printf '#!%s\n' "$tmp/setid" >"$tmp/script" && chmod 755 "$tmp/script"
 case_ "a script is judged by its interpreter" $?
 [ "$(status "$run" --list-knobs)" = 0 ]
 missing=0
-for k in $(srcdir=$srcdir "$srcdir/scripts/gen" list knobs); do says "^$k=" || missing=1; done
+for k in $("$srcdir/scripts/gen" list knobs); do says "^$k=" || missing=1; done
 case_ "--list-knobs lists every knob" $missing
 [ "$(status "$run" --version)" = 0 ] && says af_xdp; case_ "--version tells how it was built" $?
 [ "$(status "$run" --help)" = 0 ] && says Examples; case_ "--help has examples" $?

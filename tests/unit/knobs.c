@@ -66,7 +66,7 @@ END_TEST
 START_TEST(good_values_are_taken)
 {
 	load((char *[]){"PATH=/bin", "SHIM_IFACE=eth0,eth1", "SHIM_SPIN_US=0", "SHIM_LOOPBACK=1",
-			"SHIM_XDP=generic", "SHIM__FD=9", "SHIMMER=x", "SHIM_NOT_A_VARIABLE", NULL});
+			"SHIM_XDP=generic", "SHIM__FD=9", "SHIMMER=x", "SHIM_NO_VALUE", NULL});
 	ck_assert_str_eq(said, "");
 	ck_assert_uint_eq(k.iface.count, 2);
 	ck_assert_str_eq(k.iface.item[1], "eth1");

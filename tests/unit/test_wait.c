@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* No wake-up is lost, no deadline is early, and signals end a sleep. */
+#include "run_env.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shim/proc/knobs.h"
+#include "shim/proc/thread.h"
+
+#define ROUNDS 100000
+#define STUCK_NS 5000000000ull /* a lost wake-up shows as a round that takes this long */
+
+static struct stackrec *sr;
+
+static void setup(void)
+{
+	sr = env_stack();
+}
+
+/* ---- two threads play ball ------------------------------------------------------------------ */
+
+struct side {
+	_Atomic uint32_t got;
+	struct waiter *_Atomic waiter;
+};
+static struct side side[2];
+static _Atomic int lost;
+
+/* Waits until the other side has served, then serves. */
+static void *player(void *arg)
+{
+	int me = arg != NULL;
+	struct side *mine = &side[me], *other = &side[!me];
+
+	mine->waiter = waiter_self();
+	while (!other->waiter)
+		usleep(10);
+	for (uint32_t i = 1; i <= ROUNDS && !lost; i++) {
+		if (me == 0) {
+			other->got = i;
+			waiter_wake(other->waiter);
+		}
+		while (mine->got < i && !lost) {
+			uint64_t t0 = now_ns();
+
+			wait_sleep(NULL, NULL, 0, t0 + STUCK_NS, NULL, thread_self.nsigs);
+			if (now_ns() - t0 >= STUCK_NS)
+				lost = 1;
+		}
+		if (me == 1) {
+			other->got = i;
+			waiter_wake(other->waiter);
+		}
+	}
+	return NULL;
+}
+
+START_TEST(no_wake_up_is_lost_between_threads)
+{
+	pthread_t t;
+
+	ck_assert_int_eq(pthread_create(&t, NULL, player, (void *)1), 0);
+	player(NULL);
+	pthread_join(t, NULL);
+	ck_assert_int_eq(lost, 0);
+	ck_assert_uint_eq(side[0].got, ROUNDS);
+	ck_assert_uint_eq(side[1].got, ROUNDS);
+}
+END_TEST
+
+/* ---- a waker in another process -------------------------------------------------------------- */
+
+START_TEST(a_sleeper_is_woken_from_another_process)
+{
+	int fd, status;
+	struct ofd *o;
+	pid_t pid;
+
+	fd = env_sock();
+	o = fdtab_get(fd);
+	family_fork_prepare();
+	pid = fork();
+	if (pid == 0) {
+		family_fork_child();
+		/* Ready without a word to the watchers would be found by nobody before the deadline. */
+		usleep(100000);
+		env_ready(fd, RDY_IN, RDY_IN);
+		_exit(0);
+	}
+	family_fork_parent(pid);
+	ck_assert_int_eq(wait_ofd(o, RDY_IN, now_ns() + STUCK_NS), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_uint_eq(sr->watches.out, 0);
+}
+END_TEST
+
+START_TEST(a_deadline_is_never_early)
+{
+	int fd = env_sock();
+
+	for (uint64_t us = 1; us < 20000; us = us * 3 + 1) {
+		uint64_t t0 = now_ns();
+
+		ck_assert_int_eq(wait_ofd(fdtab_get(fd), RDY_IN, t0 + us * 1000), -EAGAIN);
+		ck_assert_uint_ge(now_ns() - t0, us * 1000);
+	}
+	ck_assert_uint_eq(sr->watches.out, 0);
+	ck_assert_uint_eq(sr->sleepers, 0);
+}
+END_TEST
+
+START_TEST(errors_count_without_being_asked_for)
+{
+	int fd = env_sock();
+
+	env_ready(fd, RDY_ERR | RDY_HUP, 0);
+	ck_assert_int_eq(wait_ofd(fdtab_get(fd), RDY_OUT, now_ns() + STUCK_NS), 0);
+}
+END_TEST
+
+/* ---- signals ------------------------------------------------------------------------------- */
+
+/* What the trampoline does, and the application's handler after it. */
+static void on_signal(int sig)
+{
+	thread_self.nsigs++;
+	waiter_wake(thread_self.waiter);
+}
+
+static void *shooter(void *arg)
+{
+	pthread_t victim = *(pthread_t *)arg;
+
+	usleep(50000);
+	pthread_kill(victim, SIGUSR1);
+	return NULL;
+}
+
+START_TEST(a_handler_ends_the_sleep)
+{
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	pthread_t self = pthread_self(), t;
+	int fd = env_sock();
+
+	sigaction(SIGUSR1, &sa, NULL);
+	ck_assert_int_eq(pthread_create(&t, NULL, shooter, &self), 0);
+	ck_assert_int_eq(wait_ofd(fdtab_get(fd), RDY_IN, now_ns() + STUCK_NS), -EINTR);
+	pthread_join(t, NULL);
+}
+END_TEST
+
+/* The gap between the look and the sleep: the handler has run, the sleep has not begun. */
+START_TEST(a_handler_just_before_the_sleep_ends_it)
+{
+	uint32_t nsigs0 = thread_self.nsigs;
+	uint64_t t0 = now_ns();
+
+	waiter_self();
+	on_signal(SIGUSR1);
+	ck_assert_int_eq(wait_sleep(NULL, NULL, 0, t0 + STUCK_NS, NULL, nsigs0), -EINTR);
+	ck_assert_uint_lt(now_ns() - t0, STUCK_NS);
+}
+END_TEST
+
+START_TEST(the_mask_is_in_force_during_the_sleep_only)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+	sigset_t block, none;
+	uint64_t t0;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	sigemptyset(&none);
+	sigemptyset(&block);
+	sigaddset(&block, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &block, NULL);
+	raise(SIGUSR1);
+	t0 = now_ns();
+	ck_assert_int_eq(wait_sleep(NULL, NULL, 0, t0 + 20000000, NULL, thread_self.nsigs), 0);
+	ck_assert_uint_ge(now_ns() - t0, 20000000);
+	ck_assert_int_eq(wait_sleep(NULL, NULL, 0, t0 + STUCK_NS, &none, thread_self.nsigs), -EINTR);
+}
+END_TEST
+
+/* ---- the application's own descriptors --------------------------------------------------------- */
+
+START_TEST(kernel_descriptors_end_the_sleep_and_say_so)
+{
+	struct pollfd many[500];
+	int p[2];
+
+	ck_assert_int_eq(pipe(p), 0);
+	for (int i = 0; i < 500; i++)
+		many[i] = (struct pollfd){.fd = i == 400 ? p[0] : -1, .events = POLLIN};
+	ck_assert_int_eq(write(p[1], "x", 1), 1);
+	ck_assert_int_eq(wait_sleep(sr, many, 500, now_ns() + STUCK_NS, NULL, thread_self.nsigs), 0);
+	ck_assert_int_eq(many[400].revents, POLLIN);
+	ck_assert_int_eq(many[0].revents, 0);
+}
+END_TEST
+
+static void *blocked(void *arg)
+{
+	int fd = *(int *)arg;
+
+	return (void *)(intptr_t)wait_ofd(fdtab_get(fd), RDY_IN, now_ns() + STUCK_NS);
+}
+
+START_TEST(a_thread_that_ends_gives_its_waiter_back)
+{
+	int fd = env_sock();
+	pthread_t t[4];
+	uint32_t out;
+	void *ret;
+
+	waiter_self();
+	out = family->waiters.out;
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, blocked, &fd), 0);
+	usleep(50000);
+	env_ready(fd, RDY_IN, RDY_IN);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(t[i], &ret);
+		ck_assert_ptr_null(ret);
+	}
+	ck_assert_uint_eq(sr->watches.out, 0);
+	ck_assert_uint_eq(family->waiters.out, out);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("wait");
+	TCase *t = tcase_create("wait");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, no_wake_up_is_lost_between_threads);
+	tcase_add_test(t, a_sleeper_is_woken_from_another_process);
+	tcase_add_test(t, a_deadline_is_never_early);
+	tcase_add_test(t, errors_count_without_being_asked_for);
+	tcase_add_test(t, a_handler_ends_the_sleep);
+	tcase_add_test(t, a_handler_just_before_the_sleep_ends_it);
+	tcase_add_test(t, the_mask_is_in_force_during_the_sleep_only);
+	tcase_add_test(t, kernel_descriptors_end_the_sleep_and_say_so);
+	tcase_add_test(t, a_thread_that_ends_gives_its_waiter_back);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
