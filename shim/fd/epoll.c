@@ -7,11 +7,12 @@
  * items in the arena, each a watch on its socket's description; the stack's news (ofd_notify) put
  * an item on the set's ready list and wake one of its sleepers. epoll_wait takes from both.
  *
- * Items follow the kernel's rules, with the list in place of its: an edge queues the item; taking it
- * looks at the level then; what is not ready any more leaves the list; level-triggered items go back
- * to its end, edge-triggered ones leave it, one-shot ones are switched off until EPOLL_CTL_MOD. The
- * cost is per ready event. Items are keyed by description and number, as the kernel's by file and
- * number, and are found through the description, where there are as many as sets that hold it.
+ * Items follow the kernel's rules, with the list in place of its: an edge queues the item; taking
+ * it looks at the level then; what is not ready any more leaves the list; level-triggered items go
+ * back to its end, edge-triggered ones leave it, one-shot ones are switched off until
+ * EPOLL_CTL_MOD. The cost is per ready event. Items are keyed by description and number, as the
+ * kernel's by file and number, and are found through the description, where there are as many as
+ * sets that hold it.
  *
  * A tracked socket that the kernel still serves is registered with the kernel and remembered here
  * (ITEM_KERNEL). When it becomes accelerated (listen, connect), epoll_migrate() takes it out of the
@@ -37,10 +38,10 @@
 #include "shim/proc/sys.h"
 #include "shim/run/run.h"
 
-#define EPSETS_MAX (1u << 16)
+#define EPSETS_MAX  (1u << 16)
 #define EPITEMS_MAX (1u << 22)
 #define WATCHES_MAX (1u << 20)
-#define EXCLUSIVE_OK                                                                               \
+#define EXCLUSIVE_OK \
 	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
 
 /* Its address, which no program has for data of its own, marks the eventfd's events. */
@@ -73,8 +74,8 @@ int epoll_created(int fd)
 	struct epoll_set *set = NULL;
 	struct ofd *o;
 
-	if (fd < 0 || (knobs.iface.count == 1 && !strcmp(knobs.iface.item[0], "none") &&
-		       !knobs.loopback))
+	if (fd < 0 ||
+	    (knobs.iface.count == 1 && !strcmp(knobs.iface.item[0], "none") && !knobs.loopback))
 		return fd;
 	o = ofd_new(OFD_EPOLL);
 	if (!o)
@@ -103,7 +104,7 @@ static struct epitem *item_find(const struct epoll_set *set, struct ofd *o, int 
 {
 	struct list *pos;
 
-	list_for_each(pos, &o->watches) {
+	list_for_each (pos, &o->watches) {
 		struct watch *w = list_entry(pos, struct watch, node);
 		struct epitem *it = container_of(w, struct epitem, watch);
 
@@ -272,7 +273,7 @@ void epoll_migrate(struct ofd *sock, int fd)
 {
 	struct list *pos, *tmp;
 
-	list_for_each_safe(pos, tmp, &sock->watches) {
+	list_for_each_safe (pos, tmp, &sock->watches) {
 		struct watch *w = list_entry(pos, struct watch, node);
 		struct epitem *it = container_of(w, struct epitem, watch);
 		struct epoll_event ev;
@@ -298,9 +299,9 @@ void epoll_migrate(struct ofd *sock, int fd)
 static int ctl_add(struct stackrec *sr, struct epoll_set *set, int epfd, struct ofd *t, int fd,
 		   struct epoll_event *ev)
 {
-	enum item_state state = atomic_load(&t->sk)	 ? ITEM_OURS :
-				t->kind == OFD_EPOLL && t->ep ? ITEM_NESTED :
-								ITEM_KERNEL;
+	enum item_state state = atomic_load(&t->sk)		? ITEM_OURS
+				: t->kind == OFD_EPOLL && t->ep ? ITEM_NESTED
+								: ITEM_KERNEL;
 	struct epitem *it;
 	int ret;
 
@@ -400,7 +401,7 @@ void epoll_forget(struct ofd *sock)
 	struct stackrec *sr = sock->sr ? sock->sr : &family->stacks[0];
 	struct list *pos, *tmp;
 
-	list_for_each_safe(pos, tmp, &sock->watches) {
+	list_for_each_safe (pos, tmp, &sock->watches) {
 		struct watch *w = list_entry(pos, struct watch, node);
 
 		if (w->kind == WATCH_EPOLL)

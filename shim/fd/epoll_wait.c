@@ -49,7 +49,8 @@ static bool waiter_join(struct waiter *w, struct epoll_set *set)
 {
 	bool ready;
 
-	epoll_waiter_leave(w); /* a signal handler waits inside another wait, which ends with -EINTR */
+	epoll_waiter_leave(
+		w); /* a signal handler waits inside another wait, which ends with -EINTR */
 	epoll_lock(set);
 	ready = !list_empty(&set->ready);
 	if (!ready) {
@@ -317,8 +318,14 @@ static int wait_both(struct epwait *e)
 int epoll_wait_op(int epfd, struct ofd *o, struct epoll_event *ev, int max,
 		  const struct timespec *timeout, const sigset_t *sigmask)
 {
-	struct epwait e = {.set = o->ep, .o = o, .epfd = epfd, .ev = ev, .max = max,
-			   .mask = sigmask, .deadline = UINT64_MAX, .nsigs0 = thread_self.nsigs};
+	struct epwait e = {.set = o->ep,
+			   .o = o,
+			   .epfd = epfd,
+			   .ev = ev,
+			   .max = max,
+			   .mask = sigmask,
+			   .deadline = UINT64_MAX,
+			   .nsigs0 = thread_self.nsigs};
 	struct timespec left;
 	bool again;
 	int ret;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * poll over accelerated sockets and kernel descriptors together. The kernel answers for its own in
- * one ppoll; ours are answered from memory. Before sleeping the thread puts a watch on each of ours.
- * Must give what the kernel's poll gives, bit for bit, and must not be O(n) more often than it is:
- * once per look.
+ * one ppoll; ours are answered from memory. Before sleeping the thread puts a watch on each of
+ * ours. Must give what the kernel's poll gives, bit for bit, and must not be O(n) more often than
+ * it is: once per look.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
-#define POLL_WANTED                                                                                \
+#define POLL_WANTED \
 	(POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLWRNORM | POLLRDBAND | POLLWRBAND | POLLRDHUP)
 
 static struct ofd *ours(int fd)
@@ -159,8 +159,7 @@ static bool ours_ready(void *arg)
 	struct poll_state *ps = arg;
 
 	for (nfds_t i = 0; i < ps->n; i++)
-		if (ps->o[i] &&
-		    (watch_level(ps->o[i]) & rdy_wanted((uint16_t)ps->fds[i].events)))
+		if (ps->o[i] && (watch_level(ps->o[i]) & rdy_wanted((uint16_t)ps->fds[i].events)))
 			return true;
 	return false;
 }

@@ -12,13 +12,13 @@
 struct waiter_watch;
 
 struct poll_state {
-	struct pollfd *fds;          /* the caller's: events in, revents out */
+	struct pollfd *fds; /* the caller's: events in, revents out */
 	nfds_t n;
-	struct ofd **o;              /* of each: ours, or NULL for the kernel's */
-	struct waiter_watch **ww;    /* watches while asleep */
-	struct pollfd *kfds;         /* what the kernel is asked; fd -1: nothing */
+	struct ofd **o;		  /* of each: ours, or NULL for the kernel's */
+	struct waiter_watch **ww; /* watches while asleep */
+	struct pollfd *kfds;	  /* what the kernel is asked; fd -1: nothing */
 	struct stackrec *sr;
-	bool doors;                  /* one of them has two */
+	bool doors; /* one of them has two */
 	bool watching;
 	size_t mapped;
 	/* What of n ready entries really counts (select); may take entries out of kfds. */

@@ -12,10 +12,10 @@
 #include "shim/fd/poll_set.h"
 #include "shim/proc/sys.h"
 
-#define IN_SET (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
-#define OUT_SET (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
-#define EX_SET POLLPRI
-#define BITS (8 * (int)sizeof(unsigned long))
+#define IN_SET	     (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
+#define OUT_SET	     (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
+#define EX_SET	     POLLPRI
+#define BITS	     (8 * (int)sizeof(unsigned long))
 #define SELECT_SMALL 256 /* descriptors without memory of their own */
 
 /* Sets may be larger than FD_SETSIZE: glibc's macros stop there, the kernel does not. */
@@ -92,8 +92,8 @@ static nfds_t sets_to_array(const struct sel *s, int n, struct pollfd *fds)
 	nfds_t k = 0;
 
 	for (int fd = 0; fd < n; fd++) {
-		uint8_t wants = (set_has(s->r, fd) ? WANT_R : 0) | (set_has(s->w, fd) ? WANT_W : 0) |
-				(set_has(s->x, fd) ? WANT_X : 0);
+		uint8_t wants = (set_has(s->r, fd) ? WANT_R : 0) |
+				(set_has(s->w, fd) ? WANT_W : 0) | (set_has(s->x, fd) ? WANT_X : 0);
 
 		if (!wants)
 			continue;
@@ -145,8 +145,8 @@ int select_op(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, 
 	nfds_t k;
 	int ret;
 
-	if (n < 0 || (timeout && (timeout->tv_sec < 0 ||
-				  (unsigned long)timeout->tv_nsec >= 1000000000ul)))
+	if (n < 0 ||
+	    (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000ul)))
 		return -EINVAL;
 	if (n > FDTAB_FDS)
 		n = FDTAB_FDS;

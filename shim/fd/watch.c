@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Who is told when a description's readiness changes: epoll items and sleeping threads. Decides who
- * of several exclusive epoll items is woken (EPOLLEXCLUSIVE: one), and in which order: the one woken
- * goes to the end, so that workers take turns. Nobody is woken here while the stack's lock is held:
- * waiters are marked, and poked by run_leave().
+ * of several exclusive epoll items is woken (EPOLLEXCLUSIVE: one), and in which order: the one
+ * woken goes to the end, so that workers take turns. Nobody is woken here while the stack's lock is
+ * held: waiters are marked, and poked by run_leave().
  */
 #include "shim/fd/epoll.h"
 #include "shim/run/run.h"
 
-#define MEND_MAX (1u << 21) /* more than any list has: a list cut by a death can't hold us for ever */
+#define MEND_MAX \
+	(1u << 21) /* more than any list has: a list cut by a death can't hold us for ever */
 
 void ofd_notify(struct ofd *o, uint32_t edges)
 {
 	struct list *pos, *tmp, *woken = NULL;
 
-	list_for_each_safe(pos, tmp, &o->watches) {
+	list_for_each_safe (pos, tmp, &o->watches) {
 		struct watch *w = list_entry(pos, struct watch, node);
 
 		if (!(w->events & edges))
@@ -30,7 +31,8 @@ void ofd_notify(struct ofd *o, uint32_t edges)
 	}
 }
 
-struct waiter_watch *watch_add(struct stackrec *sr, struct waiter *w, struct ofd *o, uint32_t events)
+struct waiter_watch *watch_add(struct stackrec *sr, struct waiter *w, struct ofd *o,
+			       uint32_t events)
 {
 	struct waiter_watch *ww = pool_get(&sr->watches);
 

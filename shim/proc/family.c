@@ -2,20 +2,20 @@
 /*
  * Theory of operation: the family.
  *
- * A family is a memfd and the processes that have it mapped. The first process that has something to
- * share makes it; children inherit it over fork. Everything in it lies at the same address in every
- * member, so that pointers may be followed anywhere; text addresses may not, so it holds no function
- * pointer. Size: large in addresses, nothing in memory until touched. This file must never touch
- * more of it than it needs (a process that only makes a socket pays for a few pages) and must never
- * make a program fail that would run without us: whatever goes wrong leaves kernel sockets.
+ * A family is a memfd and the processes that have it mapped. The first process that has something
+ * to share makes it; children inherit it over fork. Everything in it lies at the same address in
+ * every member, so that pointers may be followed anywhere; text addresses may not, so it holds no
+ * function pointer. Size: large in addresses, nothing in memory until touched. This file must never
+ * touch more of it than it needs (a process that only makes a socket pays for a few pages) and must
+ * never make a program fail that would run without us: whatever goes wrong leaves kernel sockets.
  *
- * Limits of the process. A file size limit (RLIMIT_FSIZE) would send SIGXFSZ to a program that knows
- * nothing of our file, and an address space limit (RLIMIT_AS) is the program's budget, not ours: the
- * arena shrinks to fit under the first and takes at most a quarter of the second; below
+ * Limits of the process. A file size limit (RLIMIT_FSIZE) would send SIGXFSZ to a program that
+ * knows nothing of our file, and an address space limit (RLIMIT_AS) is the program's budget, not
+ * ours: the arena shrinks to fit under the first and takes at most a quarter of the second; below
  * ARENA_MIN_BYTES there is no arena.
  *
- * Who is alive. A member holds a POSIX lock on the byte of the memfd that has its slot's number. The
- * kernel drops it when the process ends, however it ends, and when it execs (the memfd is
+ * Who is alive. A member holds a POSIX lock on the byte of the memfd that has its slot's number.
+ * The kernel drops it when the process ends, however it ends, and when it execs (the memfd is
  * close-on-exec): an identity that no reused pid can fake and that crosses pid namespaces. The
  * lock is lost for a moment when our descriptor of the memfd moves (dup2 over it) and is not yet
  * taken by a child in its first instructions; so a member whose byte is free while its pid is the
@@ -48,9 +48,10 @@
 #endif
 
 #define ARENA_MIN_BYTES (512ull << 20) /* tables of descriptions, a stack, its frames */
-#define FORKING_MAX_NS 10000000000ull  /* between counting a child's references and its first act */
+#define FORKING_MAX_NS	10000000000ull /* between counting a child's references and its first act \
+					*/
 #define SUSPECT_ROUNDS 2
-#define WAITERS_MAX (1u << 16)
+#define WAITERS_MAX    (1u << 16)
 
 struct family *family;
 struct proc *family_self;

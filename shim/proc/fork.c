@@ -30,8 +30,9 @@ void family_fork_prepare(void)
 		return;
 	p = family_slot_take(PROC_FORKING);
 	if (!p) {
-		log_warn("more than %u processes share the stack: a new one has kernel sockets only",
-			 FAMILY_PROCS);
+		log_warn(
+			"more than %u processes share the stack: a new one has kernel sockets only",
+			FAMILY_PROCS);
 		return;
 	}
 	end = family->ofds_used;

@@ -19,14 +19,19 @@ enum width { U8, U32, S32 };
 struct row {
 	const char *path; /* below /proc/sys/net/ */
 	uint16_t offset;
-	uint8_t width;    /* enum width */
+	uint8_t width; /* enum width */
 	uint8_t count;
 	int64_t min, max;
 };
 
-#define ROW(path, field, width, min, max)                                                          \
-	{path, offsetof(struct stack_cfg, field), width, 1, min, max}
-#define ROW3(path, field, min, max) {path, offsetof(struct stack_cfg, field), U32, 3, min, max}
+#define ROW(path, field, width, min, max)                                   \
+	{                                                                   \
+		path, offsetof(struct stack_cfg, field), width, 1, min, max \
+	}
+#define ROW3(path, field, min, max)                                       \
+	{                                                                 \
+		path, offsetof(struct stack_cfg, field), U32, 3, min, max \
+	}
 
 static const struct row rows[] = {
 	ROW3("ipv4/tcp_rmem", tcp_rmem, 256, INT_MAX),

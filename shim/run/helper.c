@@ -10,10 +10,11 @@
  * blocked on it and take over when that process ends.
  *
  * Its states: ticking (somebody attends, or output waits for a kick: every TICK_NS); in charge
- * (asleep on the devices, until the next timer; meanwhile others kick their own output); parked (a futex without timeout, or REAP_NS while
- * there are other processes to look after): nothing is open, or for PARK_TICKS somebody has been
- * asleep on the devices and nothing has happened. A thread that wakes from such a sleep unparks it
- * (helper_unpark), and so does whoever opens a socket.
+ * (asleep on the devices, until the next timer; meanwhile others kick their own output); parked (a
+ * futex without timeout, or REAP_NS while there are other processes to look after): nothing is
+ * open, or for PARK_TICKS somebody has been asleep on the devices and nothing has happened. A
+ * thread that wakes from such a sleep unparks it (helper_unpark), and so does whoever opens a
+ * socket.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -29,12 +30,12 @@
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
-#define TICK_NS 2000000ull        /* how late output that nobody kicks may be */
-#define UNATTENDED_NS 2000000ull  /* well below a delayed ACK's 40 ms and any RTO */
-#define REAP_NS 1000000000ull
-#define PARK_TICKS 8
+#define TICK_NS		   2000000ull /* how late output that nobody kicks may be */
+#define UNATTENDED_NS	   2000000ull /* well below a delayed ACK's 40 ms and any RTO */
+#define REAP_NS		   1000000000ull
+#define PARK_TICKS	   8
 #define HELPER_STACK_BYTES (256 * 1024)
-#define HELPER_DEV_FDS 64
+#define HELPER_DEV_FDS	   64
 
 static _Atomic uint32_t started; /* this process has its helper */
 
@@ -90,7 +91,8 @@ static void take_charge(struct stackrec *sr, uint64_t now)
 	uint64_t next;
 
 	atomic_store(&sr->helper_word, HELPER_IN_CHARGE);
-	/* Somebody is inside and has been preempted there, or a ring has no room: both take a while. */
+	/* Somebody is inside and has been preempted there, or a ring has no room: both take a
+	 * while. */
 	if (run_turn_helper(sr) < 0 || tx_waits(sr)) {
 		sleep_ns(TICK_NS);
 		goto out;
@@ -177,7 +179,8 @@ void helper_start(struct stackrec *sr)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	thread_leave();
 	if (err)
-		log_warn("no helper thread (error %d): timers run only while the program waits", err);
+		log_warn("no helper thread (error %d): timers run only while the program waits",
+			 err);
 }
 
 void helper_fork_child(void)

@@ -33,11 +33,11 @@
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
-#define TURN_RX_MAX 64         /* packets a batch: enough to amortise, few enough to stay in L1/L2 */
-#define TURN_LOOP_ROUNDS 8     /* what the loopback gives back is taken in the same turn */
-#define KICK_PACKETS 32        /* copy-mode transmit takes as many a call */
-#define KICK_NS 50000ull       /* about a kick's worth of handlers on either side */
-#define NEWS_NS 10000000ull    /* routes and neighbours change rarely; dead ones within 10 ms */
+#define TURN_RX_MAX	 64 /* packets a batch: enough to amortise, few enough to stay in L1/L2 */
+#define TURN_LOOP_ROUNDS 8  /* what the loopback gives back is taken in the same turn */
+#define KICK_PACKETS	 32 /* copy-mode transmit takes as many a call */
+#define KICK_NS		 50000ull    /* about a kick's worth of handlers on either side */
+#define NEWS_NS		 10000000ull /* routes and neighbours change rarely; dead ones within 10 ms */
 
 static _Atomic pid_t exiting_tid; /* the thread that ends the process; 0: none */
 
@@ -208,7 +208,7 @@ static void tell(struct stackrec *sr)
 		if (!o)
 			continue;
 		ofd_notify(o, edges);
-		list_for_each(pos, &o->peers) /* a ring of those that share a listener */
+		list_for_each (pos, &o->peers) /* a ring of those that share a listener */
 			ofd_notify(list_entry(pos, struct ofd, peers), edges);
 	}
 }
@@ -235,9 +235,12 @@ static void news(struct stackrec *sr, uint64_t now)
 
 	if (now - sr->news_ns < NEWS_NS && asked == sr->dst_asked)
 		return;
-	sr->news_ns = now;
+	/* What was asked is often answered at once: the next turn looks again. */
+	sr->news_ns = asked == sr->dst_asked ? now : 0;
 	sr->dst_asked = asked;
 	dev_news(sr, now);
+	if (stack_next_ns(sr->st) <= now)
+		stack_run(sr->st, now);
 }
 
 static int turn(struct stackrec *sr)

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a thread waits: a turn, a spin, a sleep. Decides when spinning is worth it and makes sure that
- * a sleeper is woken. Must never sleep with a lock held, lose a wake-up, or return too early from a
- * deadline without saying so.
+ * How a thread waits: a turn, a spin, a sleep. Decides when spinning is worth it and makes sure
+ * that a sleeper is woken. Must never sleep with a lock held, lose a wake-up, or return too early
+ * from a deadline without saying so.
  *
  * No wake-up is lost: a waker first makes the thing true that the sleeper waits for, then looks at
- * the waiter's state; a sleeper first says SLEEPING, then sleeps in a wait that a datagram to it ends.
- * What became true before SLEEPING was said is found by the token: a waker that meets AWAKE leaves
- * WOKEN behind, and the next wait_sleep() takes that in place of sleeping. Between the caller's look
- * and its sleep there is thus no gap, whichever of the two comes first. Tokens may be stale; then a
- * caller looks once more than it had to.
+ * the waiter's state; a sleeper first says SLEEPING, then sleeps in a wait that a datagram to it
+ * ends. What became true before SLEEPING was said is found by the token: a waker that meets AWAKE
+ * leaves WOKEN behind, and the next wait_sleep() takes that in place of sleeping. Between the
+ * caller's look and its sleep there is thus no gap, whichever of the two comes first. Tokens may be
+ * stale; then a caller looks once more than it had to.
  *
- * Signals: the handlers' trampoline counts (thread_self.nsigs) and wakes its own thread's waiter, so
- * that a handler that runs between the look and the sleep ends the sleep as one that runs in it does.
+ * Signals: the handlers' trampoline counts (thread_self.nsigs) and wakes its own thread's waiter,
+ * so that a handler that runs between the look and the sleep ends the sleep as one that runs in it
+ * does.
  */
 #include <errno.h>
 #include <limits.h>
@@ -31,13 +32,13 @@
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
-#define WAIT_DEV_FDS 64
-#define WAIT_STACK_FDS 192        /* more than that is put in memory of its own */
-#define WAIT_STUCK_NS 1000000ull  /* output that no ring has room for is tried again after this */
-#define WAIT_BLIND_NS 1000000ull  /* without a waiter: look again after this */
-#define SPIN_SLICE_NS 20000ull    /* two looks at the clock this far apart: somebody else ran */
-#define SPIN_WAKE_NS 60000ull     /* what a wake-up from sleep adds to the wait it ends */
-#define SPIN_SCORE_MAX 16
+#define WAIT_DEV_FDS	    64
+#define WAIT_STACK_FDS	    192	       /* more than that is put in memory of its own */
+#define WAIT_STUCK_NS	    1000000ull /* output that no ring has room for is tried again after this */
+#define WAIT_BLIND_NS	    1000000ull /* without a waiter: look again after this */
+#define SPIN_SLICE_NS	    20000ull /* two looks at the clock this far apart: somebody else ran */
+#define SPIN_WAKE_NS	    60000ull /* what a wake-up from sleep adds to the wait it ends */
+#define SPIN_SCORE_MAX	    16
 #define SPIN_SCORE_MIN_PAYS 5
 
 /* Whether spinning pays for this thread: up when an event came within the bound, down when not. */
@@ -233,10 +234,10 @@ void waiters_drop(struct proc *p)
 struct sleep {
 	struct pollfd small[WAIT_STACK_FDS];
 	struct pollfd *fds;
-	size_t bytes;     /* of fds, when it is not small */
+	size_t bytes; /* of fds, when it is not small */
 	unsigned n;
 	unsigned dev, ndev;
-	int wake;         /* index, or -1 */
+	int wake; /* index, or -1 */
 };
 
 static void sleep_add(struct sleep *s, int fd)
@@ -339,8 +340,8 @@ static void sleep_done(struct sleep *s, struct stackrec *sr, struct waiter *w, i
 	if (w) {
 		atomic_exchange(&w->state, WAITER_AWAKE);
 		if (ret == 0 && (s->fds[s->wake].revents & POLLIN))
-			while (sys_recvfrom(fd_hidden_at(w->wakefd), buf, sizeof(buf),
-					    MSG_DONTWAIT, NULL, NULL) > 0)
+			while (sys_recvfrom(fd_hidden_at(w->wakefd), buf, sizeof(buf), MSG_DONTWAIT,
+					    NULL, NULL) > 0)
 				;
 	}
 	/* Woken by a device without a packet: it is netlink that has something to say. */

@@ -354,7 +354,8 @@ START_TEST(a_shared_set_reports_to_parent_and_child)
 }
 END_TEST
 
-/* ---- both halves ------------------------------------------------------------------------------ */
+/* ---- both halves ------------------------------------------------------------------------------
+ */
 
 START_TEST(neither_half_starves_the_other)
 {

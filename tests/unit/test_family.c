@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The arena under limits, what joining costs, and who counts which references across fork and kill. */
+/* The arena under limits, what joining costs, and who counts which references across fork and kill.
+ */
 #include "run_env.h"
 
 #include <errno.h>

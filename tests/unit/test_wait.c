@@ -12,7 +12,7 @@
 #include "shim/proc/knobs.h"
 #include "shim/proc/thread.h"
 
-#define ROUNDS 100000
+#define ROUNDS	 100000
 #define STUCK_NS 5000000000ull /* a lost wake-up shows as a round that takes this long */
 
 static struct stackrec *sr;
@@ -87,7 +87,8 @@ START_TEST(a_sleeper_is_woken_from_another_process)
 	pid = fork();
 	if (pid == 0) {
 		family_fork_child();
-		/* Ready without a word to the watchers would be found by nobody before the deadline. */
+		/* Ready without a word to the watchers would be found by nobody before the
+		 * deadline. */
 		usleep(100000);
 		env_ready(fd, RDY_IN, RDY_IN);
 		_exit(0);
@@ -183,11 +184,13 @@ START_TEST(the_mask_is_in_force_during_the_sleep_only)
 	t0 = now_ns();
 	ck_assert_int_eq(wait_sleep(NULL, NULL, 0, t0 + 20000000, NULL, thread_self.nsigs), 0);
 	ck_assert_uint_ge(now_ns() - t0, 20000000);
-	ck_assert_int_eq(wait_sleep(NULL, NULL, 0, t0 + STUCK_NS, &none, thread_self.nsigs), -EINTR);
+	ck_assert_int_eq(wait_sleep(NULL, NULL, 0, t0 + STUCK_NS, &none, thread_self.nsigs),
+			 -EINTR);
 }
 END_TEST
 
-/* ---- the application's own descriptors --------------------------------------------------------- */
+/* ---- the application's own descriptors ---------------------------------------------------------
+ */
 
 START_TEST(kernel_descriptors_end_the_sleep_and_say_so)
 {
@@ -198,7 +201,8 @@ START_TEST(kernel_descriptors_end_the_sleep_and_say_so)
 	for (int i = 0; i < 500; i++)
 		many[i] = (struct pollfd){.fd = i == 400 ? p[0] : -1, .events = POLLIN};
 	ck_assert_int_eq(write(p[1], "x", 1), 1);
-	ck_assert_int_eq(wait_sleep(sr, many, 500, now_ns() + STUCK_NS, NULL, thread_self.nsigs), 0);
+	ck_assert_int_eq(wait_sleep(sr, many, 500, now_ns() + STUCK_NS, NULL, thread_self.nsigs),
+			 0);
 	ck_assert_int_eq(many[400].revents, POLLIN);
 	ck_assert_int_eq(many[0].revents, 0);
 }
