@@ -320,7 +320,7 @@ ssize_t udp_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 	struct call c;
 	ssize_t r;
 
-	if (flags & (MSG_ERRQUEUE | MSG_OOB))
+	if (flags & MSG_ERRQUEUE)
 		return sys_recvmsg(fd, msg, flags | MSG_DONTWAIT);
 	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->rcvtimeo_ns);
 	if (r < 0)
