@@ -68,6 +68,11 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 	}
 	if (c->sk.err)
 		set |= RDY_ERR;
+	/* room is told to whom it was refused; others would be woken by every ACK for nothing */
+	if (c->nospace && (set & RDY_OUT)) {
+		c->nospace = false;
+		raise |= RDY_OUT;
+	}
 	sock_ready(st, &c->sk, set, all & ~set, raise & set);
 }
 

@@ -218,7 +218,6 @@ static void ack_progress(struct in *in, struct seq una_before)
 	c->stall_ns = 0;
 	c->soft_err_valid = false;
 	tcp_sndbuf_tune(st, c);
-	in->raise |= RDY_OUT;
 }
 
 /* The acknowledgment itself, una <= ack <= nxt. */

@@ -330,8 +330,7 @@ static void restart_after_idle(struct stack *st, struct tcp_conn *c)
 {
 	uint64_t idle = st->now_ns - c->last_data_tx_ns;
 
-	if (st->cfg.tcp_slow_start_after_idle && c->last_data_tx_ns && sent_empty(&c->sent) &&
-	    idle > c->rtt.rto_ns)
+	if (idle > c->rtt.rto_ns && st->cfg.tcp_slow_start_after_idle && c->last_data_tx_ns)
 		cc_after_idle(&c->cc, idle, c->rtt.rto_ns, st->now_ns);
 }
 
@@ -364,7 +363,8 @@ void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 
 	if (!tcp_state_in(c, TCPS_SYNCED | TCPS_CONNECTING))
 		return;
-	restart_after_idle(st, c);
+	if (c->snd.len > 0 && sent_empty(&c->sent))
+		restart_after_idle(st, c);
 	for (;;) {
 		r = output_one(st, c, how);
 		if (r < 0 && xmit_failed(st, c, r) && retries-- > 0)

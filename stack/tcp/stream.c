@@ -59,6 +59,8 @@ ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, i
 		return 0;
 	space = send_space(c);
 	done = space ? sndbuf_append(st, &c->snd, iov, iovcnt, 0, space) : 0;
+	if (done < want)
+		c->nospace = true;
 	if (done == 0) {
 		tcp_ready(st, c, 0);
 		return -EAGAIN;
@@ -78,15 +80,19 @@ int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int
 	if (sk->type != STK_TCP)
 		return -ENOTCONN;
 	r = send_check(c);
-	if (r)
+	if (r) {
+		tcp_ready(st, c, 0);
 		return r;
+	}
 	space = send_space(c);
 	if (max_bytes < space)
 		space = (uint32_t)max_bytes;
 	r = space ? sndbuf_reserve(st, &c->snd, iov, max_iov, space) : 0;
-	if (r == 0)
-		tcp_ready(st, c, 0);
-	return r ? r : -EAGAIN;
+	if (r > 0)
+		return r;
+	c->nospace = true;
+	tcp_ready(st, c, 0);
+	return -EAGAIN;
 }
 
 void stack_send_commit(struct stack *st, struct sock *sk, size_t n, unsigned flags, uint64_t now_ns)

@@ -92,6 +92,7 @@ struct tcp_conn {
 	bool fin_rcvd;           /* and everything before it has come */
 	bool cwnd_limited;       /* cwnd, and nothing else, stopped output since the last ACK */
 	bool out_blocked;        /* output waits for the device or the destination */
+	bool nospace;            /* the application was turned away: room is news to it */
 	bool orphan_counted;
 	bool syn_resent;         /* our SYN (or SYN-ACK) timed out */
 	uint16_t mss;            /* payload bytes of a full segment, options taken off */
@@ -127,7 +128,7 @@ struct tcp_conn {
 	struct timer rtx;        /* TIMER_TCP_RETRANSMIT */
 	struct timer delack;     /* TIMER_TCP_DELACK */
 	struct timer keep;       /* TIMER_TCP_KEEPALIVE */
-	uint64_t rtx_due_ns;     /* the true time; the wheel may hold an earlier one */
+	uint64_t rtx_due_ns, delack_due_ns; /* the true times; the wheel may hold earlier ones */
 	uint8_t rtx_what;        /* enum tcp_rtx, timer.c */
 	uint8_t probes_out;      /* zero-window or keepalive probes unanswered */
 	uint8_t probe_backoff;

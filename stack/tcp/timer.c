@@ -14,9 +14,9 @@
  *   keep             a silent peer may be gone (RFC 9293 3.8.4); and an orphan in FIN-WAIT-2 must
  *                    not wait for a FIN for ever
  *
- * The rtx timer moves with every segment. To keep that cheap the connection holds the true time, and
- * the wheel is only touched when that lies before what is armed; a timer that goes off too early
- * arms itself again.
+ * The rtx and delack timers move with every segment. To keep that cheap the connection holds the true
+ * time, and the wheel is only touched when that lies before what is armed; a timer that goes off too
+ * early arms itself again.
  */
 #include <errno.h>
 
@@ -33,7 +33,7 @@ void tcp_timers_init(struct tcp_conn *c)
 	timer_init(&c->rtx, TIMER_TCP_RETRANSMIT);
 	timer_init(&c->delack, TIMER_TCP_DELACK);
 	timer_init(&c->keep, TIMER_TCP_KEEPALIVE);
-	c->rtx_due_ns = WHEEL_NEVER;
+	c->rtx_due_ns = c->delack_due_ns = WHEEL_NEVER;
 	c->rtx_what = RTX_NONE;
 }
 
@@ -42,7 +42,7 @@ void tcp_timers_stop(struct stack *st, struct tcp_conn *c)
 	wheel_cancel(&st->wheel, &c->rtx);
 	wheel_cancel(&st->wheel, &c->delack);
 	wheel_cancel(&st->wheel, &c->keep);
-	c->rtx_due_ns = WHEEL_NEVER;
+	c->rtx_due_ns = c->delack_due_ns = WHEEL_NEVER;
 	c->rtx_what = RTX_NONE;
 }
 
@@ -107,10 +107,9 @@ void tcp_timer_rtx(struct stack *st, struct tcp_conn *c)
 
 void tcp_timer_delack(struct stack *st, struct tcp_conn *c, bool on)
 {
-	if (on)
-		wheel_arm(&st->wheel, &c->delack, st->now_ns + TCP_DELACK_NS);
-	else if (timer_armed(&c->delack))
-		wheel_cancel(&st->wheel, &c->delack);
+	c->delack_due_ns = on ? st->now_ns + TCP_DELACK_NS : WHEEL_NEVER;
+	if (on && !timer_armed(&c->delack))
+		wheel_arm(&st->wheel, &c->delack, c->delack_due_ns);
 }
 
 static uint64_t keep_idle_ns(const struct stack *st, const struct tcp_conn *c)
@@ -318,22 +317,28 @@ static void on_rtx(struct stack *st, struct tcp_conn *c)
 	}
 }
 
+static void on_delack(struct stack *st, struct tcp_conn *c)
+{
+	if (c->delack_due_ns == WHEEL_NEVER || c->ack_wait == ACK_NONE)
+		return;
+	if (c->delack_due_ns > st->now_ns) {
+		wheel_arm(&st->wheel, &c->delack, c->delack_due_ns);
+		return;
+	}
+	COUNT(st, tcp_delayed_acks);
+	c->pingpong = false; /* the application takes its time: no answer to ride on */
+	tcp_send_ack(st, c);
+}
+
 void tcp_timer(struct stack *st, struct timer *t)
 {
 	switch (t->kind) {
 	case TIMER_TCP_RETRANSMIT:
 		on_rtx(st, container_of(t, struct tcp_conn, rtx));
 		break;
-	case TIMER_TCP_DELACK: {
-		struct tcp_conn *c = container_of(t, struct tcp_conn, delack);
-
-		if (c->ack_wait == ACK_NONE)
-			break;
-		COUNT(st, tcp_delayed_acks);
-		c->pingpong = false; /* the application took its time: as Linux, deflate */
-		tcp_send_ack(st, c);
+	case TIMER_TCP_DELACK:
+		on_delack(st, container_of(t, struct tcp_conn, delack));
 		break;
-	}
 	case TIMER_TCP_KEEPALIVE:
 		on_keep(st, container_of(t, struct tcp_conn, keep));
 		break;
