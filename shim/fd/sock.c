@@ -445,6 +445,18 @@ void sock_sigpipe(void)
 	sys_tgkill(sys_getpid(), sys_gettid(), SIGPIPE);
 }
 
+void sock_catch_up(const struct ofd *o, int flags)
+{
+	struct stackrec *sr = o->sr;
+
+	if (!sr || (ofd_nonblock(o, flags) && !knobs.loopback) || !dev_rx_pending(sr))
+		return;
+	if (knobs.loopback)
+		sock_settle(sr);
+	else
+		run_turn(sr);
+}
+
 void sock_settle(struct stackrec *sr)
 {
 	if (!knobs.loopback)
