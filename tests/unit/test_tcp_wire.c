@@ -723,6 +723,38 @@ START_TEST(connect_completes_or_is_refused)
 }
 END_TEST
 
+START_TEST(claimed_flow_is_told_gone_once)
+{
+	struct endpoint l, r;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	connect_syn(&w, NULL);
+	w.sk->claimed = true;
+	in(&w, S | A, 0, 1, 0);
+	out_is(&w, A, 1, 1, 0);
+	stack_close(w.e.st, w.sk, w.e.now);
+	w.sk = NULL;
+	out_is(&w, F | A, 1, 1, 0);
+	in(&w, F | A, 1, 2, 0);
+	out_is(&w, A, 2, 2, 0);
+	ck_assert(!stack_gone(w.e.st, &l, &r)); /* TIME-WAIT is part of it */
+	pass(&w, 61 * SEC);
+	ck_assert(stack_gone(w.e.st, &l, &r));
+	ck_assert(l.port == PORT && r.port == PEER_PORT);
+	ck_assert(!stack_gone(w.e.st, &l, &r));
+	connect_syn(&w, NULL);
+	w.sk->claimed = true;
+	in(&w, R | A, 0, 1, 0);
+	ck_assert(!stack_gone(w.e.st, &l, &r)); /* still the embedder's */
+	stack_close(w.e.st, w.sk, w.e.now);
+	w.sk = NULL;
+	ck_assert(stack_gone(w.e.st, &l, &r));
+	ck_assert(!stack_gone(w.e.st, &l, &r));
+	wire_fini(&w);
+}
+END_TEST
+
 START_TEST(connect_times_out)
 {
 	struct wire w;
@@ -1001,6 +1033,7 @@ int main(void)
 	tcase_add_test(tc, simultaneous_open);
 	tcase_add_test(tc, connect_completes_or_is_refused);
 	tcase_add_test(tc, connect_times_out);
+	tcase_add_test(tc, claimed_flow_is_told_gone_once);
 	tcase_add_test(tc, defer_accept_waits_for_data);
 	tcase_add_test(data, data_is_acknowledged_and_read);
 	tcase_add_test(data, response_carries_the_ack);
