@@ -40,7 +40,7 @@ static void side_fail(struct side *s, const char *what, long v)
 
 static bool flow_aborts(const struct flow *f)
 {
-	return f->cli.abort_rule != ABORT_NOT || f->srv.abort_rule != ABORT_NOT;
+	return f->disturbed || f->cli.abort_rule != ABORT_NOT || f->srv.abort_rule != ABORT_NOT;
 }
 
 static void flow_check_done(struct flow *f)
@@ -79,8 +79,14 @@ static void side_close(struct side *s)
 	side_end(s, stack_close);
 }
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+void side_died(struct side *s)
+{
+	s->sk = NULL;
+	s->closed = true;
+	flow_check_done(s->f);
+}
+
+/* ---- opening --------------------------------------------------------------- */
 
 static void client_retry(struct side *s, uint64_t pause_ns)
 {
@@ -106,6 +112,10 @@ static void cross_connect(struct flow *f)
 	struct side *c = &f->cli, *v = &f->srv;
 	int err;
 
+	if (v->n->dead) {
+		side_died(c);
+		return;
+	}
 	f->attempts++;
 	err = stack_connect(c->n->st, &a, &b, &f->o, &c->sk, node_now(c->n));
 	if (!err) {
@@ -116,7 +126,7 @@ static void cross_connect(struct flow *f)
 	c->n->dirty = v->n->dirty = true;
 	if (err) {
 		c->sk = v->sk = NULL;
-		if (err != -EADDRNOTAVAIL && err != -ENOMEM)
+		if (err != -EADDRNOTAVAIL && err != -ENOMEM && err != -EHOSTUNREACH)
 			side_fail(c, "connect", err);
 		client_retry(c, rng_range(&c->rng, MINUTE, 2 * MINUTE));
 		return;
@@ -141,11 +151,15 @@ static void client_connect(struct side *s)
 	}
 	if (f->kind == FLOW_REFUSED)
 		remote.port = SIM_SHUT_PORT;
+	if (f->srv.n->dead) {
+		side_died(s);
+		return;
+	}
 	local.port = port_next(n);
 	f->attempts++;
 	err = stack_connect(n->st, &local, &remote, &f->o, &s->sk, node_now(n));
 	n->dirty = true;
-	if (err == -EADDRNOTAVAIL || err == -ENOMEM) {
+	if (err == -EADDRNOTAVAIL || err == -ENOMEM || err == -EHOSTUNREACH) {
 		s->sk = NULL;
 		client_retry(s, rng_range(&s->rng, MS, 5 * SEC));
 		return;
@@ -205,10 +219,18 @@ static struct flow *port_flow(const struct node *from, const struct node *to, co
  * Whose connection it is says the client's port. One that no client holds (any more) is a ghost:
  * its client gave up or aborted, and the reset has not come yet or was lost.
  */
-void node_accept(struct node *n)
+void node_accept(struct node *n, bool now)
 {
 	struct sock *sk;
 	int err;
+
+	if (!now && rng_one_in(&n->rng, 16)) {
+		struct ev e = {.kind = EV_ACCEPT, .node = n->idx};
+
+		e.at_ns = n->w->now_ns + rng_log(&n->rng, MS, 10 * SEC);
+		ev_push(&n->w->q, &e);
+		return;
+	}
 
 	while ((err = stack_accept(n->st, n->listener, &sk, node_now(n))) == 0) {
 		uint32_t from = (__builtin_bswap32(ip_addr_to_v4(&sk->remote.addr)) & 0xff) - 1;
@@ -235,8 +257,7 @@ void node_accept(struct node *n)
 		world_fail(n->w, "node %u: accept: %d", n->idx, err);
 }
 
-/* ---- ending badly
- * -------------------------------------------------------------------------------- */
+/* ---- ending badly ---------------------------------------------------------- */
 
 /*
  * The connection failed. Right when nobody listens, when a side aborts, when no connection ever
@@ -251,14 +272,18 @@ static void side_error(struct side *s, int err)
 	s->err = err;
 	world_log(s->n->w, "flow %u %s %s: error %d", f->id, kind_name[f->kind],
 		  s->server ? "server" : "client", err);
-	if (f->kind == FLOW_REFUSED && err != ECONNREFUSED && err != ETIMEDOUT)
+	if (f->kind == FLOW_REFUSED && err != ECONNREFUSED && err != ETIMEDOUT &&
+	    err != EHOSTUNREACH && !f->disturbed)
 		side_fail(s, "not refused", err);
-	if (!s->server && !p->opened && f->kind != FLOW_REFUSED) {
+	if (!s->server && !p->opened && f->kind != FLOW_REFUSED && !p->n->dead) {
 		side_close(s);
 		if (!f->done)
 			client_retry(s, rng_range(&s->rng, MS, 5 * SEC));
 		return;
 	}
+	if (f->kind == FLOW_CROSS && (err == EHOSTUNREACH || err == ECONNREFUSED) && !s->tx_off &&
+	    !s->rx_off)
+		f->disturbed = true; /* the neighbour did not answer in time: there is no retry */
 	if (!all && !flow_aborts(f) && f->kind != FLOW_REFUSED)
 		side_fail(s, "failed", err);
 	side_close(s);
@@ -290,8 +315,7 @@ static bool side_abort_due(struct side *s)
 	return true;
 }
 
-/* ---- reading and writing
- * --------------------------------------------------------------------------- */
+/* ---- reading and writing --------------------------------------------------- */
 
 static bool held(const struct side *s, uint64_t until_ns)
 {
