@@ -155,8 +155,6 @@ struct stack {
 	struct list tx_run;          /* those of them that the present stack_run() has to resume */
 	struct list events;          /* sock.ev */
 	struct list socks;           /* sock.all */
-	struct pool gone;            /* struct sock_gone */
-	struct list gone_list;       /* for stack_gone(), oldest first */
 	uint32_t nopen, ndraining;   /* sockets with, and without, an embedder */
 	struct stack_dev dev[STACK_DEVS];
 	struct ip_addr local[STACK_LOCAL_ADDRS]; /* sorted */
@@ -167,11 +165,6 @@ struct stack {
 	struct udp_state_tables *udp;
 	uint64_t stats[STAT_COUNT];
 	struct txq txq;
-};
-
-struct sock_gone {
-	struct list node;
-	struct endpoint local, remote;
 };
 
 #define COUNT(st, name) ((st)->stats[STAT_##name]++)
@@ -198,9 +191,6 @@ void sock_init(struct stack *st, struct sock *sk, enum sock_type type);
 /* The embedder has let go: no more events; counts as draining until sock_fini(). */
 void sock_orphan(struct stack *st, struct sock *sk);
 void sock_fini(struct stack *st, struct sock *sk);    /* off every list; memory is the caller's */
-/* A claimed flow has ended: for stack_gone(). sock_fini() does it for a sock that is still claimed;
- * one that goes on as something smaller (TIME-WAIT) takes the claim with it. */
-void sock_gone_add(struct stack *st, const struct endpoint *local, const struct endpoint *remote);
 /* Keeps st->next_ns true after a change to what waits for room, or to the room. */
 void stack_tx_wanted(struct stack *st);
 /* Puts sk on tx_wait (off any other waiting list): resumed by stack_run() when there is room. */

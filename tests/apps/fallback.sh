@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# timeout: 120
+#
+# Where nothing can be accelerated the same commands work on the kernel's sockets, and one line says
+# why: no privileges, no interface, no memlock, an XDP program in the way, the queue taken, a wrong knob.
+# shellcheck source=tests/apps/lib.sh disable=SC2154
+. "$(dirname "$0")/lib.sh"
+need redis-server redis-cli redis-benchmark setpriv
+
+net_up
+port=6379
+
+# fallback NAME PATTERN ENV... -- PREFIX...: redis serves, and exactly one line matches the pattern.
+fallback() {
+	local pattern=$1 env=() lines r=1
+	shift
+	while [ "$1" != -- ]; do
+		env+=("$1")
+		shift
+	done
+	shift
+	ip netns exec "$NS_SRV" "$@" env "SHIM_IFACE=$IF_SRV" "${env[@]}" LD_PRELOAD="$LIBSHIM" \
+		redis-server --port $port --bind 0.0.0.0 --protected-mode no --save "" \
+		>"$work/out" 2>"$work/err" &
+	pid=$!
+	server_pids+=("$pid")
+	if wait_port "$NS_CLI" "$IP_SRV" $port &&
+		cli redis-benchmark -h "$IP_SRV" -p $port -c 10 -n 5000 -t set,get -q >/dev/null; then
+		lines=$(grep -c '^libshim' "$work/err")
+		if [ "$lines" = 1 ] && grep -Eq "^libshim.*($pattern)" "$work/err"; then
+			r=0
+		fi
+	fi
+	[ $r = 0 ] || cat "$work/err"
+	end_pid $pid || r=1
+	return $r
+}
+
+nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --inh-caps -all)
+
+check "no privileges: serves on the kernel and says so" \
+	fallback 'CAP_NET' -- "${nobody[@]}"
+check "no such interface: serves on the kernel and says so" \
+	fallback 'SHIM_IFACE|interface' SHIM_IFACE=nosuch0 --
+check "memlock too small: serves on the kernel and says so" \
+	fallback 'MEMLOCK' -- setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock \
+	prlimit --memlock=65536:65536
+check "a wrong knob is named with the nearest right one" \
+	fallback 'SHIM_SPINUS.*SHIM_SPIN_US' SHIM_SPINUS=5 --
+check "a wrong value is named with the range" \
+	fallback 'SHIM_SPIN_US.*1000000' SHIM_SPIN_US=fast --
+
+kernel_only() {
+	fallback_quiet SHIM_IFACE=none
+}
+
+fallback_quiet() {
+	local r=1
+	ip netns exec "$NS_SRV" env "$@" LD_PRELOAD="$LIBSHIM" \
+		redis-server --port $port --bind 0.0.0.0 --protected-mode no --save "" \
+		>"$work/out" 2>"$work/err" &
+	pid=$!
+	server_pids+=("$pid")
+	wait_port "$NS_CLI" "$IP_SRV" $port &&
+		cli redis-benchmark -h "$IP_SRV" -p $port -c 10 -n 5000 -t set,get -q >/dev/null && r=0
+	[ -s "$work/err" ] && { cat "$work/err"; r=1; }
+	end_pid $pid || r=1
+	return $r
+}
+check "SHIM_IFACE=none: kernel sockets, no word" kernel_only
+
+taken() {
+	local first r=1
+	srv first redis-server --port 6380 --bind 0.0.0.0 --protected-mode no --save ""
+	first=$pid
+	wait_port "$NS_CLI" "$IP_SRV" 6380 && fallback 'queue|XDP program' -- && r=0
+	[ "$(cli redis-cli -h "$IP_SRV" -p 6380 ping)" = PONG ] || r=1
+	end_pid "$first" || r=1
+	return $r
+}
+check "the queue is another family's: the second serves on the kernel, the first goes on" taken
+tap_done
