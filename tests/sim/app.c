@@ -95,6 +95,7 @@ static void client_retry(struct side *s, uint64_t pause_ns)
 	w->retries++;
 	s->opened = s->shut = s->eof = s->closed = false;
 	s->tx_off = s->rx_off = s->answered = 0;
+	s->f->port = 0; /* what the server may yet accept is not this attempt's */
 	world_timer(w, s, w->now_ns + pause_ns);
 }
 
