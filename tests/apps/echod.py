@@ -27,9 +27,11 @@ def listen(reuseport):
     sel.register(listener, selectors.EVENT_READ, accept)
 
 
-def accept(_):
+def accept(l):
+    if l is not listener:  # closed by a command of the same round
+        return
     try:
-        c, _peer = listener.accept()
+        c, _peer = l.accept()
     except BlockingIOError:
         return
     conns.add(c)
@@ -61,6 +63,7 @@ def command(_):
     elif words[0] == "close":
         sel.unregister(listener)
         listener.close()
+        listener = None
     elif words[0] == "count":
         answer = str(len(conns))
     else:
