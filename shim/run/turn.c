@@ -105,8 +105,6 @@ static void stack_prepare(struct stackrec *sr, bool loopback_only)
 		sr->loopback = dev_open_loopback(sr) == 0;
 	if (!loopback_only && sr->verdict == VERDICT_undecided) {
 		sr->verdict = iface_attach(sr);
-		if (sr->verdict == VERDICT_stack)
-			log_info("the stack serves %s", family->iface[0] ? family->iface : "it");
 	}
 }
 
