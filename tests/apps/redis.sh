@@ -40,8 +40,8 @@ proof() {
 	conns=$(kernel_conns $port)
 	shim_conns=$("$SHIMSTAT" --json "$pid" | python3 -c '
 import json, sys
-print(sum(1 for f in json.load(sys.stdin)["families"]
-	for s in f["sockets"] if s["state"] == "ESTAB"))')
+print(sum(1 for f in json.load(sys.stdin)["families"] for s in f["stacks"]
+	for c in s["connections"] if c["state"] == "ESTAB"))')
 	after=$(kernel_tcp_in)
 	wait $pid_b
 	echo "kernel connections $conns, the stack's $shim_conns, kernel segments in $before -> $after"

@@ -4,6 +4,6 @@ dist_noinst_SCRIPTS += tests/net/dev_generic.sh tests/net/dev_native.sh
 check_PROGRAMS += tests/net/dev_attach
 tests_net_dev_attach_SOURCES = tests/net/dev_attach.c tests/net/dev_fake.c tests/net/dev_fake.h \
 	shim/dev/dev.c shim/dev/gso.c shim/dev/loop.c shim/dev/neigh.c shim/dev/netlink.c \
-	shim/dev/steer.c shim/dev/xsk.c shim/proc/knobs.c shim/proc/log.c stack/ip/csum.c \
+	shim/dev/pass.c shim/dev/steer.c shim/dev/xsk.c shim/proc/knobs.c shim/proc/log.c stack/ip/csum.c \
 	stack/mem/arena.c stack/mem/frame.c
 tests_net_dev_attach_CFLAGS = $(AM_CFLAGS)
