@@ -66,7 +66,9 @@ struct ring {
 
 struct queue {
 	struct ring rx, tx, fill, comp;
-	uint32_t fill_target; /* frames the fill ring is to hold */
+	uint32_t fill_target; /* frames the fill ring is to hold, for now; at most fill_max */
+	uint32_t fill_max;
+	bool fill_used;       /* it has been filled before */
 };
 
 /* Descriptors of a net, in dev_priv.fd. */
