@@ -144,6 +144,8 @@ void stack_dst_set(struct stack *st, const struct ip_addr *dst, const struct dst
 /* The neighbour's MAC (NULL: it failed) for all destinations through that next hop. */
 void stack_neigh_set(struct stack *st, uint8_t dev, const struct ip_addr *next_hop,
 		     const uint8_t *mac, uint64_t now_ns);
+/* Output waits for a destination to be resolved: the kernel's news are urgent. */
+bool stack_dst_waiting(const struct stack *st);
 /* A route, rule or address changed: every destination is asked again when next used. */
 void stack_dst_flush(struct stack *st);
 

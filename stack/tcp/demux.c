@@ -148,6 +148,7 @@ int tcp_tables_init(struct stack *st)
 	list_init(&t->ack_batch);
 	list_init(&t->ack_turn);
 	list_init(&t->ack_due);
+	list_init(&t->synacks);
 	list_init(&t->tw);
 	list_init(&t->gone_conns);
 	list_init(&t->gone_tws);

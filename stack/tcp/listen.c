@@ -13,7 +13,7 @@
 #include "tcp.h"
 
 #define SYNACK_RTO_NS	RTT_RTO_INIT_NS
-#define SYNACK_RETRY_NS 10000000ull /* no frame, or the neighbour was not known yet */
+#define SYNACK_RETRY_NS 10000000ull /* no frame, or no room in the txq */
 #define DEFER_TRIES_MAX 255u
 
 /* ---- listeners --------------------------------------------------------------------------- */
@@ -159,6 +159,7 @@ void tcp_req_free(struct stack *st, struct tcp_req *r)
 	wheel_cancel(&st->wheel, &r->m.timer);
 	tcp_mini_unhash(&r->m);
 	list_del(&r->node);
+	list_del(&r->dstw);
 	r->l->nreqs--;
 	if (r->m.dst)
 		dst_put(st, r->m.dst);
@@ -193,6 +194,7 @@ static struct tcp_req *req_new(struct stack *st, struct tcp_listener *l, const s
 	r->m.local = s->local;
 	r->m.remote = s->remote;
 	timer_init(&r->m.timer, TIMER_TCP_REQ);
+	list_init(&r->dstw);
 	r->l = l;
 	list_push_back(&l->reqs, &r->node);
 	l->nreqs++;
@@ -234,18 +236,40 @@ static int send_synack(struct stack *st, struct tcp_req *r)
 static void synack(struct stack *st, struct tcp_req *r)
 {
 	uint64_t after = SYNACK_RTO_NS << (r->tries < 16 ? r->tries : 16);
+	int err = send_synack(st, r);
 
-	if (send_synack(st, r) == 0) {
+	if (err == 0) {
 		if (!r->synack_ns)
 			r->synack_ns = st->now_ns;
 		else
 			r->resent = true;
-	} else if (!r->synack_ns) {
+	} else if (err == -EINPROGRESS) {
+		dst_wait_req(st, r->m.dst, &r->dstw);
+	} else if (!r->synack_ns && err == -EAGAIN) {
 		after = SYNACK_RETRY_NS << (r->tries < 6 ? r->tries : 6);
 	}
 	if (after > RTT_RTO_MAX_NS)
 		after = RTT_RTO_MAX_NS;
 	wheel_arm(&st->wheel, &r->m.timer, st->now_ns + after);
+}
+
+void tcp_dst_ready(struct stack *st, struct list *reqs)
+{
+	if (list_empty(reqs))
+		return;
+	list_splice_back(&st->tcp->synacks, reqs);
+	stack_tx_wanted(st);
+}
+
+void tcp_synacks_run(struct stack *st)
+{
+	struct list *last = st->tcp->synacks.prev, *n = NULL;
+
+	while (n != last) {
+		n = st->tcp->synacks.next;
+		list_del(n);
+		synack(st, list_entry(n, struct tcp_req, dstw));
+	}
 }
 
 /* TCP_DEFER_ACCEPT in SYN-ACK timeouts, as Linux counts it: so many tries make up the seconds. */

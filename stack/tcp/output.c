@@ -462,6 +462,8 @@ void tcp_run(struct stack *st)
 {
 	struct tcp_state_tables *t = st->tcp;
 
+	if (unlikely(!list_empty(&t->synacks)))
+		tcp_synacks_run(st);
 	flush_acks(st, &t->ack_due);
 	flush_acks(st, &t->ack_batch);
 	while (!list_empty(&t->ack_turn)) {
@@ -474,7 +476,9 @@ void tcp_run(struct stack *st)
 
 bool tcp_wants_run(const struct stack *st)
 {
-	return !list_empty(&st->tcp->ack_due) || !list_empty(&st->tcp->ack_turn);
+	const struct tcp_state_tables *t = st->tcp;
+
+	return !list_empty(&t->ack_due) || !list_empty(&t->ack_turn) || !list_empty(&t->synacks);
 }
 
 /* RFC 5961 7 and 10: for the whole stack so many in a second; the number is jittered so that nobody

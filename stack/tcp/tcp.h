@@ -180,6 +180,7 @@ struct tcp_req {
 	struct tcp_mini m;
 	struct tcp_listener *l;
 	struct list node;        /* listener's reqs, oldest first */
+	struct list dstw;        /* on its destination's reqs, or the tables' synacks */
 	struct seq iss, irs;
 	uint32_t ts_recent, ts_off;
 	uint64_t synack_ns;      /* first SYN-ACK; 0: none got out yet */
@@ -229,6 +230,7 @@ struct tcp_state_tables {
 	struct list ack_batch;   /* tcp_conn.ack_node: ACK at the end of this stack_run() */
 	struct list ack_turn;    /* ACK at the next one, unless an answer takes it along */
 	struct list ack_due;     /* those that were on ack_turn at the last stack_run() */
+	struct list synacks;     /* tcp_req.dstw: their destination has been resolved */
 	struct list tw;          /* tcp_tw.node */
 	struct list gone_conns;  /* tcp_conn.accept_node: ended, for stack_gone() to tell */
 	struct list gone_tws;    /* tcp_tw.node: likewise */
@@ -347,6 +349,8 @@ enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_
 enum stat_id tcp_req_rx(struct stack *st, struct tcp_req *r, struct tcp_seg *s,
 			struct tcp_conn **child);
 void tcp_req_timer(struct stack *st, struct tcp_req *r);
+/* Sends the SYN-ACKs that waited for their destination. */
+void tcp_synacks_run(struct stack *st);
 void tcp_req_free(struct stack *st, struct tcp_req *r);
 void tcp_listener_close(struct stack *st, struct tcp_listener *l);
 /* Stops listening: out of the hash, what was not given out is reset; the socket stays. */

@@ -959,6 +959,46 @@ START_TEST(urgent_data_is_in_band)
 }
 END_TEST
 
+START_TEST(a_syn_ack_waits_for_its_neighbour_and_for_nothing_else)
+{
+	struct ip_addr asked;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	w.peer.addr = addr(10, 0, 0, 77);
+	listen_on(&w, NULL, 8);
+	ck_assert_int_eq(in(&w, TH_SYN, 0, 0, 0), STAT_rx_packets);
+	run(&w);
+	out_none(&w);
+	ck_assert(stack_dst_request(w.e.st, &asked));
+	ck_assert(ip_addr_eq(&asked, &w.peer.addr));
+	ck_assert(stack_dst_waiting(w.e.st));
+	w.e.now += 12345;
+	env_dst_ok(&w.e, w.peer.addr);
+	ck_assert(!stack_dst_waiting(w.e.st));
+	ck_assert(stack_next_ns(w.e.st) <= w.e.now);
+	run(&w);
+	out_is(&w, TH_SYN | TH_ACK, 0, 1, 0);
+	run(&w);
+	out_none(&w);
+	/* one whose neighbour never answers, and one that ends while it waits */
+	w.peer.addr = addr(10, 0, 0, 78);
+	ck_assert_int_eq(in(&w, TH_SYN, 0, 0, 0), STAT_rx_packets);
+	pass(&w, 4 * SEC);
+	for (int i = 0; i < 2; i++) /* the first one's, which nobody has answered */
+		out_is(&w, TH_SYN | TH_ACK, 0, 1, 0);
+	out_none(&w);
+	w.peer.addr = addr(10, 0, 0, 79);
+	ck_assert_int_eq(in(&w, TH_SYN, 0, 0, 0), STAT_rx_packets);
+	stack_close(w.e.st, w.l, w.e.now);
+	w.l = NULL;
+	env_dst_ok(&w.e, w.peer.addr);
+	run(&w);
+	out_none(&w);
+	wire_fini(&w);
+}
+END_TEST
+
 START_TEST(listener_close_resets_what_it_holds)
 {
 	struct wire w;
@@ -1065,6 +1105,7 @@ int main(void)
 	tcase_add_test(end, linger_zero_resets);
 	tcase_add_test(end, orphan_is_reset_by_data_and_by_time);
 	tcase_add_test(end, listener_close_resets_what_it_holds);
+	tcase_add_test(end, a_syn_ack_waits_for_its_neighbour_and_for_nothing_else);
 	tcase_set_timeout(all, 60);
 	tcase_add_loop_test(all, every_state_survives_every_segment, 0, 7);
 	suite_add_tcase(s, tc);
