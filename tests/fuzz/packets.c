@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Random and mutated packets through the input path, by the million. Rounds of a fresh stack each,
+ * every choice from a seed: --seed and --round bring a failure back. Ends with how often each reason
+ * was reached, and fails when one that a packet can reach was not.
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+
+#define ROUND_PACKETS 8192u
+#define AUDIT_STEPS 512u
+#define HANG_S 5 /* of CPU time, in which a step must end however slow the build */
+
+static struct fz fz;
+static volatile uint64_t steps;
+
+/* Reasons that no packet can reach, each with its why. */
+static const struct {
+	enum stat_id id;
+	const char *why;
+} unreachable[] = {
+	{STAT_COUNT, NULL},
+};
+
+static void on_tick(int sig)
+{
+	static uint64_t seen;
+	static const char text[] = "a step does not end\n";
+
+	(void)sig;
+	if (steps == seen) {
+		if (write(2, text, sizeof(text) - 1) < 0)
+			_exit(1);
+		abort();
+	}
+	seen = steps;
+}
+
+static void watch(void)
+{
+	struct itimerval it = {.it_interval.tv_sec = HANG_S, .it_value.tv_sec = HANG_S};
+	struct sigaction sa = {.sa_handler = on_tick};
+
+	sigaction(SIGVTALRM, &sa, NULL);
+	setitimer(ITIMER_VIRTUAL, &it, NULL);
+}
+
+static void run_round(uint64_t seed, uint64_t round, uint64_t limit)
+{
+	uint64_t until = fz.packets + (limit < ROUND_PACKETS ? limit : ROUND_PACKETS);
+
+	fz.src = (struct src){.rng = seed * 0x9e3779b97f4a7c15ull + round * 0xd1342543de82ef95ull};
+	fz.seed = seed;
+	fz_begin(&fz);
+	for (uint64_t n = 0; fz.packets < until && n < 16 * ROUND_PACKETS; n++) {
+		fz_step(&fz);
+		if (n % AUDIT_STEPS == 0)
+			fz_audit(&fz);
+		steps++;
+	}
+	fz_end(&fz);
+}
+
+/* True when every reason there is was reached. */
+static bool report(bool all_of_them)
+{
+	bool ok = true;
+	unsigned i, k;
+
+	for (i = 0; i < STAT_COUNT; i++) {
+		const char *why = NULL;
+
+		for (k = 0; k < ARRAY_SIZE(unreachable); k++)
+			if (unreachable[k].id == i)
+				why = unreachable[k].why;
+		printf("%12llu  %-22s %s\n", (unsigned long long)fz.stats[i], stat_info[i].name,
+		       why ? why : "");
+		if (stat_info[i].kind == STAT_KIND_DROP && fz.stats[i] == 0 && why == NULL &&
+		    all_of_them) {
+			printf("never reached: %s\n", stat_info[i].name);
+			ok = false;
+		}
+	}
+	return ok;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: packets [--seed N] [--count PACKETS] [--round N]\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option opts[] = {{"seed", 1, NULL, 's'}, {"count", 1, NULL, 'n'},
+					     {"round", 1, NULL, 'r'}, {"help", 0, NULL, 'h'}, {0}};
+	uint64_t seed = 1, count = 300000, round = 0, only = UINT64_MAX;
+	bool ok;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'n':
+			count = strtoull(optarg, NULL, 0);
+			break;
+		case 'r':
+			only = strtoull(optarg, NULL, 0);
+			break;
+		default:
+			return usage();
+		}
+	}
+	watch();
+	printf("seed %llu, %llu packets\n", (unsigned long long)seed, (unsigned long long)count);
+	fflush(stdout);
+	if (only != UINT64_MAX) {
+		run_round(seed, only, ROUND_PACKETS);
+	} else {
+		for (; fz.packets < count; round++) {
+			fprintf(stderr, "\rround %llu", (unsigned long long)round);
+			run_round(seed, round, count - fz.packets);
+		}
+		fputc('\n', stderr);
+	}
+	ok = report(only == UINT64_MAX && count >= 300000);
+	printf("%llu packets in %llu rounds, each ended in one reason; %llu packets sent, all well formed\n",
+	       (unsigned long long)fz.packets, (unsigned long long)round,
+	       (unsigned long long)fz.emitted);
+	return ok ? 0 : 1;
+}
