@@ -157,8 +157,8 @@ int tcp_tables_init(struct stack *st)
 const struct pool *tcp_pool(const struct stack *st, unsigned idx)
 {
 	const struct tcp_state_tables *t = st->tcp;
-	const struct pool *all[] = {&t->conns, &t->reqs, &t->tws, &t->ranges, &t->listeners,
-				    &t->sents};
+	const struct pool *all[] = {&t->conns,	&t->reqs,      &t->tws,
+				    &t->ranges, &t->listeners, &t->sents};
 
 	return idx < ARRAY_SIZE(all) ? all[idx] : NULL;
 }

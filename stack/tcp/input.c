@@ -35,7 +35,7 @@ static enum step drop(struct in *in, enum stat_id why)
 	return STEP_DONE;
 }
 
-/* ---- first: timestamps and sequence number --------------------------------------------------------- */
+/* ---- first: timestamps and sequence number ----------------------------------------------- */
 
 static bool paws_old(const struct stack *st, const struct tcp_conn *c, const struct tcp_seg *s)
 {
@@ -107,7 +107,7 @@ static enum step check_seq(struct in *in)
 	return drop(in, STAT_drop_tcp_window);
 }
 
-/* ---- second: RST; fourth: SYN ----------------------------------------------------------------------- */
+/* ---- second: RST; fourth: SYN ------------------------------------------------------------ */
 
 static enum step check_rst(struct in *in)
 {
@@ -157,7 +157,7 @@ static enum step check_syn(struct in *in)
 	return drop(in, STAT_drop_tcp_syn);
 }
 
-/* ---- fifth: ACK --------------------------------------------------------------------------------------- */
+/* ---- fifth: ACK -------------------------------------------------------------------------- */
 
 void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recovery_out *out)
 {
@@ -278,8 +278,7 @@ static enum step check_ack(struct in *in)
 
 	if (!(in->s->flags & TH_ACK))
 		return drop(in, STAT_drop_tcp_flags);
-	if (c->state == TCPS_SYN_RCVD &&
-	    !(seq_gt(ack, c->sent.una) && seq_leq(ack, c->sent.nxt))) {
+	if (c->state == TCPS_SYN_RCVD && !(seq_gt(ack, c->sent.una) && seq_leq(ack, c->sent.nxt))) {
 		tcp_answer_rst(in->st, in->s);
 		return drop(in, STAT_drop_tcp_ack);
 	}
@@ -359,7 +358,7 @@ static enum step do_ack(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- seventh: data ------------------------------------------------------------------------------------- */
+/* ---- seventh: data ----------------------------------------------------------------------- */
 
 static void measure_rcv_mss(struct tcp_conn *c, uint32_t len)
 {
@@ -478,7 +477,8 @@ static enum step do_data(struct in *in)
 		uint32_t n = (uint32_t)seq_diff(c->rcv_nxt, s->seq);
 
 		if (c->sack_ok)
-			c->dsack = (struct sack_block){s->seq, seq_add(s->seq, n < s->len ? n : s->len)};
+			c->dsack = (struct sack_block){s->seq,
+						       seq_add(s->seq, n < s->len ? n : s->len)};
 		in->ack_now = true;
 		if (n >= s->len) {
 			in->verdict = STAT_drop_tcp_dup;
@@ -490,7 +490,8 @@ static enum step do_data(struct in *in)
 		s->seq = c->rcv_nxt;
 		s->len -= n;
 	}
-	/* The window was offered, but a peer that fills it with tiny segments gets no more than this */
+	/* The window was offered, but a peer that fills it with tiny segments gets no more than
+	 * this */
 	if (c->rcv.len > c->rcv_limit || !deliver(in, s->p->frame, s->len)) {
 		in->ack_now = true;
 		s->flags &= (uint8_t)~TH_FIN;
@@ -504,7 +505,7 @@ static enum step do_data(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- eighth: FIN ----------------------------------------------------------------------------------------- */
+/* ---- eighth: FIN ------------------------------------------------------------------------- */
 
 static enum step do_fin(struct in *in)
 {
@@ -545,7 +546,7 @@ static enum step do_fin(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- SYN-SENT (RFC 9293 3.10.7.3) -------------------------------------------------------------------------- */
+/* ---- SYN-SENT (RFC 9293 3.10.7.3) -------------------------------------------------------- */
 
 /* What the peer's SYN said. */
 static void take_syn(struct in *in)
@@ -621,7 +622,7 @@ static enum step syn_sent(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- the way --------------------------------------------------------------------------------------------------- */
+/* ---- the way ----------------------------------------------------------------------------- */
 
 static enum step steps(struct in *in)
 {
