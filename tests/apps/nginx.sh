@@ -22,6 +22,7 @@ head -c 104857600 /dev/urandom >"$work/www/100m"
 # conf WORKERS SENDFILE
 conf() {
 	cat >"$work/nginx.conf" <<CONF
+user www-data;
 worker_processes $1;
 daemon off;
 pid $work/nginx.pid;
@@ -140,6 +141,31 @@ reload_under_load() {
 		same ""
 }
 
+# The master is root; the workers, who serve, are not, and have no capability.
+unprivileged() {
+	local w n=0
+	for w in $(pgrep -P "$pid"); do
+		grep -q '^CapEff:[[:space:]]*0*$' "/proc/$w/status" || return 1
+		n=$((n + 1))
+	done
+	[ $n -ge 1 ]
+}
+
+# A worker dies inside whatever it does; the others' connections may be lost, the service may not.
+worker_killed() {
+	local w n
+	cli wrk -t1 -c16 -d3s "http://$IP_SRV:8080/612" >"$work/killed" 2>&1 &
+	w=$!
+	for n in 1 2; do
+		sleep 0.7
+		kill -KILL "$(pgrep -P "$pid" | head -n 1)"
+	done
+	wait $w
+	cat "$work/killed" "$work/nginx.log"
+	! grep -q 'Non-2xx' "$work/killed" && [ "$(pgrep -c -P "$pid")" -ge 1 ] &&
+		load -t1 -c50 -d1s "http://$IP_SRV:8080/612" && same ""
+}
+
 exec 3>&2
 srv_kernel "$NS_CLI" far python3 -m http.server 8082 --bind "$IP_CLI" --directory "$work/www"
 for workers in 1 2; do
@@ -147,6 +173,7 @@ for workers in 1 2; do
 		tag="$workers worker(s), sendfile $sendfile"
 		check "$tag: starts" start $workers $sendfile
 		check "$tag: the stack carries it" proof
+		check "$tag: its workers are unprivileged" unprivileged
 		check "$tag: 0 B to 100 MB by sha256" same ""
 		check "$tag: several at once" same_parallel
 		check "$tag: keepalive" load -t1 -c50 -d2s "http://$IP_SRV:8080/612"
@@ -158,6 +185,7 @@ for workers in 1 2; do
 		check "$tag: upstream across the veth" same /far
 		[ "$workers$sendfile" = 1on ] && check "$requests requests without an error" million
 		check "$tag: reload under load" reload_under_load
+		[ "$sendfile" = on ] && check "$tag: killed workers are replaced" worker_killed
 		check "$tag: stops by QUIT" stop
 	done
 done
