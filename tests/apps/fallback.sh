@@ -62,6 +62,10 @@ PY
 python=$(python3 -c 'import sys; print(sys.executable)')
 bpf=$(python3 -c 'import platform; print({"x86_64": 321, "aarch64": 280}[platform.machine()])')
 socket=$(python3 -c 'import platform; print({"x86_64": 41, "aarch64": 198}[platform.machine()])')
+caps=+net_admin,+net_raw,+bpf,+ipc_lock
+check "a capability that is missing: serves on the kernel and names it" \
+	fallback 'CAP_PERFMON' -- setpriv --reuid 65534 --regid 65534 --clear-groups \
+	--inh-caps $caps --ambient-caps $caps
 check "no BPF: serves on the kernel and says so" \
 	fallback 'steering program' -- "$python" "$work/deny" "$bpf" -1 38
 check "no AF_XDP: serves on the kernel and says so" \

@@ -18,7 +18,7 @@ start() {
 	srv redis "${as[@]}" redis-server --port $port --bind 0.0.0.0 --protected-mode no --save "" \
 		--dir "$work" --enable-debug-command yes --maxclients 4000 "$@"
 	server=$pid
-	wait_port "$NS_CLI" "$IP_SRV" $port
+	wait_port "$NS_CLI" "$IP_SRV" $port && accelerated redis
 }
 
 # bench ARGUMENTS...: no error may be printed.
@@ -173,7 +173,7 @@ check "kill -9: the peer is reset, nothing is left behind" server_killed
 check "and starts again after that" start
 check "SHUTDOWN ends it" orderly_end
 chmod 777 "$work"
-caps=+net_admin,+net_raw,+bpf,+ipc_lock
+caps=+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock
 as=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps $caps --ambient-caps $caps)
 check "without root, by capabilities" start
 check "the stack carries it, too" proof
