@@ -58,6 +58,7 @@ static void run_round(uint64_t seed, uint64_t round, uint64_t limit)
 
 	fz.src = (struct src){.rng = seed * 0x9e3779b97f4a7c15ull + round * 0xd1342543de82ef95ull};
 	fz.seed = seed;
+	fz.round = round;
 	fz_begin(&fz);
 	for (uint64_t n = 0; fz.packets < until && n < 16 * ROUND_PACKETS; n++) {
 		fz_step(&fz);
@@ -93,16 +94,16 @@ static bool report(bool all_of_them)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: packets [--seed N] [--count PACKETS] [--round N]\n");
+	fprintf(stderr, "usage: packets [--quiet] [--seed N] [--count PACKETS] [--round N]\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option opts[] = {{"seed", 1, NULL, 's'}, {"count", 1, NULL, 'n'},
-					     {"round", 1, NULL, 'r'}, {"help", 0, NULL, 'h'}, {0}};
+					     {"round", 1, NULL, 'r'}, {"quiet", 0, NULL, 'q'}, {0}};
 	uint64_t seed = 1, count = 300000, round = 0, only = UINT64_MAX;
-	bool ok;
+	bool ok, quiet = !isatty(2);
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
@@ -116,6 +117,9 @@ int main(int argc, char **argv)
 		case 'r':
 			only = strtoull(optarg, NULL, 0);
 			break;
+		case 'q':
+			quiet = true;
+			break;
 		default:
 			return usage();
 		}
@@ -127,10 +131,12 @@ int main(int argc, char **argv)
 		run_round(seed, only, ROUND_PACKETS);
 	} else {
 		for (; fz.packets < count; round++) {
-			fprintf(stderr, "\rround %llu", (unsigned long long)round);
+			if (!quiet)
+				fprintf(stderr, "\rround %llu", (unsigned long long)round);
 			run_round(seed, round, count - fz.packets);
 		}
-		fputc('\n', stderr);
+		if (!quiet)
+			fputc('\n', stderr);
 	}
 	ok = report(only == UINT64_MAX && count >= 300000);
 	printf("%llu packets in %llu rounds, each ended in one reason; %llu packets sent, all well formed\n",

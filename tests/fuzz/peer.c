@@ -366,8 +366,10 @@ struct flow *fz_flow(struct fz *f, unsigned host, uint16_t lport, uint16_t rport
 		if (!w->used)
 			break;
 	}
-	if (i == FZ_FLOWS) /* full: another is forgotten, and learnt anew with its next SYN */
+	/* full: another is forgotten, and learnt anew with its next SYN */
+	if (i == FZ_FLOWS)
 		w = &f->flow[at];
+	f->forgot |= i == FZ_FLOWS;
 	*w = (struct flow){.used = true, .host = (uint8_t)host, .lport = lport, .rport = rport};
 	w->my_iss = (uint32_t)src_u64(&f->src);
 	w->my_ts = (uint32_t)src_u64(&f->src);
@@ -409,12 +411,12 @@ static struct flow *any_flow(struct fz *f)
 	struct flow *w = &f->flow[f->last_flow];
 	unsigned i;
 
-	if (w->used && w->iss_known && !src_one_in(&f->src, 3))
+	if (w->used && w->iss_known && !w->dead && !src_one_in(&f->src, 3))
 		return w;
 	i = src_pick(&f->src, FZ_FLOWS);
 	for (unsigned n = 0; n < FZ_FLOWS; n++) {
 		w = &f->flow[(i + n) % FZ_FLOWS];
-		if (w->used && w->iss_known) {
+		if (w->used && w->iss_known && (!w->dead || src_one_in(&f->src, 64))) {
 			f->last_flow = (uint32_t)(w - f->flow);
 			return w;
 		}
