@@ -185,8 +185,9 @@ static void emitted_tcp(struct fz *f, const uint8_t *ip, const uint8_t *h, uint3
 
 	fz_must(f, hlen >= 20 && hlen <= in_frame && (h[12] & 15) == 0);
 	fz_must(f, get16(h + 18) == 0);
-	if (host == ARRAY_SIZE(f->peer))
-		return; /* a RST to somebody we do not play */
+	if (host == ARRAY_SIZE(f->peer) ||
+	    memcmp(ip + 12, &(host == 3 ? f->peer[3] : f->me).b[12], 4) != 0)
+		return; /* to, or from, somebody we do not play */
 	if (h[13] & TH_RST) {
 		fz_must(f, len == 0);
 		fz_flow(f, host, get16(h), get16(h + 2))->dead = true;

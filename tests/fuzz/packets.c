@@ -69,6 +69,51 @@ static void run_round(uint64_t seed, uint64_t round, uint64_t limit)
 	fz_end(&fz);
 }
 
+/* ---- seeds for libFuzzer --------------------------------------------------------------------- */
+
+#define SEED_BYTES 1536u
+#define SEED_TRIES 4000u
+
+/* Programs of random bytes, each of which reaches a counter that none before it did, as files. */
+static int write_seeds(const char *dir, uint64_t seed)
+{
+	struct src r = {.rng = seed};
+	static bool reached[STAT_COUNT];
+	uint8_t b[SEED_BYTES];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SEED_TRIES; i++) {
+		uint32_t len = 64 + src_pick(&r, SEED_BYTES - 64);
+		char path[4096];
+		bool news = false;
+		FILE *out;
+
+		for (uint32_t k = 0; k < len; k++)
+			b[k] = (uint8_t)src_u64(&r);
+		memset(fz.stats, 0, sizeof(fz.stats));
+		fz.src = (struct src){.bytes = b, .end = b + len};
+		fz_begin(&fz);
+		while (!src_done(&fz.src))
+			fz_step(&fz);
+		fz_end(&fz);
+		steps++;
+		for (unsigned k = 0; k < STAT_COUNT; k++) {
+			news |= fz.stats[k] && !reached[k];
+			reached[k] |= fz.stats[k] != 0;
+		}
+		if (!news)
+			continue;
+		snprintf(path, sizeof(path), "%s/%02u", dir, n++);
+		out = fopen(path, "wb");
+		if (out == NULL || fwrite(b, 1, len, out) != len || fclose(out) != 0) {
+			perror(path);
+			return 1;
+		}
+	}
+	printf("%u seeds\n", n);
+	return 0;
+}
+
 /* True when every reason there is was reached. */
 static bool report(bool all_of_them)
 {
@@ -94,14 +139,16 @@ static bool report(bool all_of_them)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: packets [--quiet] [--seed N] [--count PACKETS] [--round N]\n");
+	fprintf(stderr, "usage: packets [--quiet] [--seed N] [--count PACKETS] [--round N]\n"
+		"       packets --seeds DIR   (writes a corpus for fuzz_input)\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option opts[] = {{"seed", 1, NULL, 's'}, {"count", 1, NULL, 'n'},
-					     {"round", 1, NULL, 'r'}, {"quiet", 0, NULL, 'q'}, {0}};
+					     {"round", 1, NULL, 'r'}, {"quiet", 0, NULL, 'q'},
+					     {"seeds", 1, NULL, 'c'}, {0}};
 	uint64_t seed = 1, count = 300000, round = 0, only = UINT64_MAX;
 	bool ok, quiet = !isatty(2);
 	int c;
@@ -117,6 +164,8 @@ int main(int argc, char **argv)
 		case 'r':
 			only = strtoull(optarg, NULL, 0);
 			break;
+		case 'c':
+			return write_seeds(optarg, seed);
 		case 'q':
 			quiet = true;
 			break;
@@ -138,7 +187,7 @@ int main(int argc, char **argv)
 		if (!quiet)
 			fputc('\n', stderr);
 	}
-	ok = report(only == UINT64_MAX && count >= 300000);
+	ok = report(only == UINT64_MAX && count >= 1000000);
 	printf("%llu packets in %llu rounds, each ended in one reason; %llu packets sent, all well formed\n",
 	       (unsigned long long)fz.packets, (unsigned long long)round,
 	       (unsigned long long)fz.emitted);

@@ -101,6 +101,18 @@ static void seal(struct pkt *p)
 	}
 }
 
+/* True when a segment's sum is right, or only the pseudo-header's, though nobody made it so. */
+static bool sum_holds(const struct pkt *p)
+{
+	const uint8_t *h = p->b + L4;
+	uint32_t tot = p->len > L4 ? get16(p->b + IP + 2) : 0, pseudo;
+
+	if (tot < 40 || ETH + tot > p->len)
+		return false;
+	pseudo = fz_sum(p->b + IP + 12, 8, 6 + tot - 20);
+	return fz_sum(h, tot - 20, pseudo) == 0xffff || get16(h + 16) == pseudo;
+}
+
 static void build(struct fz *f, struct pkt *p, const struct seg *s)
 {
 	uint8_t *h = p->b + L4;
@@ -326,7 +338,8 @@ static void mutate(struct fz *f, struct pkt *p)
 			mutate_field(f, p);
 		}
 	}
-	if (fix) {
+	/* Some changes leave the sum as it was; then the payload must be what it should be, too. */
+	if (fix || sum_holds(p)) {
 		seal(p);
 		if (src_one_in(r, 12) && p->len > L4 + 18) /* a broken sum, all else right */
 			p->b[L4 + (p->b[IP + 9] == IPPROTO_UDP_ ? 6 : 16)] ^= 0x11;
