@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "../assert.h"
+#include "poison.h"
 
 #define ARENA_MIN_BYTES 65536u
 #define ARENA_ALIGN_MAX (2u << 20) /* a huge page: nothing needs more, and base offers no more */
@@ -27,6 +28,7 @@ struct arena *arena_init(void *base, size_t size_bytes)
 
 	ASSERT(((uintptr_t)base & 4095) == 0);
 	ASSERT(size_bytes >= ARENA_MIN_BYTES);
+	mem_unpoison(a, sizeof(*a));
 	a->size_bytes = size_bytes;
 	__atomic_store_n(&a->used_bytes, sizeof(*a), __ATOMIC_RELAXED);
 	a->magic = ARENA_MAGIC;
@@ -47,5 +49,7 @@ void *arena_carve(struct arena *a, size_t size, size_t align)
 			return NULL;
 	} while (!__atomic_compare_exchange_n(&a->used_bytes, &used, start + size, false,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	/* An arena that lay here before may have left its marks. */
+	mem_unpoison((uint8_t *)a + start, size);
 	return (uint8_t *)a + start;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../assert.h"
+#include "poison.h"
 
 /* Large enough that growing is rare and small objects share pages, small enough that a pool hardly
  * used costs little; an object larger than it gets a slab of its own. */
@@ -57,6 +58,7 @@ static bool pool_grow(struct pool *p)
 
 		f->next = p->free;
 		p->free = f;
+		mem_poison(f + 1, p->obj_bytes - sizeof(*f));
 	}
 	return true;
 }
@@ -72,6 +74,7 @@ void *pool_get(struct pool *p)
 	f = p->free;
 	p->free = f->next;
 	f->next = NULL;
+	mem_unpoison(f, p->obj_bytes);
 	if (++p->out > p->out_max)
 		p->out_max = p->out;
 	return f;
@@ -95,4 +98,5 @@ void pool_put(struct pool *p, void *obj)
 	f->next = p->free;
 	p->free = f;
 	p->out--;
+	mem_poison(f + 1, p->obj_bytes - sizeof(*f));
 }

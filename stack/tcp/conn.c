@@ -444,11 +444,15 @@ void tcp_reset_all(struct stack *st, uint64_t now_ns)
 {
 	struct list *n, *tmp;
 
-	list_for_each_safe (n, tmp, &st->socks) {
+	/* Shutting one frees the connections in its queue, whatever the walk would come to next. */
+	for (n = st->socks.next; n != &st->socks;) {
 		struct sock *sk = list_entry(n, struct sock, all);
 
-		if (sk->type == STK_LISTENER)
+		if (sk->type == STK_LISTENER && !tcp_listener_of(sk)->shut) {
 			tcp_listener_shut(st, tcp_listener_of(sk));
+			n = &st->socks;
+		}
+		n = n->next;
 	}
 	list_for_each_safe (n, tmp, &st->socks) {
 		struct sock *sk = list_entry(n, struct sock, all);

@@ -362,6 +362,9 @@ static void req_ack(struct stack *st, struct tcp_req *r)
 			.tsecr = r->ts_recent},
 	};
 
+	/* before our SYN-ACK is out the peer knows of no sequence that this could belong to */
+	if (!r->synack_ns)
+		return;
 	if (r->oow_ack_ns && st->now_ns - r->oow_ack_ns < TCP_OOW_ACK_NS)
 		return;
 	if (tcp_send_raw(st, &raw) == 0)

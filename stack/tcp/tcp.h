@@ -409,8 +409,9 @@ bool tcp_challenge_allowed(struct stack *st);
 /* ---- rcvwin.c: the receive window -------------------------------------------------------- */
 
 void tcp_rcvwin_init(struct stack *st, struct tcp_conn *c);
-/* The window to put in a header; moves rcv_adv. */
-uint16_t tcp_rcvwin_field(struct stack *st, struct tcp_conn *c);
+/* The window to put in a header; moves rcv_adv. syn: of a segment with SYN, never scaled
+ * (RFC 7323 2.2). */
+uint16_t tcp_rcvwin_field(struct stack *st, struct tcp_conn *c, bool syn);
 /* The window a reader has made: what tcp_rcvwin_field() would offer, bytes. */
 uint32_t tcp_rcvwin_bytes(const struct stack *st, const struct tcp_conn *c);
 /* The application has read n bytes: tuning, and an update to the peer if it is worth one. */

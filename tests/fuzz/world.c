@@ -93,8 +93,9 @@ static struct fz *running; /* for stack_panic(), which is told nothing */
 static void __attribute__((noreturn)) die(const struct fz *f)
 {
 	if (f != NULL)
-		fprintf(stderr, "packet %llu of seed %llu\n", (unsigned long long)f->packets,
-			(unsigned long long)f->seed);
+		fprintf(stderr, "packet %llu; again by --seed %llu --round %llu\n",
+			(unsigned long long)f->packets, (unsigned long long)f->seed,
+			(unsigned long long)f->round);
 	abort();
 }
 
@@ -655,6 +656,7 @@ void fz_begin(struct fz *f)
 	memset(f->h, 0, sizeof(f->h));
 	memset(f->flow, 0, sizeof(f->flow));
 	memset(f->replay, 0, sizeof(f->replay));
+	f->forgot = false;
 	f->nheld = f->last_flow = f->nreplay = f->last_out_len = 0;
 	f->now = f->start = SEC + src_pick(&f->src, 1u << 31) * MS;
 	configure(f, &cfg);
