@@ -283,9 +283,10 @@ void stack_close(struct stack *st, struct sock *sk, uint64_t now_ns);
 /* At once, by RST where there is a peer to tell. */
 void stack_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
 /*
- * After a lock holder died inside: every connection that can be is told by RST, every socket of the
- * embedder's fails with ECONNRESET (RDY_ERR|RDY_HUP|RDY_IN) and is to be closed by it as ever; what
- * no embedder holds is freed.
+ * After a lock holder died inside: every connection that can be is told by RST, every connection of
+ * the embedder's fails with ECONNRESET (RDY_ERR|RDY_HUP|RDY_IN) and is to be closed by it as ever;
+ * what no embedder holds is freed. Listeners lose what they have not given out, and go on; so do UDP
+ * sockets, with ECONNRESET for one error.
  */
 void stack_reset_all(struct stack *st, uint64_t now_ns);
 

@@ -444,12 +444,13 @@ void tcp_reset_all(struct stack *st, uint64_t now_ns)
 {
 	struct list *n, *tmp;
 
-	/* Shutting one frees the connections in its queue, whatever the walk would come to next. */
+	/* Dropping what one holds frees connections, whatever the walk would come to next. */
 	for (n = st->socks.next; n != &st->socks;) {
 		struct sock *sk = list_entry(n, struct sock, all);
+		struct tcp_listener *l = tcp_listener_of(sk);
 
-		if (sk->type == STK_LISTENER && !tcp_listener_of(sk)->shut) {
-			tcp_listener_shut(st, tcp_listener_of(sk));
+		if (sk->type == STK_LISTENER && !(list_empty(&l->reqs) && list_empty(&l->acceptq))) {
+			tcp_listener_drop(st, l);
 			n = &st->socks;
 		}
 		n = n->next;

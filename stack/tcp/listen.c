@@ -115,12 +115,8 @@ void tcp_listener_forget(struct stack *st, struct tcp_conn *c)
 		sock_ready(st, &l->sk, 0, RDY_IN, 0);
 }
 
-void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
+void tcp_listener_drop(struct stack *st, struct tcp_listener *l)
 {
-	if (l->shut)
-		return;
-	l->shut = true;
-	list_del(&l->node);
 	while (!list_empty(&l->reqs))
 		tcp_req_free(st, list_first(&l->reqs, struct tcp_req, node));
 	while (!list_empty(&l->acceptq)) {
@@ -133,6 +129,15 @@ void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
 		else
 			tcp_conn_abort(st, c, 0);
 	}
+}
+
+void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
+{
+	if (l->shut)
+		return;
+	l->shut = true;
+	list_del(&l->node);
+	tcp_listener_drop(st, l);
 	sock_ready(st, &l->sk, RDY_IN | RDY_OUT | RDY_HUP | RDY_RDHUP, 0,
 		   RDY_IN | RDY_HUP | RDY_RDHUP);
 }

@@ -353,6 +353,8 @@ void tcp_req_timer(struct stack *st, struct tcp_req *r);
 void tcp_synacks_run(struct stack *st);
 void tcp_req_free(struct stack *st, struct tcp_req *r);
 void tcp_listener_close(struct stack *st, struct tcp_listener *l);
+/* Resets what was not given out; it goes on listening. */
+void tcp_listener_drop(struct stack *st, struct tcp_listener *l);
 /* Stops listening: out of the hash, what was not given out is reset; the socket stays. */
 void tcp_listener_shut(struct stack *st, struct tcp_listener *l);
 /* A connection that waits in the accept queue goes away. */

@@ -172,6 +172,13 @@ check "starts again at once" start
 check "kill -9: the peer is reset, nothing is left behind" server_killed
 check "and starts again after that" start
 check "SHUTDOWN ends it" orderly_end
+SHIM_ENV=SHIM_IFACE=auto
+check "on every interface there is, as nothing else is said" start
+check "the stack carries it" proof
+check "on the other interface, too" \
+	cli redis-benchmark -h "$NET_KERN_SRV" -p $port -c 50 -n 20000 -t set,get -q
+check "SHUTDOWN ends it" orderly_end
+SHIM_ENV=
 chmod 777 "$work"
 caps=+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock
 as=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps $caps --ambient-caps $caps)
