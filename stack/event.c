@@ -33,6 +33,25 @@ void stack_sock_user(struct stack *st, struct sock *sk, void *user)
 		list_push_back(&st->events, &sk->ev);
 }
 
+bool stack_sock_keep(struct sock *sk, void *user)
+{
+	if (sk->life != SOCK_LIVE || sk->orphan)
+		return false;
+	sk->user = user;
+	return true;
+}
+
+void sock_revive(struct stack *st, struct sock *sk, uint32_t ready)
+{
+	list_init(&sk->ev);
+	list_init(&sk->txw);
+	list_push_back(&st->socks, &sk->all);
+	st->nopen++;
+	__atomic_store_n(&sk->ready, ready, __ATOMIC_RELEASE);
+	sk->raised = ready;
+	list_push_back(&st->events, &sk->ev);
+}
+
 struct sock *stack_event(struct stack *st, uint32_t *edges)
 {
 	while (!list_empty(&st->events)) {
@@ -51,6 +70,7 @@ struct sock *stack_event(struct stack *st, uint32_t *edges)
 void sock_init(struct stack *st, struct sock *sk, enum sock_type type)
 {
 	sk->type = (uint8_t)type;
+	sk->life = SOCK_LIVE;
 	list_init(&sk->ev);
 	list_init(&sk->txw);
 	list_push_back(&st->socks, &sk->all);
@@ -73,6 +93,7 @@ void sock_fini(struct stack *st, struct sock *sk)
 {
 	uint32_t *n = sk->orphan ? &st->ndraining : &st->nopen;
 
+	sk->life = SOCK_FREE;
 	list_del(&sk->ev);
 	list_del(&sk->txw);
 	list_del(&sk->all);

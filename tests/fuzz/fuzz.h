@@ -22,6 +22,7 @@
 #define FZ_HANDLES 40u
 #define FZ_FLOWS 512u
 #define FZ_HELD 512u
+#define FZ_FRAMES_MAX 512u /* of the stack under test */
 #define FZ_PKT_BYTES 9216u
 #define FZ_REPLAYS 16u
 

@@ -588,8 +588,13 @@ static void memory_step(struct fz *f)
 			f->held[f->nheld++] = idx;
 		}
 	}
-	if (src_one_in(r, 256))
-		stack_reset_all(f->st, f->now);
+	if (src_one_in(r, 256)) {
+		uint64_t lent[FZ_FRAMES_MAX / 64] = {0};
+
+		for (n = 0; n < f->nheld; n++)
+			lent[f->held[n] / 64] |= 1ull << (f->held[n] % 64);
+		stack_reset_all(f->st, lent, f->now);
+	}
 }
 
 /* ---- a round -------------------------------------------------------------------------------------------------- */
@@ -599,7 +604,7 @@ static void configure(struct fz *f, struct stack_cfg *c)
 	struct src *r = &f->src;
 
 	stack_cfg_default(c);
-	c->frames = src_one_in(r, 3) ? 64 + src_pick(r, 192) : 512;
+	c->frames = src_one_in(r, 3) ? 64 + src_pick(r, 192) : FZ_FRAMES_MAX;
 	c->max_conns = src_one_in(r, 3) ? 4 + src_pick(r, 12) : 64;
 	c->max_blks = src_one_in(r, 3) ? 16 + src_pick(r, 100) : 1024;
 	c->tcp_max_syn_backlog = src_one_in(r, 3) ? 1 + src_pick(r, 4) : 64;
