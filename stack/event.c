@@ -75,40 +75,11 @@ void sock_fini(struct stack *st, struct sock *sk)
 {
 	uint32_t *n = sk->orphan ? &st->ndraining : &st->nopen;
 
-	if (sk->claimed)
-		sock_gone_add(st, &sk->local, &sk->remote);
 	list_del(&sk->ev);
 	list_del(&sk->txw);
 	list_del(&sk->all);
 	ASSERT(*n > 0);
 	(*n)--;
-}
-
-void sock_gone_add(struct stack *st, const struct endpoint *local, const struct endpoint *remote)
-{
-	struct sock_gone *g = pool_get(&st->gone);
-
-	if (g == NULL) {
-		COUNT(st, gone_lost);
-		return;
-	}
-	g->local = *local;
-	g->remote = *remote;
-	list_push_back(&st->gone_list, &g->node);
-}
-
-bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote)
-{
-	struct sock_gone *g;
-
-	if (list_empty(&st->gone_list))
-		return false;
-	g = list_first(&st->gone_list, struct sock_gone, node);
-	*local = g->local;
-	*remote = g->remote;
-	list_del(&g->node);
-	pool_put(&st->gone, g);
-	return true;
 }
 
 void sock_tx_wait(struct stack *st, struct sock *sk)
@@ -154,7 +125,7 @@ const struct sock *stack_sock_next(const struct stack *st, const struct sock *pr
 
 const struct pool *stack_pool(const struct stack *st, unsigned idx)
 {
-	const struct pool *own[] = {&st->blks, &st->gone, dst_pool(st)};
+	const struct pool *own[] = {&st->blks, dst_pool(st)};
 	unsigned i;
 
 	if (idx < ARRAY_SIZE(own))

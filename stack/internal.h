@@ -32,6 +32,7 @@ struct dst {
 	struct list hash;      /* bucket chain */
 	struct list lru;
 	struct list waiters;   /* sock.txw: to be resumed when the state changes */
+	struct list reqs;      /* tcp_req.dstw: SYN-ACKs to be sent when it is resolved */
 	struct list ask;       /* on the stack's request list */
 	struct list neigh;     /* of those with the same device and next hop, once routed */
 	struct ip_addr addr;
@@ -56,6 +57,9 @@ struct dst *dst_find(struct stack *st, const struct ip_addr *addr);
  * -EHOSTUNREACH: no way there.
  */
 int dst_ready(struct stack *st, struct dst *d, struct sock *sk);
+/* After -EINPROGRESS: a half-open connection waits (off any other such list) until tcp_dst_ready() is
+ * given it. It holds a reference; one that ends takes itself off. */
+void dst_wait_req(struct stack *st, struct dst *d, struct list *req);
 int dst_init(struct stack *st); /* 0 or -ENOMEM */
 const struct pool *dst_pool(const struct stack *st);
 void dst_timer(struct stack *st, struct timer *t);
@@ -155,8 +159,6 @@ struct stack {
 	struct list tx_run;          /* those of them that the present stack_run() has to resume */
 	struct list events;          /* sock.ev */
 	struct list socks;           /* sock.all */
-	struct pool gone;            /* struct sock_gone */
-	struct list gone_list;       /* for stack_gone(), oldest first */
 	uint32_t nopen, ndraining;   /* sockets with, and without, an embedder */
 	struct stack_dev dev[STACK_DEVS];
 	struct ip_addr local[STACK_LOCAL_ADDRS]; /* sorted */
@@ -167,11 +169,6 @@ struct stack {
 	struct udp_state_tables *udp;
 	uint64_t stats[STAT_COUNT];
 	struct txq txq;
-};
-
-struct sock_gone {
-	struct list node;
-	struct endpoint local, remote;
 };
 
 #define COUNT(st, name) ((st)->stats[STAT_##name]++)
@@ -198,9 +195,6 @@ void sock_init(struct stack *st, struct sock *sk, enum sock_type type);
 /* The embedder has let go: no more events; counts as draining until sock_fini(). */
 void sock_orphan(struct stack *st, struct sock *sk);
 void sock_fini(struct stack *st, struct sock *sk);    /* off every list; memory is the caller's */
-/* A claimed flow has ended: for stack_gone(). sock_fini() does it for a sock that is still claimed;
- * one that goes on as something smaller (TIME-WAIT) takes the claim with it. */
-void sock_gone_add(struct stack *st, const struct endpoint *local, const struct endpoint *remote);
 /* Keeps st->next_ns true after a change to what waits for room, or to the room. */
 void stack_tx_wanted(struct stack *st);
 /* Puts sk on tx_wait (off any other waiting list): resumed by stack_run() when there is room. */
@@ -226,6 +220,8 @@ void tcp_timer(struct stack *st, struct timer *t);
 void tcp_tx_resume(struct stack *st, struct sock *sk);
 /* The destination of sk became unreachable (err positive), by the kernel's word. */
 void tcp_dst_failed(struct stack *st, struct sock *sk, int err);
+/* The destination of these tcp_req.dstw is resolved: their SYN-ACKs go with the next stack_run(). */
+void tcp_dst_ready(struct stack *st, struct list *reqs);
 /* An ICMP error quoting a segment of ours (RFC 5927: seq must be in the window). l4: at least 8
  * bytes of the quoted TCP header. mtu: of type 3 code 4, plausible (RFC 1191 5); a transport that
  * accepts it calls dst_pmtu_learn(). Returns the counter it ended in. */

@@ -78,8 +78,6 @@ int stack_create(struct arena *a, const struct stack_cfg *cfg, const uint8_t sec
 	list_init(&st->events);
 	list_init(&st->socks);
 	wheel_init(&st->wheel, now_ns);
-	list_init(&st->gone_list);
-	pool_init(&st->gone, a, "gone", sizeof(struct sock_gone), cfg->max_conns);
 	pool_init(&st->blks, a, "blk", sizeof(struct blk), cfg->max_blks);
 	err = frame_pool_init(&st->frames, a, cfg->frames);
 	if (err == 0)

@@ -144,6 +144,8 @@ void stack_dst_set(struct stack *st, const struct ip_addr *dst, const struct dst
 /* The neighbour's MAC (NULL: it failed) for all destinations through that next hop. */
 void stack_neigh_set(struct stack *st, uint8_t dev, const struct ip_addr *next_hop,
 		     const uint8_t *mac, uint64_t now_ns);
+/* Output waits for a destination to be resolved: the kernel's news are urgent. */
+bool stack_dst_waiting(const struct stack *st);
 /* A route, rule or address changed: every destination is asked again when next used. */
 void stack_dst_flush(struct stack *st);
 
@@ -281,9 +283,10 @@ void stack_close(struct stack *st, struct sock *sk, uint64_t now_ns);
 /* At once, by RST where there is a peer to tell. */
 void stack_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
 /*
- * After a lock holder died inside: every connection that can be is told by RST, every socket of the
- * embedder's fails with ECONNRESET (RDY_ERR|RDY_HUP|RDY_IN) and is to be closed by it as ever; what
- * no embedder holds is freed.
+ * After a lock holder died inside: every connection that can be is told by RST, every connection of
+ * the embedder's fails with ECONNRESET (RDY_ERR|RDY_HUP|RDY_IN) and is to be closed by it as ever;
+ * what no embedder holds is freed. Listeners lose what they have not given out, and go on; so do UDP
+ * sockets, with ECONNRESET for one error.
  */
 void stack_reset_all(struct stack *st, uint64_t now_ns);
 

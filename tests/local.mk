@@ -11,6 +11,7 @@ include tests/sim/local.mk
 include tests/unit/run.mk
 include tests/unit/tcp.mk
 include tests/net/dev.mk
+include tests/net/fd.mk
 include tests/tools/local.mk
 include tests/bench/local.mk
 

@@ -13,7 +13,7 @@ build_tree() {
 			(cd "$TOP" && autoreconf -fi)
 	} >"$build_log" 2>&1 &&
 		{
-			[ -f "$BUILD/Makefile" ] && [ $# = 0 ] && [ "$BUILD/config.status" -nt "$TOP/configure" ] ||
+			[ -f "$BUILD/Makefile" ] && [ "$BUILD/config.status" -nt "$TOP/configure" ] ||
 				(cd "$BUILD" && "$TOP/configure" -q "$@")
 		} >>"$build_log" 2>&1 &&
 		make -C "$BUILD" -j"$build_jobs" >>"$build_log" 2>&1 && return 0

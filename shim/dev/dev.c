@@ -315,7 +315,8 @@ static int net_attach(struct dev_state *ds, unsigned net, const struct link_info
 	err = xsk_start(ds, net);
 	if (err)
 		return err;
-	return steer_attach(ds, net, native, generic, why);
+	err = steer_attach(ds, net, native, generic, why);
+	return err ? err : steer_claims_whole(ds, net);
 }
 
 /* The interface as it is, when no XDP program is attached to it. That of a predecessor which is
@@ -626,6 +627,7 @@ void dev_news(struct stackrec *sr, uint64_t when_ns)
 	}
 	neigh_answer(ds, when_ns);
 	neigh_refresh(ds, when_ns);
+	pass_refresh(ds, when_ns);
 	if (when_ns - ds->stats_ns >= STATS_NS) {
 		ds->stats_ns = when_ns;
 		for (i = 0; i < ds->nnets; i++) {

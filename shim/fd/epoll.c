@@ -16,7 +16,9 @@
  *
  * A tracked socket that the kernel still serves is registered with the kernel and remembered here
  * (ITEM_KERNEL). When it becomes accelerated (listen, connect), epoll_migrate() takes it out of the
- * kernel's half. A thread may be asleep in the kernel alone then: it is poked through an eventfd.
+ * kernel's half. Threads may be asleep in the kernel alone then: they are poked through an eventfd,
+ * always readable and level-triggered, that is a member of the kernel's half until the last of them
+ * has come out.
  *
  * A set inside a set is registered with the kernel, too, which finds loops and sees the kernel's
  * half of it; our half is an item (ITEM_NESTED) whose level is the inner set's.
@@ -41,6 +43,7 @@
 #define EPSETS_MAX  (1u << 16)
 #define EPITEMS_MAX (1u << 22)
 #define WATCHES_MAX (1u << 20)
+#define POKE_MAX_NS 1000000000ull /* who is alive has come out of the kernel by then */
 #define EXCLUSIVE_OK \
 	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
 
@@ -230,30 +233,60 @@ static int kernel_ctl(struct epoll_set *set, int epfd, int op, int fd, struct ep
 	return ret;
 }
 
-/* A thread sleeps in the kernel's half alone, and now there is another: it is to come out. */
-void epoll_poke(struct epoll_set *set, int epfd)
+/* The eventfd that pokes, made once per process, as it is at this moment; -1: none can be had. */
+static int poke_get(void)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT,
-				 .data.u64 = (uintptr_t)&epoll_poke_mark};
 	int fd = poke_fd, none = -1;
 
-	if (!atomic_load(&set->ksleepers))
-		return;
 	if (fd < 0) {
 		fd = sys_eventfd2(1, EFD_FLAGS);
 		if (fd >= 0)
 			fd = fd_hide(fd);
 		if (fd < 0)
-			return;
+			return -1;
 		if (!atomic_compare_exchange_strong(&poke_fd, &none, fd)) {
 			fd_unhide_close(fd);
 			fd = none;
 		}
 	}
+	return fd_hidden_at(fd);
+}
+
+void epoll_poke(struct epoll_set *set, int epfd)
+{
+	/* Not one-shot: a thread that looks at both halves may be the one that takes the event. */
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uintptr_t)&epoll_poke_mark};
+	int fd;
+
+	if (!atomic_load(&set->ksleepers))
+		return;
+	fd = poke_get();
+	if (fd < 0)
+		return;
+	epoll_lock(set);
 	set->poked = true;
-	fd = fd_hidden_at(fd);
-	if (sys_epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev) == -EEXIST)
-		sys_epoll_ctl(epfd, EPOLL_CTL_MOD, fd, &ev);
+	set->poke_ns = now_ns();
+	atomic_store(&set->poking, true);
+	sys_epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev); /* -EEXIST: it is being poked */
+	lock_release(&set->lock);
+	epoll_poke_end(set, epfd); /* they may be out by now */
+}
+
+void epoll_poke_end(struct epoll_set *set, int epfd)
+{
+	struct epoll_event ev;
+
+	if (likely(!atomic_load(&set->poking)))
+		return;
+	epoll_lock(set);
+	/* A sleeper that was killed never counts itself out. */
+	if (now_ns() - set->poke_ns > POKE_MAX_NS)
+		atomic_store(&set->ksleepers, 0);
+	if (atomic_load(&set->poking) && !atomic_load(&set->ksleepers)) {
+		atomic_store(&set->poking, false);
+		sys_epoll_ctl(epfd, EPOLL_CTL_DEL, poke_get(), &ev);
+	}
+	lock_release(&set->lock);
 }
 
 /* A descriptor of this process for the set: hint, or whatever the table has. -1: none. */

@@ -21,7 +21,9 @@ struct epoll_set {
 	_Atomic uint32_t ksleepers; /* threads asleep in the kernel's half alone */
 	_Atomic bool kernel_used;   /* the kernel's half has, or had, a member */
 	_Atomic bool nests;	    /* it holds, or held, other sets */
-	_Atomic bool poked;	    /* the kernel's half holds the eventfd */
+	_Atomic bool poked;	    /* the kernel's half holds, or held, the eventfd */
+	_Atomic bool poking;	    /* it holds it */
+	uint64_t poke_ns;	    /* since when, at least */
 	_Atomic bool kernel_turn;   /* with one event asked for: whose turn it is */
 	_Atomic uint64_t kcheck_ns; /* when the kernel's half was last looked at */
 };
@@ -50,7 +52,9 @@ extern char epoll_poke_mark;
 void epoll_lock(struct epoll_set *set);
 /* Wakes the thread that has slept longest, which leaves the list. set->lock held. */
 bool epoll_wake_one(struct epoll_set *set);
-/* Makes one thread that sleeps in the kernel's half alone come out of it. */
+/* Makes the threads that sleep in the kernel's half alone come out of it. set->lock not held. */
 void epoll_poke(struct epoll_set *set, int epfd);
+/* One has come out, or its poke has been seen: if it was the last, the poking ends. */
+void epoll_poke_end(struct epoll_set *set, int epfd);
 
 #endif

@@ -143,7 +143,11 @@ static int kernel_poll(struct epoll_set *set, int epfd, struct epoll_event *ev, 
 	if (!set->kernel_used || max <= 0)
 		return 0;
 	n = sys_epoll_pwait(epfd, ev, max, 0, NULL);
-	return n < 0 ? n : poke_filter(set, ev, n);
+	if (n > 0) {
+		n = poke_filter(set, ev, n);
+		epoll_poke_end(set, epfd);
+	}
+	return n;
 }
 
 /* One wait in the kernel. epoll_pwait2 only where milliseconds don't do: filters may forbid it. */
@@ -164,6 +168,15 @@ static int kernel_wait_once(int epfd, struct epoll_event *ev, int max, const str
 	return sys_epoll_pwait(epfd, ev, max, ms > INT_MAX ? INT_MAX : (int)ms, mask);
 }
 
+/* Counts a sleeper out, unless it was given up for dead (epoll_poke_end). */
+static void ksleeper_out(struct epoll_set *set)
+{
+	uint32_t n = atomic_load(&set->ksleepers);
+
+	while (n && !atomic_compare_exchange_weak(&set->ksleepers, &n, n - 1))
+		;
+}
+
 /*
  * A set that has nothing of ours: straight to the kernel. *again: it has become one of ours while
  * we slept, and nothing was reported.
@@ -179,12 +192,11 @@ static int kernel_wait(struct epoll_set *set, int epfd, struct epoll_event *ev, 
 		n = kernel_wait_once(epfd, ev, max, ts, mask);
 		*again = false;
 	}
-	atomic_fetch_sub(&set->ksleepers, 1);
+	ksleeper_out(set);
+	epoll_poke_end(set, epfd);
 	if (n <= 0 || !set->poked)
 		return n;
 	kept = poke_filter(set, ev, n);
-	if (kept < n)
-		epoll_poke(set, epfd); /* the next sleeper is to come out, too */
 	*again = kept == 0;
 	return kept;
 }

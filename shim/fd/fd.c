@@ -75,6 +75,7 @@ static void fd_release(int fd, struct ofd *o)
 {
 	if (o->two_doors)
 		door_leave(fd, o);
+	sock_catch_up(o, 0);
 	if (o->kind == OFD_SOCK && o->sk && o->socktype == SOCK_STREAM &&
 	    atomic_load_explicit(&o->refs, memory_order_relaxed) == 1)
 		close_linger(o);
@@ -209,8 +210,8 @@ static int fl_set(int fd, struct ofd *o, unsigned long arg)
 
 	if (!o->sk)
 		return sys_fcntl(fd, F_SETFL, arg);
-	/* More than O_NONBLOCK (O_ASYNC, say) must not go to everybody's placeholder. */
-	if (o->borrowed && (arg & O_ASYNC)) {
+	/* More than O_NONBLOCK must not go to everybody's placeholder. */
+	if (o->borrowed && (arg & (O_ASYNC | O_APPEND | O_DIRECT | O_NOATIME))) {
 		r = sock_own_shadow(fd, o);
 		if (r < 0)
 			return r;

@@ -69,6 +69,13 @@ static inline void door_found(struct ofd *o)
 /* SIGPIPE to this thread, as a send on a broken connection does. No lock held. */
 void sock_sigpipe(void);
 
+/*
+ * Packets may have come since anybody looked. A caller on a blocking socket has no event loop that
+ * would have; what has arrived (a reset, the end, unread bytes) counts for its next call, as in the
+ * kernel. A look at memory when nothing has. No lock held.
+ */
+void sock_catch_up(const struct ofd *o, int flags);
+
 /* With the loopback device open, the kernel's loopback being synchronous: lets packets that are
  * under way inside the stack arrive, so that a query sees what it would see there. No lock held. */
 void sock_settle(struct stackrec *sr);
@@ -151,6 +158,9 @@ enum { UDP_CMSG_PKTINFO = 1, UDP_CMSG_TOS = 2, UDP_CMSG_TTL = 4, UDP_CMSG_STAMP 
        UDP_CMSG_STAMPNS = 16 };
 
 /* ---- datagrams (udp.c) ------------------------------------------------------------------------------ */
+
+/* ofd.corked: until a datagram is complete (MSG_MORE), or while UDP_CORK is set. */
+enum { UDP_CORK_ONCE = 1, UDP_CORKED = 2 };
 
 void udp_accelerate(int fd, struct ofd *o, bool asked_port);
 int udp_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len);

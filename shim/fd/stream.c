@@ -65,6 +65,7 @@ static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_
 
 	if (total < 0)
 		return total;
+	sock_catch_up(o, flags);
 	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->sndtimeo_ns);
 	if (r < 0)
 		return r;
@@ -149,6 +150,7 @@ static ssize_t stream_recv(int fd, struct ofd *o, const struct iovec *iov, size_
 
 	if (len < 0)
 		return len;
+	sock_catch_up(o, flags);
 	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->rcvtimeo_ns);
 	if (r < 0)
 		return r;

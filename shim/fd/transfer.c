@@ -385,6 +385,15 @@ static ssize_t splice_to_sock(int pipe_fd, int fd, struct ofd *o, size_t len, un
 	return r;
 }
 
+/* Is fd a pipe's end that can do this (O_RDONLY, O_WRONLY)? */
+static bool is_pipe_end(int fd, int mode)
+{
+	int fl = sys_fcntl(fd, F_GETFL, 0);
+
+	return fl >= 0 && ((fl & O_ACCMODE) == mode || (fl & O_ACCMODE) == O_RDWR) &&
+	       sys_fcntl(fd, F_GETPIPE_SZ, 0) >= 0;
+}
+
 ssize_t sock_splice(int fd_in, loff_t *off_in, int fd_out, loff_t *off_out, size_t len,
 		    unsigned flags)
 {
@@ -394,7 +403,7 @@ ssize_t sock_splice(int fd_in, loff_t *off_in, int fd_out, loff_t *off_out, size
 	/* The kernel refuses everything but a stream and a pipe without touching either. */
 	if (in && out)
 		return -EINVAL;
-	if (!len || off_in || off_out || (flags & ~0xfu) || sys_fcntl(other, F_GETPIPE_SZ, 0) < 0 ||
+	if (!len || off_in || off_out || (flags & ~0xfu) || !is_pipe_end(other, in ? O_WRONLY : O_RDONLY) ||
 	    (in ? in : out)->socktype != SOCK_STREAM)
 		return sys_splice(fd_in, off_in, fd_out, off_out, len, flags);
 	if (len > COUNT_MAX)

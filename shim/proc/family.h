@@ -89,7 +89,6 @@ struct family {
 	uint32_t ofd_free;         /* free list head (index + 1), family.lock */
 	struct pool epsets, waiters; /* family.lock */
 	struct waiter *_Atomic waiter_all; /* every waiter there ever was, through waiter.all */
-	char iface[16];            /* attached interface, for the tools */
 };
 
 /* The family of this process, or NULL while there is none. */

@@ -35,6 +35,7 @@ void family_fork_prepare(void)
 			FAMILY_PROCS);
 		return;
 	}
+	p->fdtab = family_self->fdtab; /* copied to the same address */
 	end = family->ofds_used;
 	for (uint32_t i = 0; i < end; i++) {
 		uint16_t n = __atomic_load_n(&family_self->ofd_refs[i], __ATOMIC_RELAXED);

@@ -37,6 +37,7 @@
 #define TURN_LOOP_ROUNDS 8  /* what the loopback gives back is taken in the same turn */
 #define KICK_PACKETS	 32 /* copy-mode transmit takes as many a call */
 #define KICK_NS		 50000ull    /* about a kick's worth of handlers on either side */
+#define NEWS_SOON_NS	 100000ull   /* while output waits for a neighbour */
 #define NEWS_NS		 10000000ull /* routes and neighbours change rarely; dead ones within 10 ms */
 
 static _Atomic pid_t exiting_tid; /* the thread that ends the process; 0: none */
@@ -105,8 +106,6 @@ static void stack_prepare(struct stackrec *sr, bool loopback_only)
 		sr->loopback = dev_open_loopback(sr) == 0;
 	if (!loopback_only && sr->verdict == VERDICT_undecided) {
 		sr->verdict = iface_attach(sr);
-		if (sr->verdict == VERDICT_stack)
-			log_info("the stack serves %s", family->iface[0] ? family->iface : "it");
 	}
 }
 
@@ -229,11 +228,18 @@ static uint32_t tx_waiting(struct stackrec *sr)
 	return txq_used(stack_txq(sr->st)) + sr->tx_since_kick;
 }
 
+static bool news_due(const struct stackrec *sr, uint64_t now)
+{
+	uint64_t age = now - sr->news_ns;
+
+	return age >= NEWS_NS || (unlikely(stack_dst_waiting(sr->st)) && age >= NEWS_SOON_NS);
+}
+
 static void news(struct stackrec *sr, uint64_t now)
 {
 	uint64_t asked = stack_stats(sr->st)[STAT_dst_requests];
 
-	if (now - sr->news_ns < NEWS_NS && asked == sr->dst_asked)
+	if (!news_due(sr, now) && asked == sr->dst_asked)
 		return;
 	/* What was asked is often answered at once: the next turn looks again. */
 	sr->news_ns = asked == sr->dst_asked ? now : 0;
@@ -298,7 +304,7 @@ void run_leave(struct stackrec *sr, unsigned flags)
 bool run_due(struct stackrec *sr, uint64_t now)
 {
 	return dev_rx_pending(sr) || stack_next_ns(sr->st) <= now || tx_waiting(sr) ||
-	       now - sr->news_ns >= NEWS_NS;
+	       news_due(sr, now);
 }
 
 int run_turn(struct stackrec *sr)

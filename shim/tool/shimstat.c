@@ -273,6 +273,7 @@ static int take_pids(char **argv, pid_t **pids)
 
 		if (*end || v <= 0 || v > INT32_MAX) {
 			fprintf(stderr, "shimstat: %s is not a process id\n", argv[i]);
+			free(*pids);
 			return -EINVAL;
 		}
 		(*pids)[i] = (pid_t)v;

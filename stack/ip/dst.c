@@ -28,6 +28,7 @@ struct dst_cache {
 	struct pool pool;
 	struct list ask;   /* dst.ask: to be given to the embedder */
 	struct list lru;   /* dst.lru of entries without references, oldest first */
+	uint32_t nwaiting; /* entries whose timer is armed: somebody waits for them */
 	struct list bucket[DST_BUCKETS];
 	struct list neigh[DST_NEIGH_BUCKETS];
 };
@@ -79,10 +80,31 @@ struct dst *dst_find(struct stack *st, const struct ip_addr *addr)
 	return NULL;
 }
 
+static void wait_over(struct stack *st, struct dst *d)
+{
+	if (!timer_armed(&d->timer))
+		return;
+	wheel_cancel(&st->wheel, &d->timer);
+	st->dst->nwaiting--;
+}
+
+static void wait_begin(struct stack *st, struct dst *d)
+{
+	if (timer_armed(&d->timer))
+		return;
+	wheel_arm(&st->wheel, &d->timer, st->now_ns + DST_WAIT_NS);
+	st->dst->nwaiting++;
+}
+
+bool stack_dst_waiting(const struct stack *st)
+{
+	return st->dst->nwaiting > 0;
+}
+
 static void dst_free(struct stack *st, struct dst *d)
 {
-	ASSERT(d->refs == 0 && list_empty(&d->waiters));
-	wheel_cancel(&st->wheel, &d->timer);
+	ASSERT(d->refs == 0 && list_empty(&d->waiters) && list_empty(&d->reqs));
+	wait_over(st, d);
 	list_del(&d->hash);
 	list_del(&d->lru);
 	list_del(&d->ask);
@@ -105,6 +127,7 @@ static struct dst *dst_make(struct stack *st, const struct ip_addr *addr)
 	d->addr = *addr;
 	d->info.state = DST_ASK;
 	list_init(&d->waiters);
+	list_init(&d->reqs);
 	list_init(&d->ask);
 	list_init(&d->neigh);
 	timer_init(&d->timer, TIMER_DST);
@@ -157,8 +180,14 @@ static void dst_wait(struct stack *st, struct dst *d, struct sock *sk)
 		return;
 	list_del(&sk->txw);
 	list_push_back(&d->waiters, &sk->txw);
-	if (!timer_armed(&d->timer))
-		wheel_arm(&st->wheel, &d->timer, st->now_ns + DST_WAIT_NS);
+	wait_begin(st, d);
+}
+
+void dst_wait_req(struct stack *st, struct dst *d, struct list *req)
+{
+	list_del(req);
+	list_push_back(&d->reqs, req);
+	wait_begin(st, d);
 }
 
 int dst_ready(struct stack *st, struct dst *d, struct sock *sk)
@@ -233,8 +262,10 @@ static void dst_fail(struct stack *st, struct dst *d, int err)
 	d->info.state = DST_UNREACHABLE;
 	d->info.err = err;
 	d->asked_ns = st->now_ns;
-	wheel_cancel(&st->wheel, &d->timer);
+	wait_over(st, d);
 	list_del(&d->ask);
+	while (!list_empty(&d->reqs)) /* they have timers of their own, for what is lost on the way */
+		list_del(d->reqs.next);
 	/* A waiter that closes must not take it away. */
 	if (d->refs++ == 0)
 		list_del(&d->lru);
@@ -252,7 +283,8 @@ static void dst_fail(struct stack *st, struct dst *d, int err)
 /* Output goes on from stack_run(), in turn with all that waits for room. */
 static void dst_wake(struct stack *st, struct dst *d)
 {
-	wheel_cancel(&st->wheel, &d->timer);
+	wait_over(st, d);
+	tcp_dst_ready(st, &d->reqs);
 	while (!list_empty(&d->waiters))
 		sock_tx_wait(st, list_first(&d->waiters, struct sock, txw));
 }
@@ -261,6 +293,7 @@ void dst_timer(struct stack *st, struct timer *t)
 {
 	struct dst *d = container_of(t, struct dst, timer);
 
+	st->dst->nwaiting--;
 	dst_fail(st, d, EHOSTUNREACH);
 }
 

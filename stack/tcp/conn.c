@@ -15,7 +15,7 @@
 #define IP4_HLEN 20u
 #define IP6_HLEN 40u
 
-/* ---- states -------------------------------------------------------------------------------------- */
+/* ---- states ------------------------------------------------------------------------------ */
 
 #define TO(s) TCPS_BIT(TCPS_##s)
 static const uint32_t transitions[TCPS_COUNT] = {
@@ -58,8 +58,8 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 			/* sk_stream_is_writeable(): at least a third is free */
 			uint32_t notsent = (uint32_t)seq_diff(sndbuf_end(&c->snd), c->sent.nxt);
 
-			uint32_t low = c->o.notsent_lowat ? c->o.notsent_lowat :
-							    st->cfg.tcp_notsent_lowat;
+			uint32_t low =
+				c->o.notsent_lowat ? c->o.notsent_lowat : st->cfg.tcp_notsent_lowat;
 
 			if (c->snd.len <= c->snd_limit / 3 * 2 &&
 			    (low == 0 || (int32_t)notsent < 0 || notsent < low))
@@ -76,7 +76,7 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 	sock_ready(st, &c->sk, set, all & ~set, raise & set);
 }
 
-/* ---- birth ----------------------------------------------------------------------------------------- */
+/* ---- birth ------------------------------------------------------------------------------- */
 
 uint16_t tcp_mss_adv(struct stack *st, const struct dst *d, const struct sock_opts *o,
 		     const struct ip_addr *to)
@@ -255,14 +255,42 @@ int stack_connect(struct stack *st, const struct endpoint *local, const struct e
 	return 0;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------- */
 
 void tcp_conn_free(struct stack *st, struct tcp_conn *c)
 {
 	ASSERT(c->state == TCPS_CLOSED);
 	rcvbuf_free(st, &c->rcv);
 	sock_fini(st, &c->sk);
-	pool_put(&st->tcp->conns, c);
+	if (c->sk.claimed)
+		list_push_back(&st->tcp->gone_conns, &c->accept_node);
+	else
+		pool_put(&st->tcp->conns, c);
+}
+
+bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote)
+{
+	struct tcp_state_tables *t = st->tcp;
+
+	if (!list_empty(&t->gone_conns)) {
+		struct tcp_conn *c = list_first(&t->gone_conns, struct tcp_conn, accept_node);
+
+		list_del(&c->accept_node);
+		*local = c->sk.local;
+		*remote = c->sk.remote;
+		pool_put(&t->conns, c);
+		return true;
+	}
+	if (!list_empty(&t->gone_tws)) {
+		struct tcp_tw *tw = list_first(&t->gone_tws, struct tcp_tw, node);
+
+		list_del(&tw->node);
+		*local = tw->m.local;
+		*remote = tw->m.remote;
+		pool_put(&t->tws, tw);
+		return true;
+	}
+	return false;
 }
 
 void tcp_conn_orphan(struct stack *st, struct tcp_conn *c)
@@ -416,17 +444,18 @@ void tcp_reset_all(struct stack *st, uint64_t now_ns)
 {
 	struct list *n, *tmp;
 
-	/* Shutting one frees the connections in its queue, whatever the walk would come to next. */
+	/* Dropping what one holds frees connections, whatever the walk would come to next. */
 	for (n = st->socks.next; n != &st->socks;) {
 		struct sock *sk = list_entry(n, struct sock, all);
+		struct tcp_listener *l = tcp_listener_of(sk);
 
-		if (sk->type == STK_LISTENER && !tcp_listener_of(sk)->shut) {
-			tcp_listener_shut(st, tcp_listener_of(sk));
+		if (sk->type == STK_LISTENER && !(list_empty(&l->reqs) && list_empty(&l->acceptq))) {
+			tcp_listener_drop(st, l);
 			n = &st->socks;
 		}
 		n = n->next;
 	}
-	list_for_each_safe(n, tmp, &st->socks) {
+	list_for_each_safe (n, tmp, &st->socks) {
 		struct sock *sk = list_entry(n, struct sock, all);
 
 		if (sk->type == STK_TCP && tcp_conn_of(sk)->state != TCPS_CLOSED)
@@ -450,7 +479,7 @@ void tcp_dst_failed(struct stack *st, struct sock *sk, int err)
 	c->out_blocked = false;
 }
 
-/* ---- what the application asks ------------------------------------------------------------------------ */
+/* ---- what the application asks ----------------------------------------------------------- */
 
 bool tcp_connecting(const struct sock *sk)
 {
@@ -497,11 +526,11 @@ uint32_t tcp_unacked(const struct sock *sk)
 const char *tcp_state_name(const struct sock *sk)
 {
 	static const char *const name[TCPS_COUNT] = {
-		[TCPS_ESTABLISHED] = "ESTAB",    [TCPS_SYN_SENT] = "SYN-SENT",
-		[TCPS_SYN_RCVD] = "SYN-RECV",    [TCPS_FIN_WAIT1] = "FIN-WAIT-1",
+		[TCPS_ESTABLISHED] = "ESTAB",	 [TCPS_SYN_SENT] = "SYN-SENT",
+		[TCPS_SYN_RCVD] = "SYN-RECV",	 [TCPS_FIN_WAIT1] = "FIN-WAIT-1",
 		[TCPS_FIN_WAIT2] = "FIN-WAIT-2", [TCPS_TIME_WAIT] = "TIME-WAIT",
-		[TCPS_CLOSED] = "UNCONN",        [TCPS_CLOSE_WAIT] = "CLOSE-WAIT",
-		[TCPS_LAST_ACK] = "LAST-ACK",    [TCPS_LISTEN] = "LISTEN",
+		[TCPS_CLOSED] = "UNCONN",	 [TCPS_CLOSE_WAIT] = "CLOSE-WAIT",
+		[TCPS_LAST_ACK] = "LAST-ACK",	 [TCPS_LISTEN] = "LISTEN",
 		[TCPS_CLOSING] = "CLOSING",
 	};
 	unsigned s = sk->type == STK_LISTENER ? TCPS_LISTEN : tcp_conn_of(sk)->state;

@@ -148,15 +148,18 @@ int tcp_tables_init(struct stack *st)
 	list_init(&t->ack_batch);
 	list_init(&t->ack_turn);
 	list_init(&t->ack_due);
+	list_init(&t->synacks);
 	list_init(&t->tw);
+	list_init(&t->gone_conns);
+	list_init(&t->gone_tws);
 	return 0;
 }
 
 const struct pool *tcp_pool(const struct stack *st, unsigned idx)
 {
 	const struct tcp_state_tables *t = st->tcp;
-	const struct pool *all[] = {&t->conns, &t->reqs, &t->tws, &t->ranges, &t->listeners,
-				    &t->sents};
+	const struct pool *all[] = {&t->conns,	&t->reqs,      &t->tws,
+				    &t->ranges, &t->listeners, &t->sents};
 
 	return idx < ARRAY_SIZE(all) ? all[idx] : NULL;
 }

@@ -10,9 +10,9 @@
 
 #include "tcp.h"
 
-#define ICMP_UNREACH 3u
-#define ICMP_TIME_EXCEEDED 11u
-#define ICMP_PARAM_PROBLEM 12u
+#define ICMP_UNREACH	    3u
+#define ICMP_TIME_EXCEEDED  11u
+#define ICMP_PARAM_PROBLEM  12u
 #define UNREACH_FRAG_NEEDED 4u
 
 /* 0: says nothing to us. */
@@ -21,7 +21,7 @@ static int icmp_errno(uint8_t type, uint8_t code)
 	/* as Linux's icmp_err_convert */
 	static const uint8_t unreach[] = {
 		ENETUNREACH,  EHOSTUNREACH, ENOPROTOOPT,  ECONNREFUSED, EMSGSIZE,     EOPNOTSUPP,
-		ENETUNREACH,  EHOSTDOWN,    ENONET,       ENETUNREACH,  EHOSTUNREACH, ENETUNREACH,
+		ENETUNREACH,  EHOSTDOWN,    ENONET,	  ENETUNREACH,	EHOSTUNREACH, ENETUNREACH,
 		EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH,
 	};
 
@@ -48,9 +48,8 @@ static void frag_needed(struct stack *st, struct tcp_conn *c, uint32_t mtu)
 	tcp_output(st, c, 0);
 }
 
-enum stat_id tcp_icmp(struct stack *st, const struct endpoint *local,
-		      const struct endpoint *remote, const uint8_t *l4, uint8_t type, uint8_t code,
-		      uint32_t mtu)
+enum stat_id tcp_icmp(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
+		      const uint8_t *l4, uint8_t type, uint8_t code, uint32_t mtu)
 {
 	struct tcp_conn *c = tcp_conn_find(st, local, remote);
 	int err = icmp_errno(type, code);

@@ -38,10 +38,10 @@ static void info_options(const struct tcp_conn *c, struct tcp_info *ti)
 static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
 {
 	/* Linux's names for the states of recovery: open, disorder, CWR, recovery, loss */
-	ti->tcpi_ca_state = c->rec.state == RECOVERY_LOSS    ? 4 :
-			    c->rec.state == RECOVERY_FAST    ? 3 :
-			    c->sent.sacked_bytes > 0	     ? 1 :
-							       0;
+	ti->tcpi_ca_state = c->rec.state == RECOVERY_LOSS   ? 4
+			    : c->rec.state == RECOVERY_FAST ? 3
+			    : c->sent.sacked_bytes > 0	    ? 1
+							    : 0;
 	ti->tcpi_retransmits = c->retransmits < 255 ? (uint8_t)c->retransmits : 255;
 	ti->tcpi_backoff = c->rtt.backoff;
 	ti->tcpi_rto = US(rtt_rto_ns(&c->rtt));
@@ -53,8 +53,8 @@ static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
 	ti->tcpi_rtt = US(c->rtt.srtt_ns);
 	ti->tcpi_rttvar = US(c->rtt.rttvar_ns);
 	ti->tcpi_min_rtt = c->rtt.min_ns ? US(c->rtt.min_ns) : UINT32_MAX;
-	ti->tcpi_snd_ssthresh = c->cc.ssthresh >= CC_SSTHRESH_INF ? 0x7fffffff :
-								    segs(c, c->cc.ssthresh);
+	ti->tcpi_snd_ssthresh =
+		c->cc.ssthresh >= CC_SSTHRESH_INF ? 0x7fffffff : segs(c, c->cc.ssthresh);
 	ti->tcpi_snd_cwnd = segs(c, c->cc.cwnd);
 	ti->tcpi_reordering = RECOVERY_DUPTHRESH;
 	ti->tcpi_reord_seen = c->rec.reord_seen;

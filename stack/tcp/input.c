@@ -25,6 +25,7 @@ struct in {
 	enum stat_id verdict;
 	bool data_taken;
 	bool ack_now;   /* an answer is due at once */
+	bool ack_old;   /* the ACK field was overtaken by a later one: only data counts */
 	uint32_t raise; /* RDY_* that are news */
 };
 
@@ -34,7 +35,7 @@ static enum step drop(struct in *in, enum stat_id why)
 	return STEP_DONE;
 }
 
-/* ---- first: timestamps and sequence number --------------------------------------------------------- */
+/* ---- first: timestamps and sequence number ----------------------------------------------- */
 
 static bool paws_old(const struct stack *st, const struct tcp_conn *c, const struct tcp_seg *s)
 {
@@ -106,7 +107,7 @@ static enum step check_seq(struct in *in)
 	return drop(in, STAT_drop_tcp_window);
 }
 
-/* ---- second: RST; fourth: SYN ----------------------------------------------------------------------- */
+/* ---- second: RST; fourth: SYN ------------------------------------------------------------ */
 
 static enum step check_rst(struct in *in)
 {
@@ -149,13 +150,14 @@ static enum step check_syn(struct in *in)
 	if (c->state == TCPS_SYN_RCVD && (in->s->flags & TH_ACK) && seq_eq(in->s->seq, c->irs)) {
 		in->s->flags &= (uint8_t)~TH_SYN;
 		in->s->seq = seq_add(in->s->seq, 1);
+		in->s->wnd >>= c->snd_wscale; /* a SYN's window is never scaled (RFC 7323 2.2) */
 		return STEP_ON;
 	}
 	tcp_challenge_ack(in->st, c);
 	return drop(in, STAT_drop_tcp_syn);
 }
 
-/* ---- fifth: ACK --------------------------------------------------------------------------------------- */
+/* ---- fifth: ACK -------------------------------------------------------------------------- */
 
 void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recovery_out *out)
 {
@@ -167,7 +169,7 @@ void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recov
 		cc_post_recovery(&c->cc, c->sent.in_flight_bytes, st->now_ns);
 	if (out->cc_ack) {
 		struct cc_ack a = {
-			.acked_bytes = out->ack.delivered_bytes,
+			.acked_bytes = out->ack.acked_bytes,
 			.flight_bytes = out->prior_flight_bytes,
 			.cwnd_limited = c->cwnd_limited,
 			.in_loss = c->rec.state == RECOVERY_LOSS,
@@ -227,11 +229,17 @@ static void process_ack(struct in *in)
 	struct tcp_conn *c = in->c;
 	struct tcp_seg *s = in->s;
 	struct seq una = c->sent.una;
-	bool wnd_changed = window_update(c, s);
 	struct recovery_in ri;
 	struct recovery_out out;
+	bool wnd_changed;
 
 	c->last_ack_rx_ns = st->now_ns;
+	if (in->ack_old) {
+		/* neither its window nor its SACK blocks are news, and it is no duplicate ACK */
+		c->probes_out = 0;
+		return;
+	}
+	wnd_changed = window_update(c, s);
 	if (c->probes_out && c->snd_wnd > 0)
 		c->probe_backoff = 0;
 	c->probes_out = 0;
@@ -270,8 +278,7 @@ static enum step check_ack(struct in *in)
 
 	if (!(in->s->flags & TH_ACK))
 		return drop(in, STAT_drop_tcp_flags);
-	if (c->state == TCPS_SYN_RCVD &&
-	    !(seq_gt(ack, c->sent.una) && seq_leq(ack, c->sent.nxt))) {
+	if (c->state == TCPS_SYN_RCVD && !(seq_gt(ack, c->sent.una) && seq_leq(ack, c->sent.nxt))) {
 		tcp_answer_rst(in->st, in->s);
 		return drop(in, STAT_drop_tcp_ack);
 	}
@@ -286,9 +293,8 @@ static enum step check_ack(struct in *in)
 			tcp_challenge_ack(in->st, c);
 			return drop(in, STAT_drop_tcp_ack);
 		}
-		in->s->ack = c->sent.una; /* overtaken: only its data counts */
-		in->s->opt.nsack = 0;
-		in->s->wnd = c->snd_wnd >> c->snd_wscale;
+		in->s->ack = c->sent.una;
+		in->ack_old = true;
 	}
 	return STEP_ON;
 }
@@ -352,7 +358,7 @@ static enum step do_ack(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- seventh: data ------------------------------------------------------------------------------------- */
+/* ---- seventh: data ----------------------------------------------------------------------- */
 
 static void measure_rcv_mss(struct tcp_conn *c, uint32_t len)
 {
@@ -471,7 +477,8 @@ static enum step do_data(struct in *in)
 		uint32_t n = (uint32_t)seq_diff(c->rcv_nxt, s->seq);
 
 		if (c->sack_ok)
-			c->dsack = (struct sack_block){s->seq, seq_add(s->seq, n < s->len ? n : s->len)};
+			c->dsack = (struct sack_block){s->seq,
+						       seq_add(s->seq, n < s->len ? n : s->len)};
 		in->ack_now = true;
 		if (n >= s->len) {
 			in->verdict = STAT_drop_tcp_dup;
@@ -485,7 +492,8 @@ static enum step do_data(struct in *in)
 		s->seq = c->rcv_nxt;
 		s->len -= n;
 	}
-	/* The window was offered, but a peer that fills it with tiny segments gets no more than this */
+	/* The window was offered, but a peer that fills it with tiny segments gets no more than
+	 * this */
 	if (c->rcv.len > c->rcv_limit || !deliver(in, s->p->frame, s->len)) {
 		in->ack_now = true;
 		s->flags &= (uint8_t)~TH_FIN;
@@ -499,7 +507,7 @@ static enum step do_data(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- eighth: FIN ----------------------------------------------------------------------------------------- */
+/* ---- eighth: FIN ------------------------------------------------------------------------- */
 
 static enum step do_fin(struct in *in)
 {
@@ -540,7 +548,7 @@ static enum step do_fin(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- SYN-SENT (RFC 9293 3.10.7.3) -------------------------------------------------------------------------- */
+/* ---- SYN-SENT (RFC 9293 3.10.7.3) -------------------------------------------------------- */
 
 /* What the peer's SYN said. */
 static void take_syn(struct in *in)
@@ -616,7 +624,7 @@ static enum step syn_sent(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- the way --------------------------------------------------------------------------------------------------- */
+/* ---- the way ----------------------------------------------------------------------------- */
 
 static enum step steps(struct in *in)
 {

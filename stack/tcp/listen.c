@@ -12,11 +12,11 @@
 
 #include "tcp.h"
 
-#define SYNACK_RTO_NS RTT_RTO_INIT_NS
-#define SYNACK_RETRY_NS 10000000ull /* no frame, or the neighbour was not known yet */
+#define SYNACK_RTO_NS	RTT_RTO_INIT_NS
+#define SYNACK_RETRY_NS 10000000ull /* no frame, or no room in the txq */
 #define DEFER_TRIES_MAX 255u
 
-/* ---- listeners -------------------------------------------------------------------------------------- */
+/* ---- listeners --------------------------------------------------------------------------- */
 
 static struct list *bucket(struct stack *st, uint16_t port)
 {
@@ -31,11 +31,11 @@ struct tcp_listener *tcp_listener_find(struct stack *st, const struct endpoint *
 	struct tcp_listener *best = NULL;
 	uint32_t fit = 0, same = 0, hash = 0;
 
-	list_for_each(n, b) {
+	list_for_each (n, b) {
 		struct tcp_listener *l = list_entry(n, struct tcp_listener, node);
-		uint32_t f = ip_addr_is_any(&l->sk.local.addr)		       ? 1 :
-			     ip_addr_eq(&l->sk.local.addr, &local->addr) ? 2 :
-									       0;
+		uint32_t f = ip_addr_is_any(&l->sk.local.addr)		   ? 1
+			     : ip_addr_eq(&l->sk.local.addr, &local->addr) ? 2
+									   : 0;
 
 		if (l->sk.local.port != local->port || f == 0 || f < fit)
 			continue;
@@ -61,7 +61,7 @@ int stack_listen(struct stack *st, const struct endpoint *local, const struct so
 	struct tcp_listener *l;
 	struct list *n;
 
-	list_for_each(n, bucket(st, local->port)) {
+	list_for_each (n, bucket(st, local->port)) {
 		l = list_entry(n, struct tcp_listener, node);
 		if (l->sk.local.port == local->port &&
 		    ip_addr_eq(&l->sk.local.addr, &local->addr) &&
@@ -115,12 +115,8 @@ void tcp_listener_forget(struct stack *st, struct tcp_conn *c)
 		sock_ready(st, &l->sk, 0, RDY_IN, 0);
 }
 
-void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
+void tcp_listener_drop(struct stack *st, struct tcp_listener *l)
 {
-	if (l->shut)
-		return;
-	l->shut = true;
-	list_del(&l->node);
 	while (!list_empty(&l->reqs))
 		tcp_req_free(st, list_first(&l->reqs, struct tcp_req, node));
 	while (!list_empty(&l->acceptq)) {
@@ -133,6 +129,15 @@ void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
 		else
 			tcp_conn_abort(st, c, 0);
 	}
+}
+
+void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
+{
+	if (l->shut)
+		return;
+	l->shut = true;
+	list_del(&l->node);
+	tcp_listener_drop(st, l);
 	sock_ready(st, &l->sk, RDY_IN | RDY_OUT | RDY_HUP | RDY_RDHUP, 0,
 		   RDY_IN | RDY_HUP | RDY_RDHUP);
 }
@@ -152,13 +157,14 @@ static bool acceptq_full(struct stack *st, const struct tcp_listener *l)
 	return true;
 }
 
-/* ---- requests ------------------------------------------------------------------------------------------ */
+/* ---- requests ---------------------------------------------------------------------------- */
 
 void tcp_req_free(struct stack *st, struct tcp_req *r)
 {
 	wheel_cancel(&st->wheel, &r->m.timer);
 	tcp_mini_unhash(&r->m);
 	list_del(&r->node);
+	list_del(&r->dstw);
 	r->l->nreqs--;
 	if (r->m.dst)
 		dst_put(st, r->m.dst);
@@ -193,6 +199,7 @@ static struct tcp_req *req_new(struct stack *st, struct tcp_listener *l, const s
 	r->m.local = s->local;
 	r->m.remote = s->remote;
 	timer_init(&r->m.timer, TIMER_TCP_REQ);
+	list_init(&r->dstw);
 	r->l = l;
 	list_push_back(&l->reqs, &r->node);
 	l->nreqs++;
@@ -234,18 +241,40 @@ static int send_synack(struct stack *st, struct tcp_req *r)
 static void synack(struct stack *st, struct tcp_req *r)
 {
 	uint64_t after = SYNACK_RTO_NS << (r->tries < 16 ? r->tries : 16);
+	int err = send_synack(st, r);
 
-	if (send_synack(st, r) == 0) {
+	if (err == 0) {
 		if (!r->synack_ns)
 			r->synack_ns = st->now_ns;
 		else
 			r->resent = true;
-	} else if (!r->synack_ns) {
+	} else if (err == -EINPROGRESS) {
+		dst_wait_req(st, r->m.dst, &r->dstw);
+	} else if (!r->synack_ns && err == -EAGAIN) {
 		after = SYNACK_RETRY_NS << (r->tries < 6 ? r->tries : 6);
 	}
 	if (after > RTT_RTO_MAX_NS)
 		after = RTT_RTO_MAX_NS;
 	wheel_arm(&st->wheel, &r->m.timer, st->now_ns + after);
+}
+
+void tcp_dst_ready(struct stack *st, struct list *reqs)
+{
+	if (list_empty(reqs))
+		return;
+	list_splice_back(&st->tcp->synacks, reqs);
+	stack_tx_wanted(st);
+}
+
+void tcp_synacks_run(struct stack *st)
+{
+	struct list *last = st->tcp->synacks.prev, *n = NULL;
+
+	while (n != last) {
+		n = st->tcp->synacks.next;
+		list_del(n);
+		synack(st, list_entry(n, struct tcp_req, dstw));
+	}
 }
 
 /* TCP_DEFER_ACCEPT in SYN-ACK timeouts, as Linux counts it: so many tries make up the seconds. */
@@ -319,7 +348,7 @@ enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_
 	return STAT_rx_packets;
 }
 
-/* ---- the last ACK ------------------------------------------------------------------------------------------ */
+/* ---- the last ACK ------------------------------------------------------------------------ */
 
 static void req_ack(struct stack *st, struct tcp_req *r)
 {
@@ -350,7 +379,8 @@ static void req_ack(struct stack *st, struct tcp_req *r)
 /* A connection out of a request, in SYN-RECEIVED; NULL: no memory. The request is gone then. */
 static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 {
-	struct tcp_conn *c = tcp_conn_new(st, &r->m.local, &r->m.remote, &r->l->o, r->m.dst, r->iss);
+	struct tcp_conn *c =
+		tcp_conn_new(st, &r->m.local, &r->m.remote, &r->l->o, r->m.dst, r->iss);
 	struct tcp_listener *l = r->l;
 
 	if (!c)

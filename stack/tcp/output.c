@@ -4,8 +4,8 @@
  * (peer's window, congestion, Nagle, cork, silly windows). Decides nothing about what is lost
  * (recovery.h) or how much may be in flight (cc.h), and must never arm a timer itself.
  *
- * RFC 9293 3.8.6.2.1 (sender SWS avoidance), 3.7.4 (Nagle; with Minshall's change, as Linux), 3.10.4
- * (SEND); RFC 7323 3.2 (timestamps); RFC 2018 4 (SACK).
+ * RFC 9293 3.8.6.2.1 (sender SWS avoidance), 3.7.4 (Nagle; with Minshall's change, as
+ * Linux), 3.10.4 (SEND); RFC 7323 3.2 (timestamps); RFC 2018 4 (SACK).
  */
 #include <errno.h>
 
@@ -17,9 +17,9 @@
 
 struct xmit {
 	struct seq seq;
-	uint32_t len;          /* payload bytes */
+	uint32_t len; /* payload bytes */
 	uint8_t flags;
-	bool super;            /* payload stays in the send blocks */
+	bool super;	       /* payload stays in the send blocks */
 	struct sndbuf_pos pos; /* of the payload; len > 0 */
 };
 
@@ -49,7 +49,8 @@ static uint32_t segment_opts(struct stack *st, struct tcp_conn *c, const struct 
 			if (dsack)
 				opt->sack[n++] = c->dsack;
 			n += reass_sack(&c->reass, opt->sack + n, TCP_SACK_BLOCKS - n);
-			/* a full segment has no room for blocks: its size was agreed without them */
+			/* a full segment has no room for blocks: its size was agreed without them
+			 */
 			if (!x->super && x->len + 4 + 8 * n <= c->mss)
 				opt->nsack = (uint8_t)n;
 			else if (x->len == 0)
@@ -352,8 +353,8 @@ static int output_one(struct stack *st, struct tcp_conn *c, unsigned how)
 	room = recovery_room(&c->rec, &c->sent, c->cc.cwnd, c->mss);
 	if ((how & (OUT_PROBE | OUT_FORCE)) && room < c->mss)
 		room = c->mss;
-	return lost && !(how & OUT_PROBE) ? send_lost(st, c, lost, room) :
-					    send_new(st, c, room, how);
+	return lost && !(how & OUT_PROBE) ? send_lost(st, c, lost, room)
+					  : send_new(st, c, room, how);
 }
 
 void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
@@ -380,13 +381,26 @@ void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 		tcp_ready(st, c, 0);
 }
 
+/*
+ * Where an empty segment stands so that the peer finds it acceptable: at snd_nxt, but not beyond a
+ * window that the peer has taken back meanwhile. What a rounding by the scale takes is no shrinking.
+ */
+static struct seq empty_seq(const struct tcp_conn *c)
+{
+	struct seq edge = seq_add(c->sent.una, c->snd_wnd);
+
+	if (seq_leq(c->sent.nxt, seq_add(edge, (1u << c->snd_wscale) - 1)))
+		return c->sent.nxt;
+	return edge;
+}
+
 void tcp_send_ack(struct stack *st, struct tcp_conn *c)
 {
 	int r;
 
 	if (!tcp_state_in(c, TCPS_SYNCED | TCPS_BIT(TCPS_SYN_RCVD)))
 		return;
-	r = tcp_send_empty(st, c, c->sent.nxt, TH_ACK);
+	r = tcp_send_empty(st, c, empty_seq(c), TH_ACK);
 	if (r == -EAGAIN || r == -EINPROGRESS)
 		tcp_ack_owe(st, c, ACK_TX);
 }
@@ -402,7 +416,7 @@ void tcp_tx_resume(struct stack *st, struct sock *sk)
 		tcp_send_ack(st, c);
 }
 
-/* ---- the ACK policy ---------------------------------------------------------------------------- */
+/* ---- the ACK policy ---------------------------------------------------------------------- */
 
 void tcp_ack_owe(struct stack *st, struct tcp_conn *c, enum tcp_ack_wait wait)
 {
@@ -453,6 +467,8 @@ void tcp_run(struct stack *st)
 {
 	struct tcp_state_tables *t = st->tcp;
 
+	if (unlikely(!list_empty(&t->synacks)))
+		tcp_synacks_run(st);
 	flush_acks(st, &t->ack_due);
 	flush_acks(st, &t->ack_batch);
 	while (!list_empty(&t->ack_turn)) {
@@ -465,7 +481,9 @@ void tcp_run(struct stack *st)
 
 bool tcp_wants_run(const struct stack *st)
 {
-	return !list_empty(&st->tcp->ack_due) || !list_empty(&st->tcp->ack_turn);
+	const struct tcp_state_tables *t = st->tcp;
+
+	return !list_empty(&t->ack_due) || !list_empty(&t->ack_turn) || !list_empty(&t->synacks);
 }
 
 /* RFC 5961 7 and 10: for the whole stack so many in a second; the number is jittered so that nobody
@@ -498,7 +516,7 @@ void tcp_challenge_ack(struct stack *st, struct tcp_conn *c)
 	tcp_send_ack(st, c);
 }
 
-/* ---- segments that belong to no connection ----------------------------------------------------- */
+/* ---- segments that belong to no connection ----------------------------------------------- */
 
 int tcp_send_raw(struct stack *st, struct tcp_raw *r)
 {
@@ -508,7 +526,8 @@ int tcp_send_raw(struct stack *st, struct tcp_raw *r)
 	uint32_t sum = 0;
 	int err;
 
-	err = ip_begin(st, NULL, r->dst, &r->local->addr, IPPROTO_TCP_, r->tos, r->ttl, hlen, 0, &o);
+	err = ip_begin(st, NULL, r->dst, &r->local->addr, IPPROTO_TCP_, r->tos, r->ttl, hlen, 0,
+		       &o);
 	if (err)
 		return err;
 	header_fill((struct tcp_hdr *)o.l4, r->local, r->remote, r->seq, r->ack, r->flags, hlen,
@@ -522,7 +541,9 @@ int tcp_send_raw(struct stack *st, struct tcp_raw *r)
 
 void tcp_answer_rst(struct stack *st, const struct tcp_seg *s)
 {
-	struct tcp_raw r = {.local = &s->local, .remote = &s->remote, .flags = TH_RST,
+	struct tcp_raw r = {.local = &s->local,
+			    .remote = &s->remote,
+			    .flags = TH_RST,
 			    .ttl = st->cfg.ip_default_ttl};
 
 	if (s->flags & TH_RST)

@@ -24,7 +24,8 @@ static uint32_t space_for(const struct stack *st, uint64_t win)
 {
 	uint64_t space = win * 2;
 
-	/* the inverse of the above for its usual values; for others it only errs on the large side */
+	/* the inverse of the above for its usual values; for others it only errs on the large side
+	 */
 	if ((int32_t)st->cfg.tcp_adv_win_scale > 1)
 		space = win + win / 2;
 	return space < st->cfg.tcp_rmem[2] ? (uint32_t)space : st->cfg.tcp_rmem[2];
@@ -150,7 +151,8 @@ void tcp_rcvwin_read(struct stack *st, struct tcp_conn *c, uint32_t n)
 	cur = (uint32_t)seq_diff(c->rcv_adv, c->rcv_nxt);
 	if ((int32_t)cur < 0)
 		cur = 0;
-	/* An ACK is owed for more than a segment and the reader is done: the peer may be waiting. */
+	/* An ACK is owed for more than a segment and the reader is done: the peer may be waiting.
+	 */
 	if (c->ack_wait == ACK_DELAYED && seq_diff(c->rcv_nxt, c->rcv_acked) > c->rcv_mss) {
 		tcp_ack_owe(st, c, ACK_TURN);
 		return;

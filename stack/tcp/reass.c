@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reassembly (RFC 9293 3.10.7.4, RFC 815 in spirit): ranges of packets that touch, in a list by
- * sequence number. Searched from the tail, where nearly everything arrives. A packet is cut where it
- * overlaps what is held: what came first stays. Must never drop what it once took in before it is
- * delivered (it was SACKed), nor grow beyond its bounds.
+ * sequence number. Searched from the tail, where nearly everything arrives. A packet is cut where
+ * it overlaps what is held: what came first stays. Must never drop what it once took in before it
+ * is delivered (it was SACKed), nor grow beyond its bounds.
  */
 #include "reass.h"
 
@@ -158,8 +158,7 @@ static uint32_t split_head(struct stack *st, struct rx_pkt *p, uint32_t n)
 
 static bool reass_has_room(struct stack *st, const struct reass *r, uint32_t frames)
 {
-	return r->frames + frames <= REASS_FRAMES_MAX &&
-	       st->frames.nfree >= st->frames.count / 4;
+	return r->frames + frames <= REASS_FRAMES_MAX && st->frames.nfree >= st->frames.count / 4;
 }
 
 /* One piece of a packet into the gap between prev and next. */
@@ -168,7 +167,8 @@ static bool piece_add(struct stack *st, struct reass *r, struct reass_range *pre
 {
 	uint32_t n = rcvbuf_chain_frames(st, frame);
 
-	if (!reass_has_room(st, r, n) || !range_add(st, r, prev, next, frame, seq, seq_add(seq, len)))
+	if (!reass_has_room(st, r, n) ||
+	    !range_add(st, r, prev, next, frame, seq, seq_add(seq, len)))
 		return false;
 	r->frames += n;
 	r->bytes += len;

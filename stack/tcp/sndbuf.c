@@ -2,9 +2,9 @@
 /*
  * The send buffer: a chain of blocks, appended to at the tail and freed from the head. Small writes
  * share a block. Bytes never move once they are in: a queued super-segment refers to them in place
- * (blk_put() keeps a block that is still referred to in limbo), and walks the chain by start and end,
- * so start stays 0 and every block but the last is full. Must never hold an empty block, so that an
- * idle connection holds none.
+ * (blk_put() keeps a block that is still referred to in limbo), and walks the chain by start and
+ * end, so start stays 0 and every block but the last is full. Must never hold an empty block, so
+ * that an idle connection holds none.
  */
 #include "sndbuf.h"
 

@@ -11,13 +11,14 @@
 
 #include "tcp.h"
 
-#define KEEPIDLE_MAX 32767
+#define KEEPIDLE_MAX  32767
 #define KEEPINTVL_MAX 32767
-#define KEEPCNT_MAX 127
-#define SYNCNT_MAX 127
-#define MAXSEG_MIN 88
-#define MAXSEG_MAX 32767
-#define LINGER2_MAX_S 60 /* Linux's TCP_FIN_TIMEOUT_MAX is 120; TIME-WAIT's length is the default */
+#define KEEPCNT_MAX   127
+#define SYNCNT_MAX    127
+#define MAXSEG_MIN    88
+#define MAXSEG_MAX    32767
+#define LINGER2_MAX_S 60 /* Linux's TCP_FIN_TIMEOUT_MAX is 120; TIME-WAIT's length is the default \
+			  */
 
 static struct sock_opts *opts_of(struct sock *sk)
 {
@@ -31,7 +32,7 @@ static struct tcp_conn *live_conn(struct sock *sk)
 	return sk->type == STK_TCP && c->state != TCPS_CLOSED ? c : NULL;
 }
 
-/* ---- SOL_SOCKET ------------------------------------------------------------------------------------ */
+/* ---- SOL_SOCKET -------------------------------------------------------------------------- */
 
 static int set_linger(struct sock *sk, const void *val, uint32_t len)
 {
@@ -43,9 +44,9 @@ static int set_linger(struct sock *sk, const void *val, uint32_t len)
 	if (!l.l_onoff)
 		opts_of(sk)->linger_s = -1;
 	else
-		opts_of(sk)->linger_s = (int16_t)(l.l_linger < 0 || l.l_linger > INT16_MAX ?
-							  INT16_MAX :
-							  l.l_linger);
+		opts_of(sk)->linger_s =
+			(int16_t)(l.l_linger < 0 || l.l_linger > INT16_MAX ? INT16_MAX
+									   : l.l_linger);
 	return 0;
 }
 
@@ -111,9 +112,9 @@ static int set_socket(struct stack *st, struct sock *sk, int name, const void *v
 		if (c) {
 			/* as Linux: what is waited for must fit */
 			if (!c->rcv_locked && o->rcvlowat > c->rcv_limit / 2)
-				c->rcv_limit = o->rcvlowat < st->cfg.tcp_rmem[2] / 2 ?
-						       o->rcvlowat * 2 :
-						       st->cfg.tcp_rmem[2];
+				c->rcv_limit = o->rcvlowat < st->cfg.tcp_rmem[2] / 2
+						       ? o->rcvlowat * 2
+						       : st->cfg.tcp_rmem[2];
 			tcp_ready(st, c, 0);
 		}
 		return 0;
@@ -128,7 +129,8 @@ static int get_socket(struct sock *sk, int name, void *val, uint32_t *len)
 {
 	const struct sock_opts *o = opts_of(sk);
 	const struct tcp_conn *c = tcp_conn_of(sk);
-	struct linger l = {.l_onoff = o->linger_s >= 0, .l_linger = o->linger_s < 0 ? 0 : o->linger_s};
+	struct linger l = {.l_onoff = o->linger_s >= 0,
+			   .l_linger = o->linger_s < 0 ? 0 : o->linger_s};
 
 	switch (name) {
 	case SO_REUSEADDR:
@@ -140,11 +142,13 @@ static int get_socket(struct sock *sk, int name, void *val, uint32_t *len)
 	case SO_RCVBUF:
 		if (sk->type == STK_LISTENER && !o->rcvbuf)
 			return -ENOPROTOOPT; /* the shadow knows */
-		return sock_opt_put(val, len, (int)(sk->type == STK_TCP ? c->rcv_limit : o->rcvbuf));
+		return sock_opt_put(val, len,
+				    (int)(sk->type == STK_TCP ? c->rcv_limit : o->rcvbuf));
 	case SO_SNDBUF:
 		if (sk->type == STK_LISTENER && !o->sndbuf)
 			return -ENOPROTOOPT;
-		return sock_opt_put(val, len, (int)(sk->type == STK_TCP ? c->snd_limit : o->sndbuf));
+		return sock_opt_put(val, len,
+				    (int)(sk->type == STK_TCP ? c->snd_limit : o->sndbuf));
 	case SO_RCVLOWAT:
 		return sock_opt_put(val, len, (int)(o->rcvlowat ? o->rcvlowat : 1));
 	case SO_LINGER:
@@ -157,7 +161,7 @@ static int get_socket(struct sock *sk, int name, void *val, uint32_t *len)
 	}
 }
 
-/* ---- IPPROTO_TCP -------------------------------------------------------------------------------------- */
+/* ---- IPPROTO_TCP ------------------------------------------------------------------------- */
 
 static int set_congestion(struct sock *sk, const void *val, uint32_t len)
 {
@@ -291,9 +295,9 @@ static int set_tcp(struct stack *st, struct sock *sk, int name, const void *val,
 static int get_congestion(struct stack *st, struct sock *sk, void *val, uint32_t *len)
 {
 	const struct sock_opts *o = opts_of(sk);
-	const char *name = cc_name(sk->type == STK_TCP ? (enum cc_algo)tcp_conn_of(sk)->cc.algo :
-				   o->cc >= 0	       ? (enum cc_algo)o->cc :
-							 st->cfg.cc);
+	const char *name = cc_name(sk->type == STK_TCP ? (enum cc_algo)tcp_conn_of(sk)->cc.algo
+				   : o->cc >= 0	       ? (enum cc_algo)o->cc
+						       : st->cfg.cc);
 	char buf[16] = {0}; /* TCP_CA_NAME_MAX */
 
 	for (unsigned i = 0; i < sizeof(buf) - 1 && name[i]; i++)
@@ -318,17 +322,29 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 	case TCP_CORK:
 		return sock_opt_put(val, len, o->cork);
 	case TCP_MAXSEG:
-		return sock_opt_put(val, len, conn && tcp_connected(sk) ? c->mss : o->maxseg ? o->maxseg : TCP_MSS_FALLBACK);
+		return sock_opt_put(val, len,
+				    conn && tcp_connected(sk) ? c->mss
+				    : o->maxseg		      ? o->maxseg
+							      : TCP_MSS_FALLBACK);
 	case TCP_KEEPIDLE:
-		return sock_opt_put(val, len, (int)(o->keepidle_s ? o->keepidle_s : st->cfg.tcp_keepalive_time_s));
+		return sock_opt_put(
+			val, len,
+			(int)(o->keepidle_s ? o->keepidle_s : st->cfg.tcp_keepalive_time_s));
 	case TCP_KEEPINTVL:
-		return sock_opt_put(val, len, (int)(o->keepintvl_s ? o->keepintvl_s : st->cfg.tcp_keepalive_intvl_s));
+		return sock_opt_put(
+			val, len,
+			(int)(o->keepintvl_s ? o->keepintvl_s : st->cfg.tcp_keepalive_intvl_s));
 	case TCP_KEEPCNT:
-		return sock_opt_put(val, len, (int)(o->keepcnt ? o->keepcnt : st->cfg.tcp_keepalive_probes));
+		return sock_opt_put(val, len,
+				    (int)(o->keepcnt ? o->keepcnt : st->cfg.tcp_keepalive_probes));
 	case TCP_SYNCNT:
-		return sock_opt_put(val, len, conn && c->syn_retries ? c->syn_retries : (int)st->cfg.tcp_syn_retries);
+		return sock_opt_put(val, len,
+				    conn && c->syn_retries ? c->syn_retries
+							   : (int)st->cfg.tcp_syn_retries);
 	case TCP_LINGER2:
-		return sock_opt_put(val, len, conn && c->linger2_s ? c->linger2_s : (int)st->cfg.tcp_fin_timeout_s);
+		return sock_opt_put(val, len,
+				    conn && c->linger2_s ? c->linger2_s
+							 : (int)st->cfg.tcp_fin_timeout_s);
 	case TCP_DEFER_ACCEPT:
 		return sock_opt_put(val, len, (int)o->defer_accept_s);
 	case TCP_QUICKACK:
@@ -350,7 +366,7 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 	}
 }
 
-/* ---- IPPROTO_IP ---------------------------------------------------------------------------------------- */
+/* ---- IPPROTO_IP -------------------------------------------------------------------------- */
 
 static int set_ip(struct sock *sk, int name, const void *val, uint32_t len)
 {

@@ -180,6 +180,7 @@ struct tcp_req {
 	struct tcp_mini m;
 	struct tcp_listener *l;
 	struct list node;        /* listener's reqs, oldest first */
+	struct list dstw;        /* on its destination's reqs, or the tables' synacks */
 	struct seq iss, irs;
 	uint32_t ts_recent, ts_off;
 	uint64_t synack_ns;      /* first SYN-ACK; 0: none got out yet */
@@ -229,7 +230,10 @@ struct tcp_state_tables {
 	struct list ack_batch;   /* tcp_conn.ack_node: ACK at the end of this stack_run() */
 	struct list ack_turn;    /* ACK at the next one, unless an answer takes it along */
 	struct list ack_due;     /* those that were on ack_turn at the last stack_run() */
+	struct list synacks;     /* tcp_req.dstw: their destination has been resolved */
 	struct list tw;          /* tcp_tw.node */
+	struct list gone_conns;  /* tcp_conn.accept_node: ended, for stack_gone() to tell */
+	struct list gone_tws;    /* tcp_tw.node: likewise */
 	uint32_t norphans;
 	uint64_t challenge_ns;   /* start of the present second of tcp_challenge_ack_limit */
 	uint32_t challenges;     /* left in it */
@@ -269,7 +273,7 @@ static inline bool tcp_state_in(const struct tcp_conn *c, uint32_t bits)
 	 TCPS_BIT(TCPS_CLOSE_WAIT) | TCPS_BIT(TCPS_LAST_ACK) | TCPS_BIT(TCPS_CLOSING))
 #define TCPS_CONNECTING (TCPS_BIT(TCPS_SYN_SENT) | TCPS_BIT(TCPS_SYN_RCVD))
 
-/* ---- conn.c: life, states, demux ---------------------------------------------------------- */
+/* ---- conn.c: life, states, demux --------------------------------------------------------- */
 
 /* The only way to change c->state; asserts RFC 9293 figure 5. Frees nothing. */
 void tcp_state_set(struct stack *st, struct tcp_conn *c, enum tcp_state to);
@@ -306,7 +310,7 @@ static inline uint32_t tcp_ts_now(const struct stack *st, uint32_t off)
 	return (uint32_t)(st->now_ns / 1000000) + off;
 }
 
-/* ---- demux.c: the hashes of connections, and of requests and TIME-WAITs --------------------- */
+/* ---- demux.c: the hashes of connections, and of requests and TIME-WAITs ------------------ */
 
 /* Into the hash; out of it (harmless when it is in none). */
 void tcp_conn_hash(struct stack *st, struct tcp_conn *c);
@@ -320,7 +324,7 @@ struct tcp_mini *tcp_mini_find(struct stack *st, const struct endpoint *local,
 void tcp_mini_hash(struct stack *st, struct tcp_mini *m);
 void tcp_mini_unhash(struct tcp_mini *m);
 
-/* ---- timewait.c ------------------------------------------------------------------------------ */
+/* ---- timewait.c -------------------------------------------------------------------------- */
 
 /* c's TIME-WAIT begins: takes its place with a small object; c goes to CLOSED. True: c is freed. */
 bool tcp_tw_start(struct stack *st, struct tcp_conn *c);
@@ -333,7 +337,7 @@ void tcp_tw_free(struct stack *st, struct tcp_tw *tw);
 /* An outgoing connection wants the four-tuple: may it have it (tcp_tw_reuse)? Frees tw if so. */
 bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, struct seq *iss);
 
-/* ---- listen.c -------------------------------------------------------------------------------- */
+/* ---- listen.c ---------------------------------------------------------------------------- */
 
 struct tcp_listener *tcp_listener_find(struct stack *st, const struct endpoint *local,
 				       const struct endpoint *remote);
@@ -345,14 +349,18 @@ enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_
 enum stat_id tcp_req_rx(struct stack *st, struct tcp_req *r, struct tcp_seg *s,
 			struct tcp_conn **child);
 void tcp_req_timer(struct stack *st, struct tcp_req *r);
+/* Sends the SYN-ACKs that waited for their destination. */
+void tcp_synacks_run(struct stack *st);
 void tcp_req_free(struct stack *st, struct tcp_req *r);
 void tcp_listener_close(struct stack *st, struct tcp_listener *l);
+/* Resets what was not given out; it goes on listening. */
+void tcp_listener_drop(struct stack *st, struct tcp_listener *l);
 /* Stops listening: out of the hash, what was not given out is reset; the socket stays. */
 void tcp_listener_shut(struct stack *st, struct tcp_listener *l);
 /* A connection that waits in the accept queue goes away. */
 void tcp_listener_forget(struct stack *st, struct tcp_conn *c);
 
-/* ---- input.c ----------------------------------------------------------------------------------- */
+/* ---- input.c ----------------------------------------------------------------------------- */
 
 /* Takes the header off the chain, once. */
 void tcp_seg_pull(struct stack *st, struct tcp_seg *s);
@@ -361,7 +369,7 @@ enum stat_id tcp_input(struct stack *st, struct tcp_conn *c, struct tcp_seg *s);
 /* Takes what recovery reports to congestion control. */
 void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recovery_out *out);
 
-/* ---- output.c ---------------------------------------------------------------------------------- */
+/* ---- output.c ---------------------------------------------------------------------------- */
 
 enum {
 	OUT_MORE = 1,   /* the application says more comes: hold a partial segment */
@@ -400,7 +408,7 @@ void tcp_ack_sent(struct stack *st, struct tcp_conn *c);
 void tcp_challenge_ack(struct stack *st, struct tcp_conn *c);
 bool tcp_challenge_allowed(struct stack *st);
 
-/* ---- rcvwin.c: the receive window ------------------------------------------------------------- */
+/* ---- rcvwin.c: the receive window -------------------------------------------------------- */
 
 void tcp_rcvwin_init(struct stack *st, struct tcp_conn *c);
 /* The window to put in a header; moves rcv_adv. syn: of a segment with SYN, never scaled
@@ -416,7 +424,7 @@ uint8_t tcp_rcvwin_scale(const struct stack *st, const struct sock_opts *o);
 /* In-order data has come: the receiver's view of the round trip. */
 void tcp_rcvwin_rtt(struct stack *st, struct tcp_conn *c, const struct tcp_seg *s);
 
-/* ---- timer.c --------------------------------------------------------------------------------------- */
+/* ---- timer.c ----------------------------------------------------------------------------- */
 
 void tcp_timers_init(struct tcp_conn *c);
 void tcp_timers_stop(struct stack *st, struct tcp_conn *c);

@@ -5,18 +5,17 @@
  *   rtx, as RTO      nothing came back for what we sent: send it again (RFC 6298 5)
  *   rtx, as REO      what was sent before something delivered may only be late: wait, then call it
  *                    lost (RFC 8985 6.3)
- *   rtx, as TLP      the tail of a burst has no segments behind it that would betray its loss: probe
- *                    (RFC 8985 7)
- *   rtx, as PERSIST  nothing is in flight and something waits: for the peer's window, whose opening
- *                    ACK may have been lost (RFC 9293 3.8.6.1), for a cork, or for the device
+ *   rtx, as TLP      the tail of a burst has no segments behind it that would betray its loss:
+ * probe (RFC 8985 7) rtx, as PERSIST  nothing is in flight and something waits: for the peer's
+ * window, whose opening ACK may have been lost (RFC 9293 3.8.6.1), for a cork, or for the device
  *   delack           the application did not answer in time for its data to carry the ACK
  *                    (RFC 9293 3.8.6.3)
  *   keep             a silent peer may be gone (RFC 9293 3.8.4); and an orphan in FIN-WAIT-2 must
  *                    not wait for a FIN for ever
  *
- * The rtx and delack timers move with every segment. To keep that cheap the connection holds the true
- * time, and the wheel is only touched when that lies before what is armed; a timer that goes off too
- * early arms itself again.
+ * The rtx and delack timers move with every segment. To keep that cheap the connection holds the
+ * true time, and the wheel is only touched when that lies before what is armed; a timer that goes
+ * off too early arms itself again.
  */
 #include <errno.h>
 
@@ -24,8 +23,8 @@
 
 enum tcp_rtx { RTX_NONE, RTX_RTO, RTX_REO, RTX_TLP, RTX_PERSIST };
 
-#define SEC_NS 1000000000ull
-#define ORPHAN_RETRIES 8u        /* tcp_orphan_retries 0 means this, as in Linux */
+#define SEC_NS		      1000000000ull
+#define ORPHAN_RETRIES	      8u /* tcp_orphan_retries 0 means this, as in Linux */
 #define ORPHAN_WINDOW_RETRIES 8u /* an orphan's zero-window probes */
 
 void tcp_timers_init(struct tcp_conn *c)
@@ -139,7 +138,7 @@ void tcp_timer_keep(struct stack *st, struct tcp_conn *c)
 	}
 }
 
-/* ---- what happens when they go off ------------------------------------------------------------- */
+/* ---- what happens when they go off ------------------------------------------------------- */
 
 /* The peer is taken for gone. */
 static void give_up(struct stack *st, struct tcp_conn *c)
@@ -242,7 +241,8 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 		c->probes_out++;
 		c->probe_backoff++;
 	}
-	/* What the window still takes goes, however small: it ends the stalemate of two SWS rules. */
+	/* What the window still takes goes, however small: it ends the stalemate of two SWS rules.
+	 */
 	tcp_output(st, c, OUT_FORCE);
 	if (!seq_eq(nxt, c->sent.nxt) || tcp_state_in(c, TCPS_CONNECTING))
 		return;
@@ -251,7 +251,8 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 		if (c->probe_backoff < 16)
 			c->probe_backoff++;
 		COUNT(st, tcp_zero_probes);
-		/* an old sequence number: the peer has to answer with an ACK that says its window */
+		/* an old sequence number: the peer has to answer with an ACK that says its window
+		 */
 		tcp_send_empty(st, c, seq_sub(c->sent.una, 1), TH_ACK);
 		tcp_timer_rtx(st, c);
 	}
@@ -277,8 +278,8 @@ static void on_keep(struct stack *st, struct tcp_conn *c)
 			  since < idle_ns ? c->last_rx_ns + idle_ns : st->now_ns + idle_ns);
 		return;
 	}
-	if (c->o.user_timeout_ms ? c->probes_out && since >= c->o.user_timeout_ms * 1000000ull :
-				   c->probes_out >= max) {
+	if (c->o.user_timeout_ms ? c->probes_out && since >= c->o.user_timeout_ms * 1000000ull
+				 : c->probes_out >= max) {
 		tcp_send_rst(st, c);
 		give_up(st, c);
 		return;

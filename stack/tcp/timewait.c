@@ -19,8 +19,9 @@ void tcp_tw_free(struct stack *st, struct tcp_tw *tw)
 	list_del(&tw->node);
 	dst_put(st, tw->m.dst);
 	if (tw->claimed)
-		sock_gone_add(st, &tw->m.local, &tw->m.remote);
-	pool_put(&st->tcp->tws, tw);
+		list_push_back(&st->tcp->gone_tws, &tw->node);
+	else
+		pool_put(&st->tcp->tws, tw);
 }
 
 bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
@@ -138,7 +139,8 @@ bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, struct seq *iss)
 	uint8_t mode = st->cfg.tcp_tw_reuse;
 	bool loop = stack_local_has(st, &tw->m.remote.addr);
 
-	/* timestamps tell old from new once they have moved on (tcp_tw_reuse: 2 is loopback only) */
+	/* timestamps tell old from new once they have moved on (tcp_tw_reuse: 2 is loopback only)
+	 */
 	if (!tw->ts_ok || mode == 0 || (mode == 2 && !loop) ||
 	    st->now_ns - tw->ts_recent_ns <= SEC_NS)
 		return false;

@@ -40,7 +40,7 @@ static void side_fail(struct side *s, const char *what, long v)
 
 static bool flow_aborts(const struct flow *f)
 {
-	return f->cli.abort_rule != ABORT_NOT || f->srv.abort_rule != ABORT_NOT;
+	return f->disturbed || f->cli.abort_rule != ABORT_NOT || f->srv.abort_rule != ABORT_NOT;
 }
 
 static void flow_check_done(struct flow *f)
@@ -79,8 +79,14 @@ static void side_close(struct side *s)
 	side_end(s, stack_close);
 }
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+void side_died(struct side *s)
+{
+	s->sk = NULL;
+	s->closed = true;
+	flow_check_done(s->f);
+}
+
+/* ---- opening --------------------------------------------------------------- */
 
 static void client_retry(struct side *s, uint64_t pause_ns)
 {
@@ -89,6 +95,7 @@ static void client_retry(struct side *s, uint64_t pause_ns)
 	w->retries++;
 	s->opened = s->shut = s->eof = s->closed = false;
 	s->tx_off = s->rx_off = s->answered = 0;
+	s->f->port = 0; /* what the server may yet accept is not this attempt's */
 	world_timer(w, s, w->now_ns + pause_ns);
 }
 
@@ -96,6 +103,18 @@ static uint16_t port_next(struct node *n)
 {
 	n->port = n->port + 1u >= n->port_lo + n->nports ? n->port_lo : n->port + 1;
 	return n->port;
+}
+
+/*
+ * True when a client has left a connection from that port which the server has not accepted yet,
+ * and may still: it could not tell whose it is.
+ */
+static bool port_claimed(const struct node *n, const struct flow *f, uint16_t port)
+{
+	const struct flow *old = n->w->by_port[n->idx][f->srv.n->idx][port - n->port_lo];
+
+	return old && old != f && !old->srv.opened && !old->srv.n->dead &&
+	       old->kind != FLOW_REFUSED && n->w->now_ns < old->port_ns + 2 * MINUTE;
 }
 
 /* Each connects to the other before the other's SYN can be there. */
@@ -106,6 +125,10 @@ static void cross_connect(struct flow *f)
 	struct side *c = &f->cli, *v = &f->srv;
 	int err;
 
+	if (v->n->dead) {
+		side_died(c);
+		return;
+	}
 	f->attempts++;
 	err = stack_connect(c->n->st, &a, &b, &f->o, &c->sk, node_now(c->n));
 	if (!err) {
@@ -116,7 +139,7 @@ static void cross_connect(struct flow *f)
 	c->n->dirty = v->n->dirty = true;
 	if (err) {
 		c->sk = v->sk = NULL;
-		if (err != -EADDRNOTAVAIL && err != -ENOMEM)
+		if (err != -EADDRNOTAVAIL && err != -ENOMEM && err != -EHOSTUNREACH)
 			side_fail(c, "connect", err);
 		client_retry(c, rng_range(&c->rng, MINUTE, 2 * MINUTE));
 		return;
@@ -141,11 +164,19 @@ static void client_connect(struct side *s)
 	}
 	if (f->kind == FLOW_REFUSED)
 		remote.port = SIM_SHUT_PORT;
+	if (f->srv.n->dead) {
+		side_died(s);
+		return;
+	}
 	local.port = port_next(n);
+	if (port_claimed(n, f, local.port)) {
+		client_retry(s, rng_range(&s->rng, MS, 5 * SEC));
+		return;
+	}
 	f->attempts++;
 	err = stack_connect(n->st, &local, &remote, &f->o, &s->sk, node_now(n));
 	n->dirty = true;
-	if (err == -EADDRNOTAVAIL || err == -ENOMEM) {
+	if (err == -EADDRNOTAVAIL || err == -ENOMEM || err == -EHOSTUNREACH) {
 		s->sk = NULL;
 		client_retry(s, rng_range(&s->rng, MS, 5 * SEC));
 		return;
@@ -155,6 +186,7 @@ static void client_connect(struct side *s)
 		return;
 	}
 	f->port = local.port;
+	f->port_ns = n->w->now_ns;
 	world_log(n->w, "flow %u %s: node %u port %u to node %u", f->id, kind_name[f->kind], n->idx,
 		  local.port, f->srv.n->idx);
 	n->w->by_port[n->idx][f->srv.n->idx][local.port - n->port_lo] = f;
@@ -205,10 +237,18 @@ static struct flow *port_flow(const struct node *from, const struct node *to, co
  * Whose connection it is says the client's port. One that no client holds (any more) is a ghost:
  * its client gave up or aborted, and the reset has not come yet or was lost.
  */
-void node_accept(struct node *n)
+void node_accept(struct node *n, bool now)
 {
 	struct sock *sk;
 	int err;
+
+	if (!now && rng_one_in(&n->rng, 16)) {
+		struct ev e = {.kind = EV_ACCEPT, .node = n->idx};
+
+		e.at_ns = n->w->now_ns + rng_log(&n->rng, MS, 10 * SEC);
+		ev_push(&n->w->q, &e);
+		return;
+	}
 
 	while ((err = stack_accept(n->st, n->listener, &sk, node_now(n))) == 0) {
 		uint32_t from = (__builtin_bswap32(ip_addr_to_v4(&sk->remote.addr)) & 0xff) - 1;
@@ -235,8 +275,7 @@ void node_accept(struct node *n)
 		world_fail(n->w, "node %u: accept: %d", n->idx, err);
 }
 
-/* ---- ending badly
- * -------------------------------------------------------------------------------- */
+/* ---- ending badly ---------------------------------------------------------- */
 
 /*
  * The connection failed. Right when nobody listens, when a side aborts, when no connection ever
@@ -251,14 +290,18 @@ static void side_error(struct side *s, int err)
 	s->err = err;
 	world_log(s->n->w, "flow %u %s %s: error %d", f->id, kind_name[f->kind],
 		  s->server ? "server" : "client", err);
-	if (f->kind == FLOW_REFUSED && err != ECONNREFUSED && err != ETIMEDOUT)
+	if (f->kind == FLOW_REFUSED && err != ECONNREFUSED && err != ETIMEDOUT &&
+	    err != EHOSTUNREACH && !f->disturbed)
 		side_fail(s, "not refused", err);
-	if (!s->server && !p->opened && f->kind != FLOW_REFUSED) {
+	if (!s->server && !p->opened && f->kind != FLOW_REFUSED && !p->n->dead) {
 		side_close(s);
 		if (!f->done)
 			client_retry(s, rng_range(&s->rng, MS, 5 * SEC));
 		return;
 	}
+	if (f->kind == FLOW_CROSS && (err == EHOSTUNREACH || err == ECONNREFUSED) && !s->tx_off &&
+	    !s->rx_off)
+		f->disturbed = true; /* the neighbour did not answer in time: there is no retry */
 	if (!all && !flow_aborts(f) && f->kind != FLOW_REFUSED)
 		side_fail(s, "failed", err);
 	side_close(s);
@@ -290,8 +333,7 @@ static bool side_abort_due(struct side *s)
 	return true;
 }
 
-/* ---- reading and writing
- * --------------------------------------------------------------------------- */
+/* ---- reading and writing --------------------------------------------------- */
 
 static bool held(const struct side *s, uint64_t until_ns)
 {

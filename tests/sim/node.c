@@ -4,6 +4,7 @@
  * turn (run, send, hand out events, again until nothing is left), and a clock of its own. Its
  * program may be busy now and then (a stall) or wake late; packets then wait.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -62,11 +63,23 @@ static void node_device(struct node *n)
 	stack_dev_set(n->st, STACK_DEV_LOOP, &d);
 }
 
+void node_listen(struct node *n)
+{
+	struct sock_opts o;
+	struct endpoint at;
+
+	sock_opts_default(&o);
+	at = (struct endpoint){.addr = n->addr, .port = SIM_PORT};
+	if (rng_one_in(&n->rng, 2))
+		at.addr = ip_addr_v4(0);
+	if (stack_listen(n->st, &at, &o, rng_one_in(&n->rng, 4) ? 1 : 128, &n->listener) != 0)
+		abort();
+	stack_sock_user(n->st, n->listener, &n->handle);
+}
+
 void node_init(struct node *n, struct world *w, uint8_t idx)
 {
 	struct stack_cfg cfg;
-	struct sock_opts o;
-	struct endpoint at;
 	uint64_t secret[4];
 	unsigned i;
 
@@ -95,13 +108,7 @@ void node_init(struct node *n, struct world *w, uint8_t idx)
 	node_device(n);
 	if (stack_local_add(n->st, &n->addr) != 0)
 		abort();
-	sock_opts_default(&o);
-	at = (struct endpoint){.addr = n->addr, .port = SIM_PORT};
-	if (rng_one_in(&n->rng, 2))
-		at.addr = ip_addr_v4(0);
-	if (stack_listen(n->st, &at, &o, rng_one_in(&n->rng, 4) ? 4 : 128, &n->listener) != 0)
-		abort();
-	stack_sock_user(n->st, n->listener, &n->handle);
+	node_listen(n);
 	n->dirty = true;
 }
 
@@ -212,6 +219,12 @@ void node_dst(struct node *n, uint32_t peer)
 	if (peer == n->idx) {
 		d.dev = STACK_DEV_LOOP;
 		memset(d.mac, 0, 6);
+	} else if (!n->w->healed && rng_one_in(&n->rng, 12)) {
+		/* Nobody answers; later somebody does. */
+		d.state = DST_UNREACHABLE;
+		d.err = EHOSTUNREACH;
+		again.at_ns = n->w->now_ns + rng_log(&n->rng, MS, 3 * SEC);
+		ev_push(&n->w->q, &again);
 	} else if (rng_one_in(&n->rng, 3)) {
 		d.state = DST_WAIT;
 		again.at_ns = n->w->now_ns + rng_log(&n->rng, 100 * US, 500 * MS);
@@ -239,7 +252,7 @@ void node_turn(struct node *n)
 
 			any = true;
 			if (h->kind == HANDLE_LISTENER)
-				node_accept(n);
+				node_accept(n, n->w->healed);
 			else
 				side_run(container_of(h, struct side, handle));
 		}

@@ -43,8 +43,7 @@
 
 struct world;
 
-/* ---- random numbers: splitmix64, one stream per purpose ----------------------------------------
- */
+/* ---- random numbers: splitmix64, one stream per purpose -------------------- */
 
 struct rng {
 	uint64_t s;
@@ -86,16 +85,15 @@ static inline bool rng_one_in(struct rng *r, unsigned n)
 	return rng_below(r, n) == 0;
 }
 
-/* ---- event.c
- * ------------------------------------------------------------------------------------- */
+/* ---- event.c --------------------------------------------------------------- */
 
-enum ev_kind { EV_PKT, EV_APP, EV_DST, EV_DARK, EV_STALL, EV_FLUSH };
+enum ev_kind { EV_PKT, EV_APP, EV_DST, EV_DARK, EV_STALL, EV_FLUSH, EV_ACCEPT, EV_DEATH, EV_RESET };
 
 struct ev {
 	uint64_t at_ns;
 	uint64_t order; /* ties go by it: first come, first served */
 	enum ev_kind kind;
-	uint32_t node; /* EV_PKT, EV_DST, EV_STALL, EV_FLUSH */
+	uint32_t node; /* all but EV_DARK */
 	uint32_t arg;  /* EV_PKT: device; EV_DST: destination's index */
 	void *p;       /* EV_PKT: the packet; EV_APP: the side; EV_DARK: the link */
 };
@@ -113,8 +111,7 @@ const struct ev *ev_peek(const struct ev_queue *q);
 struct ev ev_pop(struct ev_queue *q);
 void ev_free(struct ev_queue *q);
 
-/* ---- pkt.c
- * --------------------------------------------------------------------------------------- */
+/* ---- pkt.c ----------------------------------------------------------------- */
 
 struct pkt {
 	uint32_t len; /* from the Ethernet header on */
@@ -145,8 +142,7 @@ uint64_t pkt_hash(uint64_t h, const void *p, size_t len);
 void pcap_head(FILE *f);
 void pcap_pkt(FILE *f, const struct pkt *p, uint64_t now_ns);
 
-/* ---- link.c
- * -------------------------------------------------------------------------------------- */
+/* ---- link.c ---------------------------------------------------------------- */
 
 struct link_cfg {
 	uint64_t delay_ns, jitter_ns;
@@ -183,8 +179,7 @@ void link_dark(struct link *l);
 /* No faults from here on; delay, rate and MTU stay. */
 void link_heal(struct link *l);
 
-/* ---- node.c
- * -------------------------------------------------------------------------------------- */
+/* ---- node.c ---------------------------------------------------------------- */
 
 /* What sock.user points to. */
 enum handle_kind { HANDLE_LISTENER, HANDLE_SIDE };
@@ -208,6 +203,7 @@ struct node {
 	uint16_t port;		 /* last local port given to a client */
 	uint16_t port_lo, nports;
 	bool dirty;	     /* something happened since its last turn */
+	bool dead;	     /* switched off for good */
 	uint32_t spins;	     /* turns since time last moved */
 	uint32_t frame_step; /* received packets are cut into frames of this many bytes */
 	uint64_t rx_dropped; /* no frame was free */
@@ -220,6 +216,8 @@ struct node {
 
 void node_init(struct node *n, struct world *w, uint8_t idx);
 void node_fini(struct node *n);
+/* Opens its listener. */
+void node_listen(struct node *n);
 /* Its clock. */
 uint64_t node_now(const struct node *n);
 /* A packet arrives. */
@@ -229,8 +227,7 @@ void node_turn(struct node *n);
 /* Answers a request for a destination. */
 void node_dst(struct node *n, uint32_t peer);
 
-/* ---- app.c
- * --------------------------------------------------------------------------------------- */
+/* ---- app.c ----------------------------------------------------------------- */
 
 enum flow_kind {
 	FLOW_UP, /* the client sends, the server reads */
@@ -285,22 +282,25 @@ struct flow {
 	enum flow_kind kind;
 	struct side cli, srv;
 	struct sock_opts o;
-	uint16_t port; /* the client's, of the present attempt */
+	uint16_t port;	  /* the client's, of the present attempt */
+	uint64_t port_ns; /* when it began */
 	uint32_t attempts;
 	uint32_t req, resp; /* FLOW_RR: bytes each */
 	uint64_t start_ns;
+	bool disturbed; /* a node died or was reset under it: it may fail */
 	bool done;
 };
 
 void flow_start(struct flow *f);
 /* The stack has news for it, a pause is over, or the world is healed. */
 void side_run(struct side *s);
-/* The listener of n has connections. */
-void node_accept(struct node *n);
+/* The listener of n has connections. now: take them at once, else perhaps later. */
+void node_accept(struct node *n, bool now);
+/* Its node is switched off. */
+void side_died(struct side *s);
 const char *flow_kind_name(enum flow_kind k);
 
-/* ---- world.c
- * ------------------------------------------------------------------------------------- */
+/* ---- world.c --------------------------------------------------------------- */
 
 #define PATTERN_MOD 65521u /* prime: no power of two is a multiple of the period */
 #define PATTERN_MAX 65536u /* most bytes compared or sent at once */
@@ -326,6 +326,7 @@ struct world {
 	unsigned nflows, ndone;
 	/* whose connection from (node, port) to a node is or was last */
 	struct flow *by_port[SIM_NODES][SIM_NODES][SIM_PORTS];
+	bool disaster; /* a node will die or be reset */
 	bool healed;
 	bool failed;
 	char why[256]; /* what was violated first */

@@ -67,8 +67,7 @@ void world_timer(struct world *w, struct side *s, uint64_t at_ns)
 	ev_push(&w->q, &e);
 }
 
-/* ---- drawing
- * ------------------------------------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------------- */
 
 static void draw_link(struct world *w, unsigned from, unsigned to)
 {
@@ -116,7 +115,7 @@ static void draw_link(struct world *w, unsigned from, unsigned to)
 	}
 }
 
-static void draw_options(struct rng *r, struct flow *f)
+static void draw_options(struct world *w, struct rng *r, struct flow *f)
 {
 	struct sock_opts *o = &f->o;
 
@@ -130,7 +129,7 @@ static void draw_options(struct rng *r, struct flow *f)
 		o->maxseg = (uint16_t)rng_range(r, 200, 1400);
 	/* Silence must be noticed where a reset may have been lost; and no partition drawn here
 	 * lasts long enough to end a connection that is alive. */
-	if (f->kind == FLOW_ABORT || f->kind == FLOW_IDLE || rng_one_in(r, 4)) {
+	if (w->disaster || f->kind == FLOW_ABORT || f->kind == FLOW_IDLE || rng_one_in(r, 4)) {
 		o->keepalive = 1;
 		o->keepidle_s = (uint32_t)rng_log(r, 5, 120);
 		o->keepintvl_s = (uint32_t)rng_range(r, 10, 20);
@@ -174,10 +173,10 @@ static void draw_turns(struct world *w, struct flow *f, struct rng *r)
 
 static void draw_flow(struct world *w, struct flow *f, uint32_t id)
 {
-	static const enum flow_kind often[] = {FLOW_UP,	   FLOW_DOWN,  FLOW_BOTH,  FLOW_RR,
-					       FLOW_RR,	   FLOW_SHORT, FLOW_SHORT, FLOW_SHORT,
-					       FLOW_SHORT, FLOW_SLOW,  FLOW_SLOW,  FLOW_HALF,
-					       FLOW_ABORT, FLOW_ABORT, FLOW_IDLE,  FLOW_REFUSED};
+	static const enum flow_kind often[] = {
+		FLOW_UP,    FLOW_DOWN,	FLOW_BOTH,  FLOW_RR,	  FLOW_RR,   FLOW_SHORT,
+		FLOW_SHORT, FLOW_SHORT, FLOW_SHORT, FLOW_SLOW,	  FLOW_SLOW, FLOW_HALF,
+		FLOW_ABORT, FLOW_ABORT, FLOW_IDLE,  FLOW_REFUSED, FLOW_CROSS};
 	struct rng *r = &w->rng;
 	uint64_t up, down;
 
@@ -194,8 +193,10 @@ static void draw_flow(struct world *w, struct flow *f, uint32_t id)
 	f->cli.close_rule = rng_below(r, 2);
 	f->srv.close_rule = rng_below(r, 3);
 
-	up = rng_log(r, 1, rng_one_in(r, 16) ? 32 << 20 : 2 << 20);
-	down = rng_log(r, 1, rng_one_in(r, 16) ? 32 << 20 : 2 << 20);
+	/* The largest must get through a 4 KB window and 300 ms in the time that liveness allows.
+	 */
+	up = rng_log(r, 1, rng_one_in(r, 16) ? 12 << 20 : 2 << 20);
+	down = rng_log(r, 1, rng_one_in(r, 16) ? 12 << 20 : 2 << 20);
 	switch (f->kind) {
 	case FLOW_UP:
 		down = 0;
@@ -237,7 +238,7 @@ static void draw_flow(struct world *w, struct flow *f, uint32_t id)
 		s->abort_rule = (enum abort_rule)rng_range(r, ABORT_RST, ABORT_UNREAD);
 		s->abort_at = rng_below(r, up + down);
 	}
-	draw_options(r, f);
+	draw_options(w, r, f);
 }
 
 static void world_draw(struct world *w)
@@ -255,6 +256,14 @@ static void world_draw(struct world *w)
 	for (i = 0; i < w->nnodes; i++)
 		for (k = 0; k < w->nnodes; k++)
 			draw_link(w, i, k);
+	if (rng_one_in(&w->rng, 5)) {
+		struct ev e = {.kind = rng_one_in(&w->rng, 2) ? EV_DEATH : EV_RESET};
+
+		w->disaster = true;
+		e.node = (uint32_t)rng_below(&w->rng, w->nnodes);
+		e.at_ns = rng_range(&w->rng, w->cfg.span_ns / 8, w->cfg.span_ns);
+		ev_push(&w->q, &e);
+	}
 	for (i = 0; i < w->nnodes; i++) {
 		struct ev e = {.node = i};
 
@@ -276,8 +285,7 @@ static void world_draw(struct world *w)
 	}
 }
 
-/* ---- running
- * --------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------- */
 
 static void event_stall(struct world *w, struct node *n)
 {
@@ -291,14 +299,58 @@ static void event_stall(struct world *w, struct node *n)
 	ev_push(&w->q, &e);
 }
 
+/* From here on the flows of n may fail: those that have begun, or (ever) all. */
+static void disturb(struct world *w, struct node *n, bool ever)
+{
+	unsigned i;
+
+	for (i = 0; i < w->nflows; i++) {
+		struct flow *f = &w->flow[i];
+
+		if ((f->cli.n == n || f->srv.n == n) && !f->done && (ever || f->attempts))
+			f->disturbed = true;
+	}
+}
+
+/* The whole machine is gone, without a word. Its peers find out by themselves. */
+static void event_death(struct world *w, struct node *n)
+{
+	unsigned i;
+
+	world_log(w, "node %u dies", n->idx);
+	disturb(w, n, true);
+	n->dead = true;
+	for (i = 0; i < w->nflows; i++) {
+		if (w->flow[i].cli.n == n)
+			side_died(&w->flow[i].cli);
+		if (w->flow[i].srv.n == n)
+			side_died(&w->flow[i].srv);
+	}
+}
+
+/* As when a process died holding the stack's lock: all connections are reset. */
+static void event_reset(struct world *w, struct node *n)
+{
+	world_log(w, "node %u is reset", n->idx);
+	disturb(w, n, false);
+	stack_reset_all(n->st, node_now(n));
+	n->dirty = true;
+}
+
 static void event_do(struct world *w, struct ev *e)
 {
 	struct node *n = &w->node[e->node];
 
+	if (n->dead && e->kind != EV_DARK) {
+		if (e->kind == EV_PKT)
+			pkt_free(e->p);
+		return;
+	}
 	switch (e->kind) {
 	case EV_PKT:
 	case EV_APP:
 	case EV_DST:
+	case EV_ACCEPT:
 		/* A busy program does nothing; a packet waits in its ring. */
 		if (n->stall_until_ns > w->now_ns) {
 			e->at_ns = n->stall_until_ns;
@@ -310,6 +362,8 @@ static void event_do(struct world *w, struct ev *e)
 			pkt_free(e->p);
 		} else if (e->kind == EV_APP) {
 			side_run(e->p);
+		} else if (e->kind == EV_ACCEPT) {
+			node_accept(n, true);
 		} else {
 			node_dst(n, e->arg);
 		}
@@ -320,6 +374,12 @@ static void event_do(struct world *w, struct ev *e)
 		return;
 	case EV_STALL:
 		event_stall(w, n);
+		return;
+	case EV_DEATH:
+		event_death(w, n);
+		return;
+	case EV_RESET:
+		event_reset(w, n);
 		return;
 	case EV_FLUSH:
 		stack_dst_flush(n->st);
@@ -332,6 +392,8 @@ static uint64_t node_due(const struct node *n)
 {
 	uint64_t at = n->wake_ns;
 
+	if (n->dead)
+		return SIM_NEVER;
 	if (n->dirty)
 		at = n->w->now_ns;
 	return at < n->stall_until_ns ? n->stall_until_ns : at;
@@ -397,6 +459,8 @@ static bool world_quiet(const struct world *w)
 		struct stack *st = w->node[i].st;
 		uint32_t out = 0;
 
+		if (w->node[i].dead)
+			continue;
 		if (stack_open_count(st) != 1 || stack_draining_count(st) != 0)
 			return false;
 		for (k = 0; stack_pool(st, k); k++)
@@ -418,6 +482,9 @@ static void world_heal(struct world *w)
 		for (k = 0; k < w->nnodes; k++)
 			link_heal(&w->link[i][k]);
 	}
+	for (i = 0; i < w->nnodes; i++)
+		if (!w->node[i].dead)
+			node_accept(&w->node[i], true);
 	for (i = 0; i < w->nflows; i++) {
 		side_run(&w->flow[i].cli);
 		side_run(&w->flow[i].srv);
@@ -457,6 +524,8 @@ static void node_judge(struct node *n)
 	const struct pool *p;
 	unsigned k;
 
+	if (n->dead)
+		return;
 	stack_close(n->st, n->listener, node_now(n));
 	stack_dst_flush(n->st);
 	stack_run(n->st, node_now(n));

@@ -43,8 +43,11 @@ void pair_init(struct pair *p, const struct stack_cfg *cfg, uint32_t gso_max_byt
 	p->addr[0] = ip_addr_v4(be32(0x0a000001));
 	p->addr[1] = ip_addr_v4(be32(0x0a000002));
 	for (unsigned i = 0; i < 2; i++) {
-		struct stack_dev dev = {.up = true, .mtu = 1500, .tx_csum = tx_csum,
-					.rx_partial_ok = tx_csum, .gso_max_bytes = gso_max_bytes};
+		struct stack_dev dev = {.up = true,
+					.mtu = 1500,
+					.tx_csum = tx_csum,
+					.rx_partial_ok = tx_csum,
+					.gso_max_bytes = gso_max_bytes};
 		uint8_t secret[32];
 
 		memset(secret, (int)i + 1, sizeof(secret));
@@ -53,7 +56,8 @@ void pair_init(struct pair *p, const struct stack_cfg *cfg, uint32_t gso_max_byt
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		ck_assert_ptr_ne(p->mem[i], MAP_FAILED);
 		ck_assert_int_eq(stack_create(arena_init(p->mem[i], p->mem_bytes), cfg, secret,
-					      p->now, &p->st[i]), 0);
+					      p->now, &p->st[i]),
+				 0);
 		stack_dev_set(p->st[i], DEV, &dev);
 		ck_assert_int_eq(stack_local_add(p->st[i], &p->addr[i]), 0);
 	}

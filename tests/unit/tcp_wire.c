@@ -139,7 +139,8 @@ void connect_syn(struct wire *w, const struct sock_opts *o)
 	struct sock_opts def;
 
 	sock_opts_default(&def);
-	ck_assert_int_eq(stack_connect(w->e.st, &w->me, &w->peer, o ? o : &def, &w->sk, w->e.now), 0);
+	ck_assert_int_eq(stack_connect(w->e.st, &w->me, &w->peer, o ? o : &def, &w->sk, w->e.now),
+			 0);
 	stack_sock_user(w->e.st, w->sk, &w->user);
 	out_is(w, TH_SYN, 0, 0, 0);
 }

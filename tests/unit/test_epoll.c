@@ -310,22 +310,24 @@ static void *waits_in_kernel(void *arg)
 	return (void *)(uintptr_t)(n == 1 && ev.data.u64 == 0x100000000ull + (unsigned)woken_fd);
 }
 
-START_TEST(a_thread_asleep_in_the_kernel_notices_acceleration)
+/* Several: while some are still asleep, those that are out must not take their wake-up. */
+START_TEST(threads_asleep_in_the_kernel_notice_acceleration)
 {
-	pthread_t t[2];
+	enum { THREADS = 6 };
+	pthread_t t[THREADS];
 	int peer;
 	void *ret;
 
 	woken_set = set_new();
 	woken_fd = env_shadow(&peer);
 	ck_assert_int_eq(ctl(woken_set, EPOLL_CTL_ADD, woken_fd, EPOLLIN), 0);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&t[i], NULL, waits_in_kernel, NULL), 0);
 	usleep(50000);
 	env_accelerate(woken_fd, 0);
 	usleep(50000);
 	env_ready(woken_fd, RDY_IN, RDY_IN);
-	for (int i = 0; i < 2; i++) { /* level-triggered: one wakes the other */
+	for (int i = 0; i < THREADS; i++) { /* level-triggered: one wakes the other */
 		pthread_join(t[i], &ret);
 		ck_assert_ptr_nonnull(ret);
 	}
@@ -593,7 +595,7 @@ int main(void)
 	tcase_add_test(t, a_closed_socket_leaves_every_set);
 	tcase_add_test(t, a_closed_set_frees_its_items);
 	tcase_add_test(t, a_socket_moves_over_when_it_is_accelerated);
-	tcase_add_test(t, a_thread_asleep_in_the_kernel_notices_acceleration);
+	tcase_add_test(t, threads_asleep_in_the_kernel_notice_acceleration);
 	tcase_add_test(t, a_shared_set_reports_to_parent_and_child);
 	tcase_add_test(t, neither_half_starves_the_other);
 	tcase_add_test(t, few_slots_go_round);

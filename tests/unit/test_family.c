@@ -295,7 +295,9 @@ int main(void)
 	tcase_add_test(t, joining_touches_little);
 	tcase_add_test(t, file_size_limit_shrinks_the_arena);
 	tcase_add_test(t, tiny_file_size_limit_refuses_and_kills_nobody);
+#ifndef __SANITIZE_ADDRESS__ /* whose shadow alone is beyond any limit */
 	tcase_add_test(t, address_space_limit_leaves_the_program_its_budget);
+#endif
 	tcase_add_test(t, fork_counts_the_child_before_it_runs);
 	tcase_add_test(t, a_failed_fork_leaves_no_trace);
 	tcase_add_test(t, the_child_mends_its_row);

@@ -31,7 +31,7 @@ static uint8_t byte_at(uint64_t pos, unsigned dir)
 
 struct flow {
 	struct sock *from, *to;
-	unsigned i;         /* stack that sends */
+	unsigned i; /* stack that sends */
 	uint64_t sent, got, total;
 	bool shut, eof;
 };

@@ -723,6 +723,38 @@ START_TEST(connect_completes_or_is_refused)
 }
 END_TEST
 
+START_TEST(claimed_flow_is_told_gone_once)
+{
+	struct endpoint l, r;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	connect_syn(&w, NULL);
+	w.sk->claimed = true;
+	in(&w, S | A, 0, 1, 0);
+	out_is(&w, A, 1, 1, 0);
+	stack_close(w.e.st, w.sk, w.e.now);
+	w.sk = NULL;
+	out_is(&w, F | A, 1, 1, 0);
+	in(&w, F | A, 1, 2, 0);
+	out_is(&w, A, 2, 2, 0);
+	ck_assert(!stack_gone(w.e.st, &l, &r)); /* TIME-WAIT is part of it */
+	pass(&w, 61 * SEC);
+	ck_assert(stack_gone(w.e.st, &l, &r));
+	ck_assert(l.port == PORT && r.port == PEER_PORT);
+	ck_assert(!stack_gone(w.e.st, &l, &r));
+	connect_syn(&w, NULL);
+	w.sk->claimed = true;
+	in(&w, R | A, 0, 1, 0);
+	ck_assert(!stack_gone(w.e.st, &l, &r)); /* still the embedder's */
+	stack_close(w.e.st, w.sk, w.e.now);
+	w.sk = NULL;
+	ck_assert(stack_gone(w.e.st, &l, &r));
+	ck_assert(!stack_gone(w.e.st, &l, &r));
+	wire_fini(&w);
+}
+END_TEST
+
 START_TEST(connect_times_out)
 {
 	struct wire w;
@@ -927,6 +959,46 @@ START_TEST(urgent_data_is_in_band)
 }
 END_TEST
 
+START_TEST(a_syn_ack_waits_for_its_neighbour_and_for_nothing_else)
+{
+	struct ip_addr asked;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	w.peer.addr = addr(10, 0, 0, 77);
+	listen_on(&w, NULL, 8);
+	ck_assert_int_eq(in(&w, TH_SYN, 0, 0, 0), STAT_rx_packets);
+	run(&w);
+	out_none(&w);
+	ck_assert(stack_dst_request(w.e.st, &asked));
+	ck_assert(ip_addr_eq(&asked, &w.peer.addr));
+	ck_assert(stack_dst_waiting(w.e.st));
+	w.e.now += 12345;
+	env_dst_ok(&w.e, w.peer.addr);
+	ck_assert(!stack_dst_waiting(w.e.st));
+	ck_assert(stack_next_ns(w.e.st) <= w.e.now);
+	run(&w);
+	out_is(&w, TH_SYN | TH_ACK, 0, 1, 0);
+	run(&w);
+	out_none(&w);
+	/* one whose neighbour never answers, and one that ends while it waits */
+	w.peer.addr = addr(10, 0, 0, 78);
+	ck_assert_int_eq(in(&w, TH_SYN, 0, 0, 0), STAT_rx_packets);
+	pass(&w, 4 * SEC);
+	for (int i = 0; i < 2; i++) /* the first one's, which nobody has answered */
+		out_is(&w, TH_SYN | TH_ACK, 0, 1, 0);
+	out_none(&w);
+	w.peer.addr = addr(10, 0, 0, 79);
+	ck_assert_int_eq(in(&w, TH_SYN, 0, 0, 0), STAT_rx_packets);
+	stack_close(w.e.st, w.l, w.e.now);
+	w.l = NULL;
+	env_dst_ok(&w.e, w.peer.addr);
+	run(&w);
+	out_none(&w);
+	wire_fini(&w);
+}
+END_TEST
+
 START_TEST(listener_close_resets_what_it_holds)
 {
 	struct wire w;
@@ -939,6 +1011,28 @@ START_TEST(listener_close_resets_what_it_holds)
 	stack_close(w.e.st, w.l, w.e.now);
 	w.l = NULL;
 	out_is(&w, R | A, 1, 1, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+/* After a death inside, too, the service goes on. */
+START_TEST(listener_outlives_a_reset_of_everything)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	in(&w, S, 0, 0, 0);
+	out_is(&w, S | A, 0, 1, 0);
+	in(&w, A, 1, 1, 0);
+	stack_reset_all(w.e.st, w.e.now);
+	out_is(&w, R | A, 1, 1, 0);
+	ck_assert_uint_eq(w.e.st->tcp->conns.out, 0);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), -EAGAIN);
+	in(&w, S, 0, 0, 0);
+	out_is(&w, S | A, 0, 1, 0);
+	in(&w, A, 1, 1, 0);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
 	wire_fini(&w);
 }
 END_TEST
@@ -1001,6 +1095,7 @@ int main(void)
 	tcase_add_test(tc, simultaneous_open);
 	tcase_add_test(tc, connect_completes_or_is_refused);
 	tcase_add_test(tc, connect_times_out);
+	tcase_add_test(tc, claimed_flow_is_told_gone_once);
 	tcase_add_test(tc, defer_accept_waits_for_data);
 	tcase_add_test(data, data_is_acknowledged_and_read);
 	tcase_add_test(data, response_carries_the_ack);
@@ -1032,6 +1127,8 @@ int main(void)
 	tcase_add_test(end, linger_zero_resets);
 	tcase_add_test(end, orphan_is_reset_by_data_and_by_time);
 	tcase_add_test(end, listener_close_resets_what_it_holds);
+	tcase_add_test(end, listener_outlives_a_reset_of_everything);
+	tcase_add_test(end, a_syn_ack_waits_for_its_neighbour_and_for_nothing_else);
 	tcase_set_timeout(all, 60);
 	tcase_add_loop_test(all, every_state_survives_every_segment, 0, 7);
 	suite_add_tcase(s, tc);
