@@ -96,6 +96,7 @@ struct fz {
 	uint64_t packets;       /* put in, over all rounds */
 	uint64_t emitted;
 	uint64_t stats[STAT_COUNT]; /* summed over rounds */
+	uint64_t states[16];        /* sockets seen by audits, by enum tcp_state */
 	uint64_t seed, round;   /* for messages */
 };
 

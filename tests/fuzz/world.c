@@ -379,9 +379,15 @@ static void tcp_call(struct fz *f, struct handle *h)
 	struct src *r = &f->src;
 	struct tcp_info ti;
 
+	/* What has ended is of little use any more. */
+	if (!stack_connecting(h->sk) && !stack_connected(h->sk) && src_one_in(r, 3)) {
+		end_socket(f, h, false);
+		return;
+	}
 	switch (src_pick(r, 32)) {
 	case 0:
-		stack_shutdown(f->st, h->sk, (int)src_pick(r, 4), f->now);
+		stack_shutdown(f->st, h->sk, src_one_in(r, 4) ? (int)src_pick(r, 4) : SHUT_WR,
+			       f->now);
 		break;
 	case 1:
 		end_socket(f, h, src_one_in(r, 4));
