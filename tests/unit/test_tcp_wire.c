@@ -1029,6 +1029,7 @@ START_TEST(listener_outlives_a_reset_of_everything)
 	out_is(&w, R | A, 1, 1, 0);
 	ck_assert_uint_eq(w.e.st->tcp->conns.out, 0);
 	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), -EAGAIN);
+	env_dst_ok(&w.e, w.e.peer); /* the way is asked for anew */
 	in(&w, S, 0, 0, 0);
 	out_is(&w, S | A, 0, 1, 0);
 	in(&w, A, 1, 1, 0);
