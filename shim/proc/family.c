@@ -310,6 +310,7 @@ void family_slot_drop(struct proc *p)
 	uint32_t end = family->ofds_used;
 
 	waiters_drop(p);
+	waiters_poke_marked();
 	row_drop(p->ofd_refs, end);
 	row_drop(p->ofd_holds, end);
 	family_enter();

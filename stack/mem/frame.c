@@ -74,3 +74,16 @@ void frame_put_chain(struct frame_pool *fp, uint32_t idx)
 		idx = next;
 	}
 }
+
+void frame_pool_rebuild(struct frame_pool *fp, const uint64_t *lent)
+{
+	fp->nfree = 0;
+	for (uint32_t i = 0; i < fp->count; i++) {
+		if (lent != NULL && (lent[i / 64] & 1ull << i % 64)) {
+			fp->meta[i].next = fp->meta[i].qnext = FRAME_NONE;
+			continue;
+		}
+		fp->meta[i].next = FRAME_IS_FREE;
+		fp->free[fp->nfree++] = i;
+	}
+}

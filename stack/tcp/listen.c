@@ -149,6 +149,17 @@ void tcp_listener_close(struct stack *st, struct tcp_listener *l)
 	pool_put(&st->tcp->listeners, l);
 }
 
+void tcp_listener_reset(struct stack *st, struct tcp_listener *l)
+{
+	list_init(&l->node);
+	list_init(&l->reqs);
+	list_init(&l->acceptq);
+	l->nreqs = l->naccept = 0;
+	if (!l->shut)
+		list_push_back(bucket(st, l->sk.local.port), &l->node);
+	sock_revive(st, &l->sk, l->shut ? RDY_IN | RDY_OUT | RDY_HUP | RDY_RDHUP : 0);
+}
+
 static bool acceptq_full(struct stack *st, const struct tcp_listener *l)
 {
 	if (l->naccept <= l->backlog)

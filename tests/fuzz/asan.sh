@@ -39,6 +39,7 @@ for i in $(seq "$jobs"); do
 	grep -v '^ *[0-9]*  ' "$dir/out.$i"
 done
 # The table, over all processes.
-awk '/^ *[0-9]+  [a-z]/ { n[$2] += $1; if (!($2 in at)) { at[$2] = ++k; name[k] = $2 } }
+awk '/^ *[0-9]+  [a-z]/ { v = $1; sub(/^ *[0-9]+  /, ""); n[$0] += v
+			      if (!($0 in at)) { at[$0] = ++k; name[k] = $0 } }
 	END { for (i = 1; i <= k; i++) printf "%12d  %s\n", n[name[i]], name[i] }' "$dir"/out.*
 exit $status

@@ -22,6 +22,7 @@
 #define FZ_HANDLES 40u
 #define FZ_FLOWS 512u
 #define FZ_HELD 512u
+#define FZ_FRAMES_MAX 512u /* of the stack under test */
 #define FZ_PKT_BYTES 9216u
 #define FZ_REPLAYS 16u
 
@@ -95,6 +96,7 @@ struct fz {
 	uint64_t packets;       /* put in, over all rounds */
 	uint64_t emitted;
 	uint64_t stats[STAT_COUNT]; /* summed over rounds */
+	uint64_t states[16];        /* sockets seen by audits, by enum tcp_state */
 	uint64_t seed, round;   /* for messages */
 };
 
