@@ -13,6 +13,7 @@ include tests/unit/tcp.mk
 include tests/net/dev.mk
 include tests/net/fd.mk
 include tests/tools/local.mk
+include tests/apps/local.mk
 include tests/bench/local.mk
 
 # For scripts/test: which tests there are.
