@@ -628,6 +628,13 @@ int dev_fds(const struct stackrec *sr, int *fds, int max)
 	return n;
 }
 
+uint64_t dev_generation(const struct stackrec *sr)
+{
+	const struct dev_state *ds = sr->dev;
+
+	return ds ? priv_of(ds)->gen + 1 : 1;
+}
+
 void dev_news(struct stackrec *sr, uint64_t when_ns)
 {
 	struct dev_state *ds = sr->dev;
