@@ -34,6 +34,5 @@ void stack_reset_all(struct stack *st, const uint64_t *lent, uint64_t now_ns)
 	dst_reset_all(st);
 	tcp_reset_all(st);
 	udp_reset_all(st);
-	stack_dst_flush(st);
 	stack_tx_wanted(st);
 }

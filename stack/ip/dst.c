@@ -156,7 +156,7 @@ static bool dst_is_live(const void *obj)
 	return ((const struct dst *)obj)->live;
 }
 
-/* What is known may be half written: good enough for the resets, then the caller flushes it. */
+/* What is known may be half written: good enough to send resets to, and asked for again with that. */
 void dst_reset_all(struct stack *st)
 {
 	struct pool_walk w = {0};
@@ -167,7 +167,7 @@ void dst_reset_all(struct stack *st)
 		if (!d->live)
 			continue;
 		d->live = d->info.state == DST_OK && d->routed && d->info.dev < STACK_DEVS;
-		d->stale = false;
+		d->stale = true;
 		d->refs = 0;
 		d->asked_ns = 0;
 		if (!d->live)
@@ -209,10 +209,7 @@ void dst_put(struct stack *st, struct dst *d)
 	ASSERT(d->refs > 0);
 	if (--d->refs > 0)
 		return;
-	if (d->stale)
-		dst_free(st, d);
-	else
-		list_push_back(&st->dst->lru, &d->lru);
+	list_push_back(&st->dst->lru, &d->lru);
 }
 
 /* A waiter holds a reference. */
