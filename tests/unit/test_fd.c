@@ -292,10 +292,10 @@ START_TEST(dead_process_gives_up_its_references)
 	ofd_unref(p); /* here */
 	for (int dead = 1; dead < PROCS; dead++) {
 		for (uint32_t i = 0; i < family->ofds_used; i++) {
-			uint16_t n = family->procs[dead].ofd_refs[i];
+			uint16_t *row = family->procs[dead].ofd_refs;
 
-			family->procs[dead].ofd_refs[i] = 0;
-			ofd_unref_dead(&family->ofds[i], n);
+			ofd_unref_dead(&family->ofds[i], row[i], row);
+			ck_assert_uint_eq(row[i], 0);
 		}
 	}
 	ck_assert_int_eq(released, 1);
