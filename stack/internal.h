@@ -43,6 +43,7 @@ struct dst {
 	uint64_t asked_ns;     /* when it was last asked for, or failed; 0: never */
 	bool routed;           /* info has been given: device and next hop are known */
 	bool stale;            /* routes changed since: ask again when used, use meanwhile */
+	bool live;             /* not free: what dst_reset_all() goes by */
 	struct timer timer;    /* TIMER_DST: how long its waiters wait */
 };
 
@@ -61,6 +62,7 @@ int dst_ready(struct stack *st, struct dst *d, struct sock *sk);
  * given it. It holds a reference; one that ends takes itself off. */
 void dst_wait_req(struct stack *st, struct dst *d, struct list *req);
 int dst_init(struct stack *st); /* 0 or -ENOMEM */
+void dst_reset_all(struct stack *st); /* stack_reset_all(): keeps what is known, holds nothing */
 const struct pool *dst_pool(const struct stack *st);
 void dst_timer(struct stack *st, struct timer *t);
 /* The MTU to use: the path's, the route's or the device's, the smallest known, and no more than
@@ -194,6 +196,13 @@ void sock_ready(struct stack *st, struct sock *sk, uint32_t set, uint32_t clear,
 void sock_init(struct stack *st, struct sock *sk, enum sock_type type);
 /* The embedder has let go: no more events; counts as draining until sock_fini(). */
 void sock_orphan(struct stack *st, struct sock *sk);
+/* As sock_init() for one that the embedder holds, in stack_reset_all(): its lists are made anew, and
+ * ready is what it is and what is told. */
+void sock_revive(struct stack *st, struct sock *sk, uint32_t ready);
+static inline bool sock_is_live(const void *sk) /* where a struct sock begins its object */
+{
+	return ((const struct sock *)sk)->life == SOCK_LIVE;
+}
 void sock_fini(struct stack *st, struct sock *sk);    /* off every list; memory is the caller's */
 /* Keeps st->next_ns true after a change to what waits for room, or to the room. */
 void stack_tx_wanted(struct stack *st);
@@ -240,8 +249,9 @@ int tcp_shutdown(struct stack *st, struct sock *sk, int how, uint64_t now_ns);
 void tcp_close(struct stack *st, struct sock *sk, uint64_t now_ns);
 /* Likewise; it is freed at once. */
 void tcp_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
-/* stack_reset_all() for all of TCP: nothing but the lists of sockets may be trusted. */
-void tcp_reset_all(struct stack *st, uint64_t now_ns);
+/* stack_reset_all() for all of TCP. Wheel, txq, frames, blocks and destinations are as new. */
+void tcp_disown_all(struct stack *st);
+void tcp_reset_all(struct stack *st);
 bool tcp_connecting(const struct sock *sk);
 bool tcp_connected(const struct sock *sk);
 uint32_t tcp_unacked(const struct sock *sk);
@@ -274,6 +284,7 @@ int udp_setopt(struct stack *st, struct sock *sk, int level, int name, const voi
 int udp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len);
 int udp_shutdown(struct stack *st, struct sock *sk, int how);
 void udp_close(struct stack *st, struct sock *sk);
+void udp_disown_all(struct stack *st);
 void udp_reset_all(struct stack *st);
 bool udp_connected(const struct sock *sk);
 uint32_t udp_inq(const struct sock *sk); /* of the next datagram */

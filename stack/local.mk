@@ -21,10 +21,12 @@ libstack_la_SOURCES = \
 	stack/mem/blk.h \
 	stack/mem/frame.c \
 	stack/mem/frame.h \
+	stack/mem/poison.h \
 	stack/mem/pool.c \
 	stack/mem/pool.h \
 	stack/rand.c \
 	stack/seq.h \
+	stack/reset.c \
 	stack/sock.c \
 	stack/stack.c \
 	stack/stack.h \
@@ -36,6 +38,7 @@ libstack_la_SOURCES = \
 	stack/tcp/cc_reno.c \
 	stack/tcp/cc_reno.h \
 	stack/tcp/conn.c \
+	stack/tcp/reset.c \
 	stack/tcp/demux.c \
 	stack/tcp/icmp.c \
 	stack/tcp/info.c \

@@ -142,14 +142,6 @@ void stack_abort(struct stack *st, struct sock *sk, uint64_t now_ns)
 		tcp_abort(st, sk, now_ns);
 }
 
-void stack_reset_all(struct stack *st, uint64_t now_ns)
-{
-	st->now_ns = now_ns;
-	tcp_reset_all(st, now_ns);
-	udp_reset_all(st);
-	stack_tx_wanted(st);
-}
-
 bool stack_connecting(const struct sock *sk)
 {
 	return sk->type == STK_TCP && tcp_connecting(sk);

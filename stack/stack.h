@@ -198,7 +198,11 @@ struct sock {
 	struct endpoint local, remote;
 	void *user;             /* the embedder's, in the arena; NULL until accepted */
 	bool claimed;           /* the embedder steers this very flow and wants to know its end */
+	uint32_t life;          /* SOCK_*: what stack_reset_all() goes by. Beyond the first 16 bytes */
 };
+
+/* Odd values, which no leftover of another object has by chance. */
+enum { SOCK_FREE = 0, SOCK_LIVE = 0x50c4a11e, SOCK_GONE = 0x50c46077 };
 
 /*
  * The next connection with sock.claimed that has ended entirely (its TIME-WAIT included), so that
@@ -283,11 +287,19 @@ void stack_close(struct stack *st, struct sock *sk, uint64_t now_ns);
 /* At once, by RST where there is a peer to tell. */
 void stack_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
 /*
- * After a lock holder died inside: every connection that can be is told by RST, every socket of the
- * embedder's fails with ECONNRESET (RDY_ERR|RDY_HUP|RDY_IN) and is to be closed by it as ever; what
- * no embedder holds is freed.
+ * After a lock holder died inside. Nothing is trusted but the slabs of the pools, each object's word
+ * on whether it is alive, and plain values in it: lists, hashes, wheel, queues and free lists are
+ * made anew. Listeners and UDP sockets go on, empty. Connections that a peer knows of are told by
+ * RST, as far as there is room; those of the embedder fail with ECONNRESET (RDY_ERR|RDY_HUP|RDY_IN)
+ * and are to be closed by it as ever; what no embedder holds (no user) is freed. lent: bit per frame
+ * that is in the hands of a device (NULL: none); all others are the stack's again.
+ *
+ * What of the users is true only the embedder knows: it first calls stack_disown_all(), and then
+ * stack_sock_keep() for each socket that it still refers to (false: that socket is no more).
  */
-void stack_reset_all(struct stack *st, uint64_t now_ns);
+void stack_disown_all(struct stack *st);
+bool stack_sock_keep(struct sock *sk, void *user);
+void stack_reset_all(struct stack *st, const uint64_t *lent, uint64_t now_ns);
 
 /* Unsent plus unacknowledged bytes, FIN included: close waits for 0 under SO_LINGER. */
 uint32_t stack_unacked(const struct sock *sk);

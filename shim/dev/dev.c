@@ -594,6 +594,21 @@ int dev_tx(struct stackrec *sr, bool kick, uint64_t when_ns)
 	return pending;
 }
 
+const uint64_t *dev_mend(struct stackrec *sr)
+{
+	struct dev_state *ds = sr->dev;
+
+	if (!ds)
+		return NULL;
+	/* What was going round is the stack's again. */
+	ds->loop_len = 0;
+	ds->nl_resync = true;
+	sr->news_ns = 0;
+	for (unsigned i = 0; i < ds->nnets && dev_ready(ds); i++)
+		xsk_mend(ds, i);
+	return ds->lent;
+}
+
 /* ---- the rest ------------------------------------------------------------------------------- */
 
 int dev_fds(const struct stackrec *sr, int *fds, int max)

@@ -36,6 +36,12 @@ bool dev_rx_pending(const struct stackrec *sr);
  */
 int dev_tx(struct stackrec *sr, bool kick, uint64_t now_ns);
 
+/*
+ * After a death with the stack's lock held: mends what the dead may have left half done here. Gives
+ * the bit per frame that is in the hands of a device, for stack_reset_all(); NULL: none is.
+ */
+const uint64_t *dev_mend(struct stackrec *sr);
+
 /* Descriptors whose POLLIN means that dev_rx() or dev_news() has something to do. Same numbers in
  * every process of the family that was forked from its founder. Returns how many (<= max). */
 int dev_fds(const struct stackrec *sr, int *fds, int max);

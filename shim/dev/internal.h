@@ -263,6 +263,9 @@ uint32_t xsk_tx_pending(const struct dev_state *ds, unsigned net);
 /* Makes the kernel send. Returns what is still pending, or -Exxx: the device can't send at all. */
 int xsk_kick(struct dev_state *ds, unsigned net);
 void xsk_stats(struct dev_state *ds, unsigned net);
+/* Frames whose descriptors still lie in a ring are the device's: the dead may have begun to take
+ * them back. */
+void xsk_mend(struct dev_state *ds, unsigned net);
 static inline bool ring_pending(const struct ring *r)
 {
 	return atomic_load_explicit(r->prod, memory_order_relaxed) !=

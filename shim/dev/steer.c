@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/if_link.h>
 #include <string.h>
 
@@ -424,6 +425,23 @@ static int skeleton_load(struct steer_bpf *skel)
 	return err;
 }
 
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38
+#endif
+
+/* The skeleton's loader is a BPF program of its own. To those who may not run one that makes system
+ * calls the kernel says EINVAL, as if it knew no such function. */
+static bool loader_permitted(void)
+{
+	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct d[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (sys_call(SYS_capget, &h, d, 0))
+		return true;
+	return d[CAP_TO_INDEX(CAP_PERFMON)].effective & CAP_TO_MASK(CAP_PERFMON) ||
+	       d[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+}
+
 int steer_load(struct dev_state *ds, unsigned net, enum verdict *why)
 {
 	struct steer_bpf skel = {0};
@@ -442,6 +460,8 @@ int steer_load(struct dev_state *ds, unsigned net, enum verdict *why)
 	int err;
 
 	err = skeleton_load(&skel);
+	if (err == -EINVAL && !loader_permitted())
+		err = -EPERM;
 	if (err < 0) {
 		log_info("%s: loading the steering program: error %d", ds->net[net].name, -err);
 		*why = err == -EPERM ? VERDICT_no_permission : VERDICT_no_bpf;

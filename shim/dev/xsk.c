@@ -418,8 +418,9 @@ static void queue_fill(struct dev_state *ds, struct queue *q, uint32_t reserve)
 
 		frame_lend(ds, idx);
 		*ring_addr(&q->fill, prod + i) = (uint64_t)idx * FRAME_BYTES;
+		/* one by one: whoever dies in here loses one, and not all of them */
+		ring_store(q->fill.prod, prod + i + 1);
 	}
-	ring_store(q->fill.prod, prod + n);
 }
 
 int xsk_start(struct dev_state *ds, unsigned net)
@@ -627,6 +628,24 @@ int xsk_kick(struct dev_state *ds, unsigned net)
 		}
 	}
 	return (int)left;
+}
+
+void xsk_mend(struct dev_state *ds, unsigned net)
+{
+	const struct frame_pool *fp = stack_frames(ds->sr->st);
+	struct netdev *nd = &ds->net[net];
+
+	for (uint32_t q = 0; q < nd->nqueues; q++) {
+		struct ring *r = &nd->q[q].rx;
+		uint32_t cons = ring_load(r->cons), n = ring_load(r->prod) - cons;
+
+		for (; n > 0 && n <= r->size; n--, cons++) {
+			uint64_t idx = ring_desc(r, cons)->addr / FRAME_BYTES;
+
+			if (idx < fp->count)
+				frame_lend(ds, (uint32_t)idx);
+		}
+	}
 }
 
 void xsk_stats(struct dev_state *ds, unsigned net)

@@ -105,22 +105,33 @@ static void ofd_end(struct ofd *o)
 	ofd_free(o);
 }
 
-/* Takes n off. True when they were the last: the caller ends it. */
-static bool refs_sub(struct ofd *o, uint32_t n)
+/*
+ * Takes n off the sum, and off the process's row just before: who is killed in between leaks the
+ * description, and these few instructions are all that there may be in between.
+ * True when they were the last: the caller ends it.
+ */
+static bool refs_sub(struct ofd *o, uint32_t n, uint16_t *row)
 {
 	uint32_t refs = atomic_load_explicit(&o->refs, memory_order_relaxed);
 	struct stackrec *sr;
 	bool last;
 
+	if (refs > n) {
+		row_add(row, o->idx, -(int)n);
+		row = NULL;
+	}
 	while (refs > n) {
 		if (atomic_compare_exchange_weak(&o->refs, &refs, refs - n))
 			return false;
 	}
 	/* Perhaps the last: decided under the lock, see above. */
 	sr = o->sr;
-	if (!sr)
+	if (!sr) {
+		row_add(row, o->idx, -(int)n);
 		return atomic_fetch_sub(&o->refs, n) == n;
+	}
 	run_enter(sr);
+	row_add(row, o->idx, -(int)n);
 	last = atomic_fetch_sub(&o->refs, n) == n;
 	run_leave(sr, RUN_LATER);
 	return last;
@@ -134,14 +145,13 @@ void ofd_ref(struct ofd *o)
 
 void ofd_unref(struct ofd *o)
 {
-	row_add(family_self->ofd_refs, o->idx, -1);
-	if (refs_sub(o, 1))
+	if (refs_sub(o, 1, family_self->ofd_refs))
 		ofd_end(o);
 }
 
-void ofd_unref_dead(struct ofd *o, uint32_t n)
+void ofd_unref_dead(struct ofd *o, uint32_t n, uint16_t *row)
 {
-	if (n && refs_sub(o, n))
+	if (n && refs_sub(o, n, row))
 		ofd_end(o);
 }
 
@@ -174,8 +184,7 @@ void ofd_hold(struct ofd *o)
 
 void ofd_drop(struct ofd *o)
 {
-	row_add(holds_row(), o->idx, -1);
-	if (refs_sub(o, 1))
+	if (refs_sub(o, 1, holds_row()))
 		ofd_end(o);
 }
 

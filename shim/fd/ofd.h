@@ -86,8 +86,9 @@ uint32_t ofd_refs_here(const struct ofd *o);
  */
 void ofd_hold(struct ofd *o);
 void ofd_drop(struct ofd *o);
-/* n references of a dead process are gone. Takes sr->lock: to be called without any. */
-void ofd_unref_dead(struct ofd *o, uint32_t n);
+/* The n references of a dead process that its row counts are gone. Takes sr->lock: to be called
+ * without any. */
+void ofd_unref_dead(struct ofd *o, uint32_t n, uint16_t *row);
 /* Makes family->ofds's free list anew from what is free: after a holder of family.lock died. The
  * caller holds family.lock. */
 void ofd_free_rebuild(void);

@@ -23,7 +23,7 @@
  *
  * References. What each member holds of each open file description is counted in the member's row,
  * and the sum in the description. A member that is gone without a word has its row dropped by
- * another (family_reap), entry by entry: an entry is zeroed before its references are dropped, so
+ * another (family_reap), entry by entry: an entry is lowered before its references are dropped, so
  * that a reaper that dies in the middle may leak a description but never drops one twice.
  */
 #include <errno.h>
@@ -301,10 +301,8 @@ static void row_drop(uint16_t *row, uint32_t end)
 	for (uint32_t i = 0; row && i < end; i++) {
 		uint16_t n = row[i];
 
-		if (n) {
-			row[i] = 0;
-			ofd_unref_dead(&family->ofds[i], n);
-		}
+		if (n)
+			ofd_unref_dead(&family->ofds[i], n, row);
 	}
 }
 
@@ -313,6 +311,7 @@ void family_slot_drop(struct proc *p)
 	uint32_t end = family->ofds_used;
 
 	waiters_drop(p);
+	waiters_poke_marked();
 	row_drop(p->ofd_refs, end);
 	row_drop(p->ofd_holds, end);
 	family_enter();

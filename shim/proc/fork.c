@@ -68,11 +68,12 @@ static void row_mend(struct proc *p, const uint16_t *seen, uint32_t end)
 
 		if (likely(had == seen[i]))
 			continue;
+		if (seen[i] < had) {
+			ofd_unref_dead(&family->ofds[i], had - seen[i], p->ofd_refs);
+			continue;
+		}
 		p->ofd_refs[i] = seen[i];
-		if (seen[i] > had)
-			atomic_fetch_add(&family->ofds[i].refs, seen[i] - had);
-		else
-			ofd_unref_dead(&family->ofds[i], had - seen[i]);
+		atomic_fetch_add(&family->ofds[i].refs, seen[i] - had);
 	}
 }
 

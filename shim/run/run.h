@@ -88,6 +88,9 @@ void waiter_wake_later(struct waiter *w);
 void waiter_wake_flush(void);
 /* Every waiter of the family: after a stack's state was reset. */
 void waiters_wake_all(void);
+/* Pokes those that are marked: a thread that was killed between marking and poking one leaves it
+ * asleep. A poke too many does no harm. */
+void waiters_poke_marked(void);
 /* Those of a process that is gone. */
 void waiters_drop(struct proc *p);
 

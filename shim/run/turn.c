@@ -18,7 +18,8 @@
  * nothing to do (run_due() looks at memory only).
  *
  * If a thread died inside (its process was killed), the next one in gets the lock with that word.
- * The stack may be in the middle of anything: every connection is reset, watchers are told.
+ * The stack may be in the middle of anything: it is made anew (stack/reset.c), every connection is
+ * reset, listeners go on, watchers are told.
  */
 #include <errno.h>
 #include <time.h>
@@ -150,16 +151,36 @@ static void exit_gate(struct stackrec *sr)
 		sys_nanosleep(&day, NULL);
 }
 
+/* What o stands for is still wanted; if its end was under way, it is at an end. */
+static void keep(struct ofd *o)
+{
+	struct sock *sk = atomic_load(&o->sk);
+
+	if (sk && !stack_sock_keep(sk, o))
+		atomic_store(&o->sk, NULL);
+}
+
 static void recover(struct stackrec *sr)
 {
 	uint32_t end = family->ofds_used;
 
 	log_error("a process died inside the stack: its connections are reset");
-	for (uint32_t i = 0; i < end; i++)
-		if (family->ofds[i].watches.next)
-			list_mend(&family->ofds[i].watches);
 	if (sr->st)
-		stack_reset_all(sr->st, now_ns());
+		stack_disown_all(sr->st);
+	for (uint32_t i = 0; i < end; i++) {
+		struct ofd *o = &family->ofds[i];
+
+		if (o->watches.next) {
+			list_mend(&o->watches);
+			list_mend(&o->peers);
+		}
+		if (o->kind == OFD_SOCK && o->sr == sr && atomic_load(&o->refs))
+			keep(o);
+	}
+	if (sr->st) {
+		stack_reset_all(sr->st, dev_mend(sr), now_ns());
+		sr->tx_since_kick = 0;
+	}
 	waiters_wake_all();
 }
 

@@ -212,6 +212,13 @@ void waiters_wake_all(void)
 			waiter_wake_later(w);
 }
 
+void waiters_poke_marked(void)
+{
+	for (struct waiter *w = family->waiter_all; w; w = w->all)
+		if (w->pid && atomic_load(&w->state) == WAITER_WOKEN)
+			waiter_poke(w);
+}
+
 void waiters_drop(struct proc *p)
 {
 	struct stackrec *sr = &family->stacks[0];

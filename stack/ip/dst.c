@@ -33,20 +33,27 @@ struct dst_cache {
 	struct list neigh[DST_NEIGH_BUCKETS];
 };
 
-int dst_init(struct stack *st)
+static void cache_empty(struct dst_cache *c)
 {
-	struct dst_cache *c = arena_carve(st->arena, sizeof(*c), 64);
 	unsigned i;
 
-	if (c == NULL)
-		return -ENOMEM;
-	pool_init(&c->pool, st->arena, "dst", sizeof(struct dst), DST_MAX);
+	c->nwaiting = 0;
 	list_init(&c->ask);
 	list_init(&c->lru);
 	for (i = 0; i < DST_BUCKETS; i++)
 		list_init(&c->bucket[i]);
 	for (i = 0; i < DST_NEIGH_BUCKETS; i++)
 		list_init(&c->neigh[i]);
+}
+
+int dst_init(struct stack *st)
+{
+	struct dst_cache *c = arena_carve(st->arena, sizeof(*c), 64);
+
+	if (c == NULL)
+		return -ENOMEM;
+	pool_init(&c->pool, st->arena, "dst", sizeof(struct dst), DST_MAX);
+	cache_empty(c);
 	st->dst = c;
 	return 0;
 }
@@ -109,7 +116,20 @@ static void dst_free(struct stack *st, struct dst *d)
 	list_del(&d->lru);
 	list_del(&d->ask);
 	list_del(&d->neigh);
+	d->live = false;
 	pool_put(&st->dst->pool, d);
+}
+
+/* Unreferenced, on no list but the hash and the lru. */
+static void dst_link(struct stack *st, struct dst *d)
+{
+	list_init(&d->waiters);
+	list_init(&d->reqs);
+	list_init(&d->ask);
+	list_init(&d->neigh);
+	timer_init(&d->timer, TIMER_DST);
+	list_push_back(dst_bucket(st, &d->addr), &d->hash);
+	list_push_back(&st->dst->lru, &d->lru);
 }
 
 static struct dst *dst_make(struct stack *st, const struct ip_addr *addr)
@@ -126,14 +146,36 @@ static struct dst *dst_make(struct stack *st, const struct ip_addr *addr)
 	}
 	d->addr = *addr;
 	d->info.state = DST_ASK;
-	list_init(&d->waiters);
-	list_init(&d->reqs);
-	list_init(&d->ask);
-	list_init(&d->neigh);
-	timer_init(&d->timer, TIMER_DST);
-	list_push_back(dst_bucket(st, addr), &d->hash);
-	list_push_back(&c->lru, &d->lru);
+	d->live = true;
+	dst_link(st, d);
 	return d;
+}
+
+static bool dst_is_live(const void *obj)
+{
+	return ((const struct dst *)obj)->live;
+}
+
+/* What is known may be half written: good enough to send resets to, and asked for again with that. */
+void dst_reset_all(struct stack *st)
+{
+	struct pool_walk w = {0};
+	struct dst *d;
+
+	cache_empty(st->dst);
+	while ((d = pool_walk_next(&st->dst->pool, &w)) != NULL) {
+		if (!d->live)
+			continue;
+		d->live = d->info.state == DST_OK && d->routed && d->info.dev < STACK_DEVS;
+		d->stale = true;
+		d->refs = 0;
+		d->asked_ns = 0;
+		if (!d->live)
+			continue;
+		dst_link(st, d);
+		list_push_back(neigh_bucket(st, d->info.dev, &d->info.next_hop), &d->neigh);
+	}
+	pool_rebuild(&st->dst->pool, dst_is_live);
 }
 
 /* Puts d on the request list, unless it is there or was asked for a moment ago. */
@@ -167,10 +209,7 @@ void dst_put(struct stack *st, struct dst *d)
 	ASSERT(d->refs > 0);
 	if (--d->refs > 0)
 		return;
-	if (d->stale)
-		dst_free(st, d);
-	else
-		list_push_back(&st->dst->lru, &d->lru);
+	list_push_back(&st->dst->lru, &d->lru);
 }
 
 /* A waiter holds a reference. */

@@ -48,6 +48,12 @@ void frame_put(struct frame_pool *fp, uint32_t idx);
 /* Frees a packet: the frame and all that hang on its next. */
 void frame_put_chain(struct frame_pool *fp, uint32_t idx);
 
+/*
+ * After a death in the middle of a change: all frames are free but those whose bit is set in lent
+ * (count bits; NULL: none), which are a device's and come back as ever.
+ */
+void frame_pool_rebuild(struct frame_pool *fp, const uint64_t *lent);
+
 static inline struct frame *frame_meta(struct frame_pool *fp, uint32_t idx)
 {
 	return &fp->meta[idx];

@@ -5,10 +5,10 @@
  */
 #include "pool.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "../assert.h"
+#include "poison.h"
 
 /* Large enough that growing is rare and small objects share pages, small enough that a pool hardly
  * used costs little; an object larger than it gets a slab of its own. */
@@ -45,11 +45,19 @@ static uint32_t pool_align(const struct pool *p)
 static bool pool_grow(struct pool *p)
 {
 	uint32_t n = p->obj_bytes >= POOL_SLAB_BYTES ? 1 : POOL_SLAB_BYTES / p->obj_bytes;
+	struct pool_slab *s = arena_carve(p->arena, sizeof(*s), 16);
 	uint8_t *slab;
 
+	if (s == NULL)
+		return false;
 	slab = arena_carve(p->arena, (size_t)n * p->obj_bytes, pool_align(p));
 	if (slab == NULL)
 		return false;
+	s->objs = slab;
+	s->n = n;
+	s->next = p->slabs;
+	/* Whole before it can be found, by whoever comes after a death here. */
+	__atomic_store_n(&p->slabs, s, __ATOMIC_RELEASE);
 	/* Backwards, so that they are handed out in the order of their addresses. Only the first
 	 * word of each is touched, as a page may never be needed. */
 	while (n-- > 0) {
@@ -57,6 +65,7 @@ static bool pool_grow(struct pool *p)
 
 		f->next = p->free;
 		p->free = f;
+		mem_poison(f + 1, p->obj_bytes - sizeof(*f));
 	}
 	return true;
 }
@@ -72,6 +81,7 @@ void *pool_get(struct pool *p)
 	f = p->free;
 	p->free = f->next;
 	f->next = NULL;
+	mem_unpoison(f, p->obj_bytes);
 	if (++p->out > p->out_max)
 		p->out_max = p->out;
 	return f;
@@ -95,4 +105,36 @@ void pool_put(struct pool *p, void *obj)
 	f->next = p->free;
 	p->free = f;
 	p->out--;
+	mem_poison(f + 1, p->obj_bytes - sizeof(*f));
+}
+
+void *pool_walk_next(const struct pool *p, struct pool_walk *w)
+{
+	if (!w->begun) {
+		w->begun = true;
+		w->slab = p->slabs;
+	} else if (w->slab != NULL && ++w->i == w->slab->n) {
+		w->slab = w->slab->next;
+		w->i = 0;
+	}
+	return w->slab != NULL ? w->slab->objs + (size_t)w->i * p->obj_bytes : NULL;
+}
+
+void pool_rebuild(struct pool *p, bool (*live)(const void *obj))
+{
+	struct pool_walk w = {0};
+	void *obj;
+
+	p->free = NULL;
+	p->out = 0;
+	while ((obj = pool_walk_next(p, &w)) != NULL) {
+		struct pool_free *f = obj;
+
+		if (live != NULL && live(obj)) {
+			p->out++;
+			continue;
+		}
+		f->next = p->free;
+		p->free = f;
+	}
 }

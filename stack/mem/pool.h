@@ -7,6 +7,7 @@
 #ifndef STACK_MEM_POOL_H
 #define STACK_MEM_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,13 @@ struct pool {
 	uint32_t out;        /* objects out now */
 	uint32_t out_max;
 	uint64_t failed;     /* pool_get calls refused: limit, or arena used up */
+	struct pool_slab *slabs; /* all there are, newest first */
+};
+
+struct pool_slab {
+	struct pool_slab *next;
+	uint8_t *objs;
+	uint32_t n;
 };
 
 /*
@@ -36,5 +44,21 @@ void *pool_get(struct pool *p);
 void *pool_get_zeroed(struct pool *p);
 
 void pool_put(struct pool *p, void *obj);
+
+/* A walk over all objects, those out and those free: start with {0}; NULL at the end. */
+struct pool_walk {
+	struct pool_slab *slab;
+	uint32_t i;
+	bool begun;
+};
+void *pool_walk_next(const struct pool *p, struct pool_walk *w);
+
+/*
+ * After a death in the middle of a change: nothing of the pool but its slabs is trusted. Objects for
+ * which live() is true are out from here on, all others are free. live must tell from what the owner
+ * wrote beyond the first 16 bytes, which are the pool's while an object is free; an object never
+ * used is all zero there. NULL: none is live.
+ */
+void pool_rebuild(struct pool *p, bool (*live)(const void *obj));
 
 #endif

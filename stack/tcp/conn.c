@@ -141,13 +141,20 @@ struct tcp_conn *tcp_conn_new(struct stack *st, const struct endpoint *local,
 	sock_init(st, &c->sk, STK_TCP);
 	c->sk.local = *local;
 	c->sk.remote = *remote;
+	tcp_conn_init(st, c, o, dst, iss);
+	return c;
+}
+
+void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts *o, struct dst *dst,
+		   struct seq iss)
+{
 	c->state = TCPS_CLOSED;
 	c->o = *o;
 	if (c->o.ttl == 0)
 		c->o.ttl = st->cfg.ip_default_ttl;
 	c->dst = dst;
 	c->iss = iss;
-	c->ts_off = tcp_ts_off(st, local, remote);
+	c->ts_off = tcp_ts_off(st, &c->sk.local, &c->sk.remote);
 	c->quickacks = TCP_QUICKACKS;
 	c->snd_sml = iss;
 	c->mss_clamp = TCP_MSS_FALLBACK;
@@ -166,7 +173,6 @@ struct tcp_conn *tcp_conn_new(struct stack *st, const struct endpoint *local,
 	c->snd_locked = o->sndbuf != 0;
 	c->snd_limit = o->sndbuf ? o->sndbuf : st->cfg.tcp_wmem[1];
 	c->last_rx_ns = st->now_ns;
-	return c;
 }
 
 /* tcp_init_buffer_space(): room for a window of segments and their overhead. */
@@ -262,10 +268,12 @@ void tcp_conn_free(struct stack *st, struct tcp_conn *c)
 	ASSERT(c->state == TCPS_CLOSED);
 	rcvbuf_free(st, &c->rcv);
 	sock_fini(st, &c->sk);
-	if (c->sk.claimed)
-		list_push_back(&st->tcp->gone_conns, &c->accept_node);
-	else
+	if (!c->sk.claimed) {
 		pool_put(&st->tcp->conns, c);
+		return;
+	}
+	c->sk.life = SOCK_GONE;
+	list_push_back(&st->tcp->gone_conns, &c->accept_node);
 }
 
 bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote)
@@ -278,6 +286,7 @@ bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remot
 		list_del(&c->accept_node);
 		*local = c->sk.local;
 		*remote = c->sk.remote;
+		c->sk.life = SOCK_FREE;
 		pool_put(&t->conns, c);
 		return true;
 	}
@@ -287,6 +296,7 @@ bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remot
 		list_del(&tw->node);
 		*local = tw->m.local;
 		*remote = tw->m.remote;
+		tw->live = false;
 		pool_put(&t->tws, tw);
 		return true;
 	}
@@ -438,26 +448,6 @@ void tcp_abort(struct stack *st, struct sock *sk, uint64_t now_ns)
 		tcp_conn_free(st, tcp_conn_of(sk));
 	else
 		tcp_conn_abort(st, tcp_conn_of(sk), 0);
-}
-
-void tcp_reset_all(struct stack *st, uint64_t now_ns)
-{
-	struct list *n, *tmp;
-
-	list_for_each_safe (n, tmp, &st->socks) {
-		struct sock *sk = list_entry(n, struct sock, all);
-
-		if (sk->type == STK_LISTENER)
-			tcp_listener_shut(st, tcp_listener_of(sk));
-	}
-	list_for_each_safe (n, tmp, &st->socks) {
-		struct sock *sk = list_entry(n, struct sock, all);
-
-		if (sk->type == STK_TCP && tcp_conn_of(sk)->state != TCPS_CLOSED)
-			tcp_conn_abort(st, tcp_conn_of(sk), ECONNRESET);
-	}
-	while (!list_empty(&st->tcp->tw))
-		tcp_tw_free(st, list_first(&st->tcp->tw, struct tcp_tw, node));
 }
 
 void tcp_dst_failed(struct stack *st, struct sock *sk, int err)

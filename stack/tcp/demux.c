@@ -143,6 +143,19 @@ int tcp_tables_init(struct stack *st)
 	if (!t->conn_hash || !t->mini_hash)
 		return -ENOMEM;
 	t->conn_mask = t->mini_mask = buckets - 1;
+	tcp_tables_empty(t);
+	return 0;
+}
+
+void tcp_tables_empty(struct tcp_state_tables *t)
+{
+	/* chains that nothing has touched cost no memory, and are left that way */
+	for (uint32_t i = 0; i <= t->conn_mask; i++)
+		if (t->conn_hash[i])
+			t->conn_hash[i] = NULL;
+	for (uint32_t i = 0; i <= t->mini_mask; i++)
+		if (t->mini_hash[i])
+			t->mini_hash[i] = NULL;
 	for (unsigned i = 0; i < TCP_LISTEN_BUCKETS; i++)
 		list_init(&t->listen_hash[i]);
 	list_init(&t->ack_batch);
@@ -152,7 +165,8 @@ int tcp_tables_init(struct stack *st)
 	list_init(&t->tw);
 	list_init(&t->gone_conns);
 	list_init(&t->gone_tws);
-	return 0;
+	t->last = NULL;
+	t->norphans = 0;
 }
 
 const struct pool *tcp_pool(const struct stack *st, unsigned idx)

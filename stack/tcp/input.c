@@ -482,6 +482,8 @@ static enum step do_data(struct in *in)
 		in->ack_now = true;
 		if (n >= s->len) {
 			in->verdict = STAT_drop_tcp_dup;
+			if (n > s->len) /* as old as its data: not the next number */
+				s->flags &= (uint8_t)~TH_FIN;
 			s->seq = c->rcv_nxt;
 			s->len = 0;
 			return STEP_ON;

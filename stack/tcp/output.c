@@ -90,7 +90,7 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 		     hlen + (x->super ? 0 : x->len), x->super ? x->len : 0, &o);
 	if (unlikely(r))
 		return r;
-	wnd = x->flags & TH_RST ? 0 : tcp_rcvwin_field(st, c);
+	wnd = x->flags & TH_RST ? 0 : tcp_rcvwin_field(st, c, x->flags & TH_SYN);
 	header_fill((struct tcp_hdr *)o.l4, &c->sk.local, &c->sk.remote, x->seq, c->rcv_nxt,
 		    x->flags, hlen, wnd);
 	tcp_opts_write(&opt, o.l4 + TCP_HLEN_BYTES, x->flags & TH_SYN);
@@ -359,6 +359,7 @@ static int output_one(struct stack *st, struct tcp_conn *c, unsigned how)
 
 void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 {
+	struct seq nxt = c->sent.nxt;
 	unsigned retries = 2;
 	int r;
 
@@ -374,6 +375,10 @@ void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 			break;
 	}
 	tcp_timer_rtx(st, c);
+	/* TCP_NOTSENT_LOWAT: whoever let the bytes out, a writer may wait for just that */
+	if ((c->o.notsent_lowat || st->cfg.tcp_notsent_lowat != UINT32_MAX) &&
+	    !seq_eq(c->sent.nxt, nxt))
+		tcp_ready(st, c, 0);
 }
 
 /*

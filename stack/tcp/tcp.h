@@ -207,6 +207,7 @@ struct tcp_tw {
 	uint8_t rcv_wscale, tos, ttl;
 	bool ts_ok;
 	bool claimed;            /* sock.claimed of the connection it was */
+	bool live;               /* not free: what tcp_reset_all() goes by */
 };
 
 struct tcp_listener {
@@ -281,6 +282,9 @@ void tcp_state_set(struct stack *st, struct tcp_conn *c, enum tcp_state to);
 struct tcp_conn *tcp_conn_new(struct stack *st, const struct endpoint *local,
 			      const struct endpoint *remote, const struct sock_opts *o,
 			      struct dst *dst, struct seq iss);
+/* All of c but its sock, from zero: CLOSED, holding nothing but dst. */
+void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts *o, struct dst *dst,
+		   struct seq iss);
 /*
  * The end: to CLOSED with the pending error err (0: none); everything held but unread data is let
  * go. An orphan is freed: c may not be used afterwards when this returns true.
@@ -312,6 +316,8 @@ static inline uint32_t tcp_ts_now(const struct stack *st, uint32_t off)
 
 /* ---- demux.c: the hashes of connections, and of requests and TIME-WAITs ------------------ */
 
+/* Empty hashes and lists. */
+void tcp_tables_empty(struct tcp_state_tables *t);
 /* Into the hash; out of it (harmless when it is in none). */
 void tcp_conn_hash(struct stack *st, struct tcp_conn *c);
 void tcp_conn_unhash(struct stack *st, struct tcp_conn *c);
@@ -352,7 +358,11 @@ void tcp_req_timer(struct stack *st, struct tcp_req *r);
 /* Sends the SYN-ACKs that waited for their destination. */
 void tcp_synacks_run(struct stack *st);
 void tcp_req_free(struct stack *st, struct tcp_req *r);
+/* stack_reset_all(): l holds nothing any more and listens on. */
+void tcp_listener_reset(struct stack *st, struct tcp_listener *l);
 void tcp_listener_close(struct stack *st, struct tcp_listener *l);
+/* Resets what was not given out; it goes on listening. */
+void tcp_listener_drop(struct stack *st, struct tcp_listener *l);
 /* Stops listening: out of the hash, what was not given out is reset; the socket stays. */
 void tcp_listener_shut(struct stack *st, struct tcp_listener *l);
 /* A connection that waits in the accept queue goes away. */
@@ -409,8 +419,9 @@ bool tcp_challenge_allowed(struct stack *st);
 /* ---- rcvwin.c: the receive window -------------------------------------------------------- */
 
 void tcp_rcvwin_init(struct stack *st, struct tcp_conn *c);
-/* The window to put in a header; moves rcv_adv. */
-uint16_t tcp_rcvwin_field(struct stack *st, struct tcp_conn *c);
+/* The window to put in a header; moves rcv_adv. syn: of a segment with SYN, never scaled
+ * (RFC 7323 2.2). */
+uint16_t tcp_rcvwin_field(struct stack *st, struct tcp_conn *c, bool syn);
 /* The window a reader has made: what tcp_rcvwin_field() would offer, bytes. */
 uint32_t tcp_rcvwin_bytes(const struct stack *st, const struct tcp_conn *c);
 /* The application has read n bytes: tuning, and an update to the peer if it is worth one. */

@@ -18,10 +18,12 @@ void tcp_tw_free(struct stack *st, struct tcp_tw *tw)
 	tcp_mini_unhash(&tw->m);
 	list_del(&tw->node);
 	dst_put(st, tw->m.dst);
-	if (tw->claimed)
+	if (tw->claimed) {
 		list_push_back(&st->tcp->gone_tws, &tw->node);
-	else
+	} else {
+		tw->live = false;
 		pool_put(&st->tcp->tws, tw);
+	}
 }
 
 bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
@@ -38,6 +40,7 @@ bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
 		COUNT(st, tcp_tw_overflow);
 		return tcp_conn_done(st, c, 0);
 	}
+	tw->live = true;
 	tw->m.kind = TCP_MINI_TW;
 	tw->m.local = c->sk.local;
 	tw->m.remote = c->sk.remote;

@@ -9,17 +9,22 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+static void tables_empty(struct udp_state_tables *u)
+{
+	for (unsigned i = 0; i < UDP_BUCKETS; i++)
+		list_init(&u->bucket[i]);
+	u->nconnected = u->frames_held = 0;
+}
+
 int udp_tables_init(struct stack *st)
 {
 	struct udp_state_tables *u = arena_carve(st->arena, sizeof(*u), 64);
-	unsigned i;
 
 	if (u == NULL)
 		return -ENOMEM;
 	pool_init(&u->socks, st->arena, "udp_sock", sizeof(struct udp_sock), UDP_SOCKS_MAX);
 	pool_init(&u->dgrams, st->arena, "udp_dgram", sizeof(struct udp_dgram), UDP_DGRAMS_MAX);
-	for (i = 0; i < UDP_BUCKETS; i++)
-		list_init(&u->bucket[i]);
+	tables_empty(u);
 	st->udp = u;
 	return 0;
 }
@@ -215,25 +220,43 @@ void udp_close(struct stack *st, struct sock *sk)
 	udp_sock_finish(st, us);
 }
 
+void udp_disown_all(struct stack *st)
+{
+	struct pool_walk w = {0};
+	struct udp_sock *us;
+
+	while ((us = pool_walk_next(&st->udp->socks, &w)) != NULL)
+		if (us->sk.life == SOCK_LIVE)
+			us->sk.user = NULL;
+}
+
+/* Datagrams may be lost: those that waited are, and nobody is told. */
 void udp_reset_all(struct stack *st)
 {
-	struct list *n, *tmp;
+	struct udp_state_tables *u = st->udp;
+	struct pool_walk w = {0};
+	struct udp_sock *us;
+	uint32_t ready;
 
-	list_for_each_safe(n, tmp, &st->socks) {
-		struct sock *sk = list_entry(n, struct sock, all);
-		struct udp_sock *us = udp_sock_of(sk);
-
-		if (sk->type != STK_UDP)
+	tables_empty(u);
+	pool_rebuild(&u->dgrams, NULL);
+	while ((us = pool_walk_next(&u->socks, &w)) != NULL) {
+		if (us->sk.life != SOCK_LIVE || us->sk.user == NULL || us->sk.orphan) {
+			us->sk.life = SOCK_FREE;
 			continue;
-		while (!list_empty(&us->rcvq))
-			udp_rcvq_drop(st, us);
-		while (!list_empty(&us->waitq))
-			udp_wait_drop(st, us, list_first(&us->waitq, struct udp_dgram, node));
-		list_del(&sk->txw);
-		sk->err = ECONNRESET;
-		sock_ready(st, sk, RDY_ERR | RDY_OUT, RDY_IN, RDY_ERR);
-		udp_sock_finish(st, us);
+		}
+		us->rcvq_cost = us->frames_held = us->nwait = us->wait_bytes = 0;
+		us->copied = us->copied_last = NULL;
+		us->dst = NULL;
+		list_init(&us->hash);
+		list_init(&us->rcvq);
+		list_init(&us->waitq);
+		udp_hash(st, us);
+		ready = RDY_OUT | (us->shut_rd ? RDY_IN | RDY_RDHUP : 0) |
+			(us->shut_rd && us->shut_wr ? RDY_HUP : 0) | (us->sk.err ? RDY_ERR : 0);
+		sock_revive(st, &us->sk, ready);
 	}
+	pool_rebuild(&u->socks, sock_is_live);
 }
 
 int udp_shutdown(struct stack *st, struct sock *sk, int how)

@@ -99,6 +99,7 @@ static void audit_conn(struct tally *t, struct tcp_conn *c)
 {
 	uint32_t before = c->sk.ready;
 
+	t->f->states[c->state]++;
 	audit_rcvbuf(t, c);
 	audit_reass(t, c);
 	if (c->state != TCPS_CLOSED) {
@@ -153,6 +154,8 @@ void fz_audit(struct fz *f)
 		own(&t, f->held[i]);
 	for (i = st->txq.head; i != st->txq.tail; i++)
 		own(&t, st->txq.ent[i % TXQ_ENTRIES].frame);
+	f->states[TCPS_TIME_WAIT] += st->tcp->tws.out;
+	f->states[TCPS_LISTEN] += st->tcp->listeners.out;
 	list_for_each(l, &st->socks) {
 		struct sock *sk = list_entry(l, struct sock, all);
 

@@ -35,10 +35,16 @@ const uint8_t *fz_pattern(uint32_t at)
 }
 
 /* Options of a segment the stack built: only known kinds, whole, each once, in their place. */
-static void check_options(struct fz *f, struct flow *w, const uint8_t *p, uint32_t len, bool syn)
+static void check_options(struct fz *f, struct flow *w, const uint8_t *p, uint32_t len, bool syn,
+			  bool acked)
 {
 	uint32_t seen = 0;
 
+	if (syn) {
+		w->wscale = 0;
+		w->ts = false;
+		w->scale_sure = acked;
+	}
 	while (len > 0) {
 		uint32_t n, kind = p[0];
 
@@ -120,16 +126,24 @@ static void check_numbers(struct fz *f, struct flow *w, const uint8_t *h, uint32
 		w->iss_known = true;
 		w->iss = seq;
 		w->nxt = seq + 1;
-		w->ack_known = w->edge_known = false;
 		w->syn_only = !(flags & TH_ACK);
 		if (!w->syn_only)
 			w->my_iss = ack - 1;
 	}
-	fz_must(f, w->iss_known);
+	/* A SYN sent again cannot say a scaled window; and a new connection may have an old one's
+	 * ISS, when time has stood still in between. */
+	if (flags & TH_SYN)
+		w->ack_known = w->edge_known = false;
+	if (!w->iss_known && f->forgot)
+		return;
+	if (!w->iss_known)
+		fz_fail(f, "flags %#x from port %u to %u of host %u without a SYN before", flags,
+			w->lport, w->rport, w->host);
 	/* nothing before the ISS, nothing beyond a hole */
 	fz_must(f, (int32_t)(seq - w->iss) >= 0);
 	if ((int32_t)(seq - w->nxt) > 0)
-		fz_fail(f, "sent %u from %u while only up to %u had been sent", len,
+		fz_fail(f, "sent %u (flags %#x, from port %u to %u of host %u) from %u while only up "
+			"to %u had been sent", len, flags, w->lport, w->rport, w->host,
 			seq - w->iss, w->nxt - w->iss);
 	if ((int32_t)(end - w->nxt) > 0)
 		w->nxt = end;
@@ -137,12 +151,13 @@ static void check_numbers(struct fz *f, struct flow *w, const uint8_t *h, uint32
 		return;
 	if (w->ack_known && (int32_t)(ack - w->ack) < 0)
 		fz_fail(f, "acknowledges %u less than before", w->ack - ack);
-	w->ack = ack;
-	w->ack_known = true;
 	edge = ack + ((uint32_t)get16(h + 14) << (flags & TH_SYN ? 0 : w->wscale));
 	/* RFC 9293 3.8.6: the right edge does not move back, but for what the scale cannot say. */
-	if (w->edge_known && (int32_t)(edge - w->edge) + (1 << w->wscale) <= 0)
-		fz_fail(f, "window shrunk by %d (scale %u)", (int32_t)(w->edge - edge), w->wscale);
+	if (w->edge_known && w->scale_sure && (int32_t)(edge - w->edge) + (1 << w->wscale) <= 0)
+		fz_fail(f, "window shrunk by %d: flags %#x acknowledges %u more, window %u << %u",
+			(int32_t)(w->edge - edge), flags, ack - w->ack, get16(h + 14), w->wscale);
+	w->ack = ack;
+	w->ack_known = true;
 	if (!w->edge_known || (int32_t)(edge - w->edge) > 0)
 		w->edge = edge;
 	w->edge_known = true;
@@ -170,16 +185,19 @@ static void emitted_tcp(struct fz *f, const uint8_t *ip, const uint8_t *h, uint3
 
 	fz_must(f, hlen >= 20 && hlen <= in_frame && (h[12] & 15) == 0);
 	fz_must(f, get16(h + 18) == 0);
-	if (host == ARRAY_SIZE(f->peer))
-		return; /* a RST to somebody we do not play */
+	if (host == ARRAY_SIZE(f->peer) ||
+	    memcmp(ip + 12, &(host == 3 ? f->peer[3] : f->me).b[12], 4) != 0)
+		return; /* to, or from, somebody we do not play */
 	if (h[13] & TH_RST) {
 		fz_must(f, len == 0);
+		fz_flow(f, host, get16(h), get16(h + 2))->dead = true;
 		return;
 	}
 	w = fz_flow(f, host, get16(h), get16(h + 2));
-	check_options(f, w, h + 20, hlen - 20, h[13] & TH_SYN);
+	w->dead = false;
+	check_options(f, w, h + 20, hlen - 20, h[13] & TH_SYN, h[13] & TH_ACK);
 	check_numbers(f, w, h, len);
-	if (len > 0)
+	if (len > 0 && w->iss_known)
 		check_payload(f, w, get32(h + 4), h + hlen, e, len);
 }
 

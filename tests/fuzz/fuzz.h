@@ -20,8 +20,9 @@
 
 #define FZ_DEV 1u
 #define FZ_HANDLES 40u
-#define FZ_FLOWS 64u
+#define FZ_FLOWS 512u
 #define FZ_HELD 512u
+#define FZ_FRAMES_MAX 512u /* of the stack under test */
 #define FZ_PKT_BYTES 9216u
 #define FZ_REPLAYS 16u
 
@@ -56,7 +57,9 @@ struct flow {
 	uint32_t ack;           /* what it has acknowledged: its rcv_nxt */
 	uint32_t edge;          /* ack plus window */
 	uint8_t wscale;         /* its own */
+	bool scale_sure;        /* it is in force; unknown after a SYN that the peer answers */
 	bool ts;                /* it sends timestamps */
+	bool dead;              /* a RST was the last that came: not worth much more */
 	bool syn_only;          /* it has sent a SYN and we have not answered */
 	uint32_t tsval;         /* its last */
 	uint32_t my_iss, my_ts;
@@ -67,7 +70,6 @@ struct handle {
 	bool have_next;
 	uint8_t next;           /* the byte that the stream goes on with */
 	uint32_t sent;          /* bytes given to the stack: the pattern's position */
-	bool reserved_off;
 };
 
 struct fz {
@@ -81,6 +83,7 @@ struct fz {
 	struct handle h[FZ_HANDLES];
 	struct flow flow[FZ_FLOWS];
 	uint32_t last_flow;
+	bool forgot;            /* a flow was forgotten in this round: the table was full */
 	uint32_t held[FZ_HELD]; /* frames that a device or another owner keeps */
 	uint32_t nheld;
 	struct {
@@ -93,9 +96,8 @@ struct fz {
 	uint64_t packets;       /* put in, over all rounds */
 	uint64_t emitted;
 	uint64_t stats[STAT_COUNT]; /* summed over rounds */
-	uint64_t state_hits[16];    /* packets that met a connection in that state */
-	bool verbose;
-	uint64_t seed;
+	uint64_t states[16];        /* sockets seen by audits, by enum tcp_state */
+	uint64_t seed, round;   /* for messages */
 };
 
 /* Says what broke, at which packet of which seed, and ends the process by abort(). */

@@ -16,18 +16,11 @@
 
 #define ROUND_PACKETS 8192u
 #define AUDIT_STEPS 512u
+#define ALL_PACKETS 4000000u /* so many meet even what is rare */
 #define HANG_S 5 /* of CPU time, in which a step must end however slow the build */
 
 static struct fz fz;
 static volatile uint64_t steps;
-
-/* Reasons that no packet can reach, each with its why. */
-static const struct {
-	enum stat_id id;
-	const char *why;
-} unreachable[] = {
-	{STAT_COUNT, NULL},
-};
 
 static void on_tick(int sig)
 {
@@ -58,6 +51,7 @@ static void run_round(uint64_t seed, uint64_t round, uint64_t limit)
 
 	fz.src = (struct src){.rng = seed * 0x9e3779b97f4a7c15ull + round * 0xd1342543de82ef95ull};
 	fz.seed = seed;
+	fz.round = round;
 	fz_begin(&fz);
 	for (uint64_t n = 0; fz.packets < until && n < 16 * ROUND_PACKETS; n++) {
 		fz_step(&fz);
@@ -68,41 +62,85 @@ static void run_round(uint64_t seed, uint64_t round, uint64_t limit)
 	fz_end(&fz);
 }
 
-/* True when every reason there is was reached. */
-static bool report(bool all_of_them)
+/* ---- seeds for libFuzzer --------------------------------------------------------------------- */
+
+#define SEED_BYTES 1536u
+#define SEED_TRIES 4000u
+
+/* Programs of random bytes, each of which reaches a counter that none before it did, as files. */
+static int write_seeds(const char *dir, uint64_t seed)
 {
+	struct src r = {.rng = seed};
+	static bool reached[STAT_COUNT];
+	uint8_t b[SEED_BYTES];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SEED_TRIES; i++) {
+		uint32_t len = 64 + src_pick(&r, SEED_BYTES - 64);
+		char path[4096];
+		bool news = false;
+		FILE *out;
+
+		for (uint32_t k = 0; k < len; k++)
+			b[k] = (uint8_t)src_u64(&r);
+		memset(fz.stats, 0, sizeof(fz.stats));
+		fz.src = (struct src){.bytes = b, .end = b + len};
+		fz_begin(&fz);
+		while (!src_done(&fz.src))
+			fz_step(&fz);
+		fz_end(&fz);
+		steps++;
+		for (unsigned k = 0; k < STAT_COUNT; k++) {
+			news |= fz.stats[k] && !reached[k];
+			reached[k] |= fz.stats[k] != 0;
+		}
+		if (!news)
+			continue;
+		snprintf(path, sizeof(path), "%s/%02u", dir, n++);
+		out = fopen(path, "wb");
+		if (out == NULL || fwrite(b, 1, len, out) != len || fclose(out) != 0) {
+			perror(path);
+			return 1;
+		}
+	}
+	printf("%u seeds\n", n);
+	return 0;
+}
+
+/* True when every reason for a drop, and every state, was met. */
+static bool report(void)
+{
+	static const char *const name[] = {NULL, "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED",
+					   "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED",
+					   "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING"};
 	bool ok = true;
-	unsigned i, k;
+	unsigned i;
 
 	for (i = 0; i < STAT_COUNT; i++) {
-		const char *why = NULL;
-
-		for (k = 0; k < ARRAY_SIZE(unreachable); k++)
-			if (unreachable[k].id == i)
-				why = unreachable[k].why;
-		printf("%12llu  %-22s %s\n", (unsigned long long)fz.stats[i], stat_info[i].name,
-		       why ? why : "");
-		if (stat_info[i].kind == STAT_KIND_DROP && fz.stats[i] == 0 && why == NULL &&
-		    all_of_them) {
-			printf("never reached: %s\n", stat_info[i].name);
-			ok = false;
-		}
+		printf("%12llu  %s\n", (unsigned long long)fz.stats[i], stat_info[i].name);
+		ok &= stat_info[i].kind != STAT_KIND_DROP || fz.stats[i] > 0;
+	}
+	for (i = 1; i < ARRAY_SIZE(name); i++) {
+		printf("%12llu  audited in %s\n", (unsigned long long)fz.states[i], name[i]);
+		ok &= fz.states[i] > 0;
 	}
 	return ok;
 }
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: packets [--seed N] [--count PACKETS] [--round N]\n");
+	fprintf(stderr, "usage: packets [--quiet] [--seed N] [--count PACKETS] [--round N]\n"
+		"       packets --seeds DIR   (writes a corpus for fuzz_input)\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option opts[] = {{"seed", 1, NULL, 's'}, {"count", 1, NULL, 'n'},
-					     {"round", 1, NULL, 'r'}, {"help", 0, NULL, 'h'}, {0}};
+					     {"round", 1, NULL, 'r'}, {"quiet", 0, NULL, 'q'},
+					     {"seeds", 1, NULL, 'c'}, {0}};
 	uint64_t seed = 1, count = 300000, round = 0, only = UINT64_MAX;
-	bool ok;
+	bool ok, quiet = !isatty(2);
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
@@ -116,6 +154,11 @@ int main(int argc, char **argv)
 		case 'r':
 			only = strtoull(optarg, NULL, 0);
 			break;
+		case 'c':
+			return write_seeds(optarg, seed);
+		case 'q':
+			quiet = true;
+			break;
 		default:
 			return usage();
 		}
@@ -127,12 +170,16 @@ int main(int argc, char **argv)
 		run_round(seed, only, ROUND_PACKETS);
 	} else {
 		for (; fz.packets < count; round++) {
-			fprintf(stderr, "\rround %llu", (unsigned long long)round);
+			if (!quiet)
+				fprintf(stderr, "\rround %llu", (unsigned long long)round);
 			run_round(seed, round, count - fz.packets);
 		}
-		fputc('\n', stderr);
+		if (!quiet)
+			fputc('\n', stderr);
 	}
-	ok = report(only == UINT64_MAX && count >= 300000);
+	ok = report() || only != UINT64_MAX || count < ALL_PACKETS;
+	if (!ok)
+		printf("a reason for a drop, or a state, was never met\n");
 	printf("%llu packets in %llu rounds, each ended in one reason; %llu packets sent, all well formed\n",
 	       (unsigned long long)fz.packets, (unsigned long long)round,
 	       (unsigned long long)fz.emitted);

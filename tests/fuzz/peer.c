@@ -101,6 +101,18 @@ static void seal(struct pkt *p)
 	}
 }
 
+/* True when a segment's sum is right, or only the pseudo-header's, though nobody made it so. */
+static bool sum_holds(const struct pkt *p)
+{
+	const uint8_t *h = p->b + L4;
+	uint32_t tot = p->len > L4 ? get16(p->b + IP + 2) : 0, pseudo;
+
+	if (tot < 40 || ETH + tot > p->len)
+		return false;
+	pseudo = fz_sum(p->b + IP + 12, 8, 6 + tot - 20);
+	return fz_sum(h, tot - 20, pseudo) == 0xffff || get16(h + 16) == pseudo;
+}
+
 static void build(struct fz *f, struct pkt *p, const struct seg *s)
 {
 	uint8_t *h = p->b + L4;
@@ -326,7 +338,8 @@ static void mutate(struct fz *f, struct pkt *p)
 			mutate_field(f, p);
 		}
 	}
-	if (fix) {
+	/* Some changes leave the sum as it was; then the payload must be what it should be, too. */
+	if (fix || sum_holds(p)) {
 		seal(p);
 		if (src_one_in(r, 12) && p->len > L4 + 18) /* a broken sum, all else right */
 			p->b[L4 + (p->b[IP + 9] == IPPROTO_UDP_ ? 6 : 16)] ^= 0x11;
@@ -366,8 +379,10 @@ struct flow *fz_flow(struct fz *f, unsigned host, uint16_t lport, uint16_t rport
 		if (!w->used)
 			break;
 	}
-	if (i == FZ_FLOWS) /* full: another is forgotten, and learnt anew with its next SYN */
+	/* full: another is forgotten, and learnt anew with its next SYN */
+	if (i == FZ_FLOWS)
 		w = &f->flow[at];
+	f->forgot |= i == FZ_FLOWS;
 	*w = (struct flow){.used = true, .host = (uint8_t)host, .lport = lport, .rport = rport};
 	w->my_iss = (uint32_t)src_u64(&f->src);
 	w->my_ts = (uint32_t)src_u64(&f->src);
@@ -409,12 +424,12 @@ static struct flow *any_flow(struct fz *f)
 	struct flow *w = &f->flow[f->last_flow];
 	unsigned i;
 
-	if (w->used && w->iss_known && !src_one_in(&f->src, 3))
+	if (w->used && w->iss_known && !w->dead && !src_one_in(&f->src, 3))
 		return w;
 	i = src_pick(&f->src, FZ_FLOWS);
 	for (unsigned n = 0; n < FZ_FLOWS; n++) {
 		w = &f->flow[(i + n) % FZ_FLOWS];
-		if (w->used && w->iss_known) {
+		if (w->used && w->iss_known && (!w->dead || src_one_in(&f->src, 64))) {
 			f->last_flow = (uint32_t)(w - f->flow);
 			return w;
 		}

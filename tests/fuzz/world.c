@@ -93,8 +93,9 @@ static struct fz *running; /* for stack_panic(), which is told nothing */
 static void __attribute__((noreturn)) die(const struct fz *f)
 {
 	if (f != NULL)
-		fprintf(stderr, "packet %llu of seed %llu\n", (unsigned long long)f->packets,
-			(unsigned long long)f->seed);
+		fprintf(stderr, "packet %llu; again by --seed %llu --round %llu\n",
+			(unsigned long long)f->packets, (unsigned long long)f->seed,
+			(unsigned long long)f->round);
 	abort();
 }
 
@@ -378,9 +379,15 @@ static void tcp_call(struct fz *f, struct handle *h)
 	struct src *r = &f->src;
 	struct tcp_info ti;
 
+	/* What has ended is of little use any more. */
+	if (!stack_connecting(h->sk) && !stack_connected(h->sk) && src_one_in(r, 3)) {
+		end_socket(f, h, false);
+		return;
+	}
 	switch (src_pick(r, 32)) {
 	case 0:
-		stack_shutdown(f->st, h->sk, (int)src_pick(r, 4), f->now);
+		stack_shutdown(f->st, h->sk, src_one_in(r, 4) ? (int)src_pick(r, 4) : SHUT_WR,
+			       f->now);
 		break;
 	case 1:
 		end_socket(f, h, src_one_in(r, 4));
@@ -587,8 +594,13 @@ static void memory_step(struct fz *f)
 			f->held[f->nheld++] = idx;
 		}
 	}
-	if (src_one_in(r, 256))
-		stack_reset_all(f->st, f->now);
+	if (src_one_in(r, 256)) {
+		uint64_t lent[FZ_FRAMES_MAX / 64] = {0};
+
+		for (n = 0; n < f->nheld; n++)
+			lent[f->held[n] / 64] |= 1ull << (f->held[n] % 64);
+		stack_reset_all(f->st, lent, f->now);
+	}
 }
 
 /* ---- a round -------------------------------------------------------------------------------------------------- */
@@ -598,7 +610,7 @@ static void configure(struct fz *f, struct stack_cfg *c)
 	struct src *r = &f->src;
 
 	stack_cfg_default(c);
-	c->frames = src_one_in(r, 3) ? 64 + src_pick(r, 192) : 512;
+	c->frames = src_one_in(r, 3) ? 64 + src_pick(r, 192) : FZ_FRAMES_MAX;
 	c->max_conns = src_one_in(r, 3) ? 4 + src_pick(r, 12) : 64;
 	c->max_blks = src_one_in(r, 3) ? 16 + src_pick(r, 100) : 1024;
 	c->tcp_max_syn_backlog = src_one_in(r, 3) ? 1 + src_pick(r, 4) : 64;
@@ -655,6 +667,7 @@ void fz_begin(struct fz *f)
 	memset(f->h, 0, sizeof(f->h));
 	memset(f->flow, 0, sizeof(f->flow));
 	memset(f->replay, 0, sizeof(f->replay));
+	f->forgot = false;
 	f->nheld = f->last_flow = f->nreplay = f->last_out_len = 0;
 	f->now = f->start = SEC + src_pick(&f->src, 1u << 31) * MS;
 	configure(f, &cfg);

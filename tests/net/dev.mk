@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The device room over a real veth, with a fake stack on top: run by tests/net/dev_*.sh (root).
-dist_noinst_SCRIPTS += tests/net/dev_generic.sh tests/net/dev_native.sh tests/net/first_syn.sh
-check_PROGRAMS += tests/net/dev_attach
+dist_noinst_SCRIPTS += tests/net/dev_generic.sh tests/net/dev_native.sh tests/net/first_syn.sh \
+	tests/net/killer.sh
+check_PROGRAMS += tests/net/dev_attach tests/net/killer
+tests_net_killer_SOURCES = tests/net/killer.c
+tests_net_killer_CFLAGS = $(AM_CFLAGS) -pthread
 tests_net_dev_attach_SOURCES = tests/net/dev_attach.c tests/net/dev_fake.c tests/net/dev_fake.h \
 	shim/dev/dev.c shim/dev/gso.c shim/dev/loop.c shim/dev/neigh.c shim/dev/netlink.c \
 	shim/dev/pass.c shim/dev/steer.c shim/dev/xsk.c shim/proc/knobs.c shim/proc/log.c stack/ip/csum.c \
