@@ -116,17 +116,23 @@ def summary(rig, name, unit, higher, got):
             "shim_busy_us_per_request": med(s, "busy_us"), "rounds": {"kernel": k, "shim": s}}
 
 
-def mem_available_kb():
-    with open("/proc/meminfo") as f:
-        for line in f:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1])
-    raise Failed("no MemAvailable")
+def kb_of(path, keys):
+    """The sum of some lines of a file like /proc/meminfo."""
+    with open(path) as f:
+        lines = dict(line.split(":", 1) for line in f if ":" in line)
+    return sum(int(lines[k].split()[0]) for k in keys if k in lines)
+
+
+def held_kb(server):
+    """The server's own pages, the library's arena included, and the kernel's slabs. Free memory
+    would tell of everything else that runs, too."""
+    return kb_of(f"/proc/{server.pid}/status", ("RssAnon", "RssShmem")) + \
+        kb_of("/proc/meminfo", ("SUnreclaim",))
 
 
 def idle_memory(rig, rounds):
-    """What the machine's free memory loses by a connection, both ends (the client's is always the
-    kernel's), server and client waiting."""
+    """What a connection takes of the server's memory and the kernel's (the client's end, always the
+    kernel's, included), server and client waiting."""
     got = {rig.kernel.name: [], rig.shim.name: []}
     n = IDLE_CONNS // (5 if rig.quick else 1)
     for i in range(rounds):
@@ -135,10 +141,10 @@ def idle_memory(rig, rounds):
             try:
                 rig.stop(rig.idle(side, side.port(REDIS), 100))  # the first page of everything
                 time.sleep(0.5)
-                before = mem_available_kb()
+                before = held_kb(server)
                 held = rig.idle(side, side.port(REDIS), n)
                 time.sleep(0.5)
-                got[side.name].append({"value": (before - mem_available_kb()) * 1024 / n})
+                got[side.name].append({"value": (held_kb(server) - before) * 1024 / n})
                 rig.stop(held)
             finally:
                 rig.stop(server)

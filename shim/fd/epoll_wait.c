@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "shim/dev/dev.h"
 #include "shim/fd/epoll_set.h"
 #include "shim/proc/sys.h"
 #include "shim/proc/thread.h"
@@ -287,6 +288,7 @@ static bool spin(struct epwait *e, uint64_t now)
 	return false;
 }
 
+/* Sleeps. 1: the kernel's half or a door may have something; 0, -EINTR. */
 static int doze(struct epwait *e)
 {
 	int kernel = e->set->kernel_used ? e->epfd : -1;
@@ -302,6 +304,13 @@ static int doze(struct epwait *e)
 	if (w)
 		epoll_waiter_leave(w);
 	return ret;
+}
+
+/* Something has come while we looked: no sleep, and no reason to ask the kernel either. */
+static bool turn_is_due(const struct epwait *e)
+{
+	return thread_self.nsigs == e->nsigs0 &&
+	       (dev_rx_pending(e->sr) || (e->sr->st && stack_next_ns(e->sr->st) <= now_ns()));
 }
 
 static int wait_both(struct epwait *e)
@@ -320,10 +329,10 @@ static int wait_both(struct epwait *e)
 		if (now >= e->deadline)
 			return 0;
 		kernel = spin(e, now);
-		if (kernel)
+		if (kernel || turn_is_due(e))
 			continue;
 		ret = doze(e);
-		kernel = true;
+		kernel = ret != 0;
 	}
 }
 

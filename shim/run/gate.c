@@ -142,7 +142,11 @@ int gate_sleep(struct waiter *w, const struct timespec *ts, const sigset_t *sigm
 		case GATE_DEV:
 			woken |= GATE_DEVICE;
 			break;
+		case GATE_DOOR:
+			woken |= GATE_KERNEL;
+			break;
 		case GATE_APP:
+			woken |= GATE_KERNEL;
 			if (g->app < 0 || tag >> GATE_TAG_BITS != g->entered)
 				g->gen = 0; /* an earlier one that can't be taken out */
 			break;

@@ -110,7 +110,10 @@ void list_mend(struct list *head);
 int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_t deadline_ns,
 	       const sigset_t *sigmask, uint32_t nsigs0);
 
-/* The same with one kernel descriptor, an epoll set of the application's; -1: none. */
+/*
+ * The same with one kernel descriptor, an epoll set of the application's; -1: none. 1: it or the
+ * doors may have something; 0: they have nothing; -EINTR.
+ */
 int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const sigset_t *sigmask,
 		     uint32_t nsigs0);
 
@@ -119,7 +122,7 @@ int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const 
  * of the application's, or -1). 0, or -Exxx: there is no gate, the caller polls. Own thread only.
  */
 int gate_prepare(struct waiter *w, struct stackrec *sr, int app);
-enum { GATE_WOKEN = 1, GATE_DEVICE = 2 };
+enum { GATE_WOKEN = 1, GATE_DEVICE = 2, GATE_KERNEL = 4 }; /* KERNEL: doors or app */
 /* Sleeps until one of them has something, or ts (NULL: for ever) has passed: GATE_*, or -EINTR. */
 int gate_sleep(struct waiter *w, const struct timespec *ts, const sigset_t *sigmask);
 void gate_close(struct gate *g);

@@ -421,9 +421,14 @@ int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const 
 	struct waiter *w = waiter_self();
 	struct sleep s = {.gate = true};
 
-	if (!w || !sr || !sr->st || gate_prepare(w, sr, epfd) < 0)
-		return wait_sleep(sr, &kfd, epfd >= 0, deadline_ns, sigmask, nsigs0);
-	return sleep_guarded(&s, sr, w, deadline_ns, sigmask, nsigs0);
+	int ret;
+
+	if (!w || !sr || !sr->st || gate_prepare(w, sr, epfd) < 0) {
+		ret = wait_sleep(sr, &kfd, epfd >= 0, deadline_ns, sigmask, nsigs0);
+		return ret < 0 ? ret : 1;
+	}
+	ret = sleep_guarded(&s, sr, w, deadline_ns, sigmask, nsigs0);
+	return ret < 0 ? ret : !!(s.events & GATE_KERNEL);
 }
 
 int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_t deadline_ns,
@@ -559,6 +564,8 @@ int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)
 		}
 		ret = wait_sleep_epoll(sr, -1, ww ? deadline_ns : now + WAIT_BLIND_NS, NULL,
 				       nsigs0);
+		if (ret > 0)
+			ret = 0;
 	}
 	if (ofd_is_ready(&ow))
 		ret = 0;
