@@ -331,7 +331,8 @@ static void event_reset(struct world *w, struct node *n)
 {
 	world_log(w, "node %u is reset", n->idx);
 	disturb(w, n, false);
-	stack_reset_all(n->st, NULL, node_now(n));
+	stack_reset_tell(n->st, NULL, node_now(n));
+	stack_reset_all(n->st, node_now(n));
 	stack_close(n->st, n->listener, node_now(n));
 	node_listen(n);
 	n->dirty = true;
