@@ -36,6 +36,14 @@ struct {
 } flows SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, STEER_PASSES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct steer_flow);
+	__type(value, __u32);
+} passes SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
 	__uint(max_entries, STEER_QUEUES);
 	__type(key, __u32);
@@ -59,6 +67,10 @@ struct ports {
 	__be16 src, dst;
 };
 
+#define TCP_FLAGS_AT 13
+#define TCP_SYN	     0x02
+#define TCP_ACK	     0x10
+
 static __always_inline void mapped(unsigned char *to, __be32 v4)
 {
 	__u32 *w = (__u32 *)to;
@@ -69,17 +81,28 @@ static __always_inline void mapped(unsigned char *to, __be32 v4)
 }
 
 static __always_inline int is_ours(__u8 proto, __be32 laddr, __be16 lport, __be32 raddr,
-				   __be16 rport)
+				   __be16 rport, int syn)
 {
 	struct steer_claim c = {.port = lport, .proto = proto};
 	struct steer_flow f = {.lport = lport, .rport = rport, .proto = proto};
+	__u32 *how;
 
 	mapped(c.addr, laddr);
-	if (bpf_map_lookup_elem(&claims, &c))
+	how = bpf_map_lookup_elem(&claims, &c);
+	if (how && !*how)
 		return 1;
 	mapped(f.laddr, laddr);
 	mapped(f.raddr, raddr);
-	return bpf_map_lookup_elem(&flows, &f) != 0;
+	if (how && *how == STEER_HOW_PASSES)
+		return !bpf_map_lookup_elem(&passes, &f);
+	return (how && syn) || bpf_map_lookup_elem(&flows, &f);
+}
+
+/* Opens a connection, and belongs to none. */
+static __always_inline int is_syn(__u8 *tcp, void *end)
+{
+	return (void *)(tcp + TCP_FLAGS_AT + 1) <= end &&
+	       (tcp[TCP_FLAGS_AT] & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
 static __always_inline int quotes_ours(struct icmp_head *icmp, void *end)
@@ -100,7 +123,7 @@ static __always_inline int quotes_ours(struct icmp_head *icmp, void *end)
 	p = (void *)ip + ip->ihl * 4;
 	if ((void *)(p + 1) > end)
 		return 0;
-	return is_ours(ip->protocol, ip->saddr, p->src, ip->daddr, p->dst);
+	return is_ours(ip->protocol, ip->saddr, p->src, ip->daddr, p->dst, 0);
 }
 
 /* Several datagrams under one header. */
@@ -125,9 +148,10 @@ static __always_inline int concerns_us(struct xdp_md *ctx)
 	if (ip->frag_off & bpf_htons(0x3fff))
 		return 0;
 	if (ip->protocol == IPPROTO_TCP)
-		return is_ours(IPPROTO_TCP, ip->daddr, p->dst, ip->saddr, p->src);
+		return is_ours(IPPROTO_TCP, ip->daddr, p->dst, ip->saddr, p->src,
+			       is_syn((__u8 *)p, end));
 	if (ip->protocol == IPPROTO_UDP)
-		return is_ours(IPPROTO_UDP, ip->daddr, p->dst, ip->saddr, p->src) &&
+		return is_ours(IPPROTO_UDP, ip->daddr, p->dst, ip->saddr, p->src, 0) &&
 		       !is_train(ctx, ip);
 	if (ip->protocol == IPPROTO_ICMP) {
 		struct icmp_head *icmp = (void *)(ip + 1);

@@ -7,15 +7,17 @@
  * data), since the embedder last took the socket's event. A socket lies on the event list once,
  * however much is raised.
  */
+#include <stdatomic.h>
+
 #include "internal.h"
 
 void sock_ready(struct stack *st, struct sock *sk, uint32_t set, uint32_t clear, uint32_t raise)
 {
-	uint32_t old = __atomic_load_n(&sk->ready, __ATOMIC_RELAXED);
+	uint32_t old = atomic_load_explicit(&sk->ready, memory_order_relaxed);
 	uint32_t now = (old & ~clear) | set;
 
 	if (now != old)
-		__atomic_store_n(&sk->ready, now, __ATOMIC_RELEASE);
+		atomic_store_explicit(&sk->ready, now, memory_order_release);
 	raise |= now & ~old;
 	if (raise == 0 || sk->orphan)
 		return;
@@ -124,7 +126,7 @@ uint32_t stack_draining_count(const struct stack *st)
 static bool arena_holds(const struct arena *a, const void *p, size_t size)
 {
 	uintptr_t base = (uintptr_t)a, at = (uintptr_t)p;
-	uint64_t used = __atomic_load_n(&a->used_bytes, __ATOMIC_RELAXED);
+	uint64_t used = atomic_load_explicit(&a->used_bytes, memory_order_relaxed);
 
 	return at % _Alignof(struct sock) == 0 && at >= base + sizeof(*a) && used >= size &&
 	       at - base <= used - size;

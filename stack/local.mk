@@ -21,6 +21,7 @@ libstack_la_SOURCES = \
 	stack/mem/blk.h \
 	stack/mem/frame.c \
 	stack/mem/frame.h \
+	stack/mem/poison.h \
 	stack/mem/pool.c \
 	stack/mem/pool.h \
 	stack/rand.c \

@@ -7,6 +7,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #define STAT_INFO_KIND(kind) STAT_KIND_##kind
 
@@ -69,7 +70,7 @@ int stack_create(struct arena *a, const struct stack_cfg *cfg, const uint8_t sec
 	st->arena = a;
 	st->cfg = *cfg;
 	st->now_ns = now_ns;
-	__atomic_store_n(&st->next_ns, WHEEL_NEVER, __ATOMIC_RELAXED);
+	atomic_store_explicit(&st->next_ns, WHEEL_NEVER, memory_order_relaxed);
 	stack_rand_init(st, secret);
 	st->ip_id = (uint16_t)stack_random(st);
 	list_init(&st->tx_wait);
@@ -200,7 +201,7 @@ void stack_tx_wanted(struct stack *st)
 	}
 	if (tcp_wants_run(st))
 		at = st->now_ns;
-	__atomic_store_n(&st->next_ns, at, __ATOMIC_RELAXED);
+	atomic_store_explicit(&st->next_ns, at, memory_order_relaxed);
 }
 
 static void timer_run(struct stack *st, struct timer *t)
@@ -268,8 +269,8 @@ void stack_run(struct stack *st, uint64_t now_ns)
 
 uint64_t stack_next_ns(const struct stack *st)
 {
-	uint64_t timer = __atomic_load_n(&st->wheel.next_ns, __ATOMIC_RELAXED);
-	uint64_t tx = __atomic_load_n(&st->next_ns, __ATOMIC_RELAXED);
+	uint64_t timer = atomic_load_explicit(&st->wheel.next_ns, memory_order_relaxed);
+	uint64_t tx = atomic_load_explicit(&st->next_ns, memory_order_relaxed);
 
 	return timer < tx ? timer : tx;
 }

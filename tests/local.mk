@@ -6,11 +6,14 @@ include tests/unit/base.mk
 include tests/unit/calls.mk
 include tests/unit/proc.mk
 include tests/unit/recovery.mk
+include tests/fuzz/local.mk
 include tests/sim/local.mk
 include tests/unit/run.mk
 include tests/unit/tcp.mk
 include tests/net/dev.mk
+include tests/net/fd.mk
 include tests/tools/local.mk
+include tests/apps/local.mk
 include tests/bench/local.mk
 
 # For scripts/test: which tests there are.

@@ -8,13 +8,33 @@
 #include <fcntl.h>
 #include <paths.h>
 #include <pty.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include <utmp.h>
 
 #include "shim/fd/sock.h"
+#include "shim/proc/family.h"
+#include "shim/proc/memlock.h"
 #include "shim/proc/start.h"
+
+/* All but the arena, whose address range must not be filled (shim/proc/memlock.c). */
+int call_mlockall(int flags)
+{
+	int ret;
+
+	if (!family || !(flags & MCL_CURRENT) || thread_is_internal() ||
+	    flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		return libc.mlockall(flags);
+	if (flags & MCL_FUTURE) {
+		ret = libc.mlockall(flags & ~MCL_CURRENT);
+		if (ret)
+			return ret;
+	}
+	return EDGE(memlock_current(FAMILY_BASE, flags & MCL_ONFAULT));
+}
+EXPORT(mlockall);
 
 pid_t call_fork(void)
 {

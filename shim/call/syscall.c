@@ -53,6 +53,7 @@
 				      PTR(struct timespec, e)))                                  \
 	ROUTE(sendfile, call_sendfile(INT(a), INT(b), PTR(off_t, c), (size_t)d))                 \
 	ROUTE(dup, call_dup(INT(a)))                                                             \
+	ROUTE(mlockall, call_mlockall(INT(a)))                                                   \
 	ROUTE(fcntl, call_fcntl(INT(a), INT(b), (unsigned long)c))                               \
 	ROUTE(ioctl, call_ioctl(INT(a), (unsigned long)b, PTR(void, c)))                         \
 	ROUTE(epoll_ctl, call_epoll_ctl(INT(a), INT(b), INT(c), PTR(struct epoll_event, d)))     \

@@ -315,7 +315,8 @@ static int net_attach(struct dev_state *ds, unsigned net, const struct link_info
 	err = xsk_start(ds, net);
 	if (err)
 		return err;
-	return steer_attach(ds, net, native, generic, why);
+	err = steer_attach(ds, net, native, generic, why);
+	return err ? err : steer_claims_whole(ds, net);
 }
 
 /* The interface as it is, when no XDP program is attached to it. That of a predecessor which is
@@ -625,6 +626,13 @@ int dev_fds(const struct stackrec *sr, int *fds, int max)
 	return n;
 }
 
+uint64_t dev_generation(const struct stackrec *sr)
+{
+	const struct dev_state *ds = sr->dev;
+
+	return ds ? priv_of(ds)->gen + 1 : 1;
+}
+
 void dev_news(struct stackrec *sr, uint64_t when_ns)
 {
 	struct dev_state *ds = sr->dev;
@@ -639,6 +647,7 @@ void dev_news(struct stackrec *sr, uint64_t when_ns)
 	}
 	neigh_answer(ds, when_ns);
 	neigh_refresh(ds, when_ns);
+	pass_refresh(ds, when_ns);
 	if (when_ns - ds->stats_ns >= STATS_NS) {
 		ds->stats_ns = when_ns;
 		for (i = 0; i < ds->nnets; i++) {

@@ -45,6 +45,8 @@ const uint64_t *dev_mend(struct stackrec *sr);
 /* Descriptors whose POLLIN means that dev_rx() or dev_news() has something to do. Same numbers in
  * every process of the family that was forked from its founder. Returns how many (<= max). */
 int dev_fds(const struct stackrec *sr, int *fds, int max);
+/* Changes when what dev_fds() gives does; never 0. */
+uint64_t dev_generation(const struct stackrec *sr);
 /* Reads what netlink has to say (address, route, rule, neighbour, link) and answers the stack's
  * requests for destinations. Cheap when there is nothing. */
 void dev_news(struct stackrec *sr, uint64_t now_ns);

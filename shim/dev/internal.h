@@ -66,7 +66,9 @@ struct ring {
 
 struct queue {
 	struct ring rx, tx, fill, comp;
-	uint32_t fill_target; /* frames the fill ring is to hold */
+	uint32_t fill_target; /* frames the fill ring is to hold, for now; at most fill_max */
+	uint32_t fill_max;
+	bool fill_used;       /* it has been filled before */
 };
 
 /* Descriptors of a net, in dev_priv.fd. */
@@ -75,6 +77,7 @@ enum net_fd {
 	NET_FD_XSKS,
 	NET_FD_CLAIMS,
 	NET_FD_FLOWS,
+	NET_FD_PASSES,
 	NET_FD_COUNTS,
 	NET_FD_PACKET,
 	NET_FD_XSK,
@@ -103,6 +106,7 @@ struct netdev {
 struct claim {
 	struct endpoint ep;
 	uint8_t proto;
+	bool passing;  /* the kernel may have connections on that port */
 	uint32_t refs; /* 0: free */
 	uint32_t next; /* in its bucket or on the free list, + 1 */
 };
@@ -146,6 +150,9 @@ struct dev_state {
 	struct claim claim[DEV_CLAIMS];
 	uint32_t claim_bucket[256]; /* index + 1, by port */
 	uint32_t claim_free, claim_used;
+	bool passing; /* some claim is */
+	uint64_t pass_ns; /* when the kernel's connections were last looked at */
+	struct steer_flow pass_at[DEV_NETS]; /* how far that came */
 
 	uint32_t nl_seq, nl_portid;
 	bool nl_resync; /* something was missed: read everything again */
@@ -267,8 +274,12 @@ static inline bool ring_pending(const struct ring *r)
 
 /* ---- steer.c -------------------------------------------------------------------------------- */
 
-/* Loads the program with maps of its own for net, and enters all claims. */
+/* Loads the program with maps of its own for net, and enters all claims, for SYNs only. */
 int steer_load(struct dev_state *ds, unsigned net, enum verdict *why);
+/* net being attached, makes them whole. */
+int steer_claims_whole(struct dev_state *ds, unsigned net);
+/* The kernel has no connections any more on any port that is claimed. */
+void steer_pass_none(struct dev_state *ds);
 /* Attaches it; from then on packets come. native, generic or both are tried as the knob says. */
 int steer_attach(struct dev_state *ds, unsigned net, bool try_native, bool try_generic,
 		 enum verdict *why);
@@ -285,6 +296,13 @@ void steer_init(struct dev_state *ds);
 /* Map operations by descriptor: 0 or -Exxx. */
 int map_update(int fd, const void *key, const void *val);
 int map_delete(int fd, const void *key);
+
+/* ---- pass.c --------------------------------------------------------------------------------- */
+
+/* Enters the connections that the kernel has on c's port. How many. */
+uint32_t pass_enter(struct dev_state *ds, const struct claim *c);
+/* Now and then, forgets those that have ended. */
+void pass_refresh(struct dev_state *ds, uint64_t now_ns);
 
 /* ---- gso.c ---------------------------------------------------------------------------------- */
 

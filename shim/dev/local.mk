@@ -8,5 +8,6 @@ libshim_la_SOURCES += \
 	shim/dev/loop.c \
 	shim/dev/neigh.c \
 	shim/dev/netlink.c \
+	shim/dev/pass.c \
 	shim/dev/steer.c \
 	shim/dev/xsk.c

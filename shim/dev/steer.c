@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/if_link.h>
 #include <string.h>
 
@@ -75,16 +76,15 @@ static struct claim *claim_find(struct dev_state *ds, uint8_t proto, const struc
 	return NULL;
 }
 
-/* Some claim still wants packets to this address. */
-static bool claim_wanted(struct dev_state *ds, uint8_t proto, const struct ip_addr *a,
-			 uint16_t port)
+/* Some claim other than that one wants packets to this address. */
+static bool claim_wanted(struct dev_state *ds, const struct claim *but, const struct ip_addr *a)
 {
-	uint32_t i = *claim_bucket(ds, port);
+	uint32_t i = *claim_bucket(ds, but->ep.port);
 
 	for (; i; i = ds->claim[i - 1].next) {
 		const struct claim *c = &ds->claim[i - 1];
 
-		if (c->proto == proto && c->ep.port == port &&
+		if (c != but && c->proto == but->proto && c->ep.port == but->ep.port &&
 		    (claim_is_any(c) || ip_addr_eq(&c->ep.addr, a)))
 			return true;
 	}
@@ -105,6 +105,7 @@ static struct claim *claim_new(struct dev_state *ds, uint8_t proto, const struct
 	c = &ds->claim[i - 1];
 	c->ep = *ep;
 	c->proto = proto;
+	c->passing = false;
 	c->refs = 1;
 	c->next = *bucket;
 	*bucket = i;
@@ -125,47 +126,82 @@ static void claim_free(struct dev_state *ds, struct claim *c)
 
 /* ---- claims in the maps --------------------------------------------------------------------- */
 
-static int key_set(struct dev_state *ds, unsigned net, uint8_t proto, const struct ip_addr *a,
-		   uint16_t port, bool add)
+static void key_make(struct steer_claim *key, const struct claim *c, const struct ip_addr *a)
 {
-	struct steer_claim key = {.port = be16(port), .proto = proto};
-	uint32_t one = 1;
-	int fd = net_fd(ds, net, NET_FD_CLAIMS);
+	*key = (struct steer_claim){.port = be16(c->ep.port), .proto = c->proto};
+	memcpy(key->addr, a->b, sizeof(key->addr));
+}
 
-	memcpy(key.addr, a->b, sizeof(key.addr));
-	return add ? map_update(fd, &key, &one) : map_delete(fd, &key);
+static void key_drop(struct dev_state *ds, unsigned net, const struct claim *c,
+		     const struct ip_addr *a)
+{
+	struct steer_claim key;
+
+	key_make(&key, c, a);
+	map_delete(net_fd(ds, net, NET_FD_CLAIMS), &key);
+}
+
+static uint32_t claim_how(const struct claim *c)
+{
+	return c->passing ? STEER_HOW_PASSES : 0;
 }
 
 /* Enters claim c for address a on net, if that is where its packets come from. */
 static int claim_enter(struct dev_state *ds, unsigned net, const struct claim *c,
-		       const struct ip_addr *a)
+		       const struct ip_addr *a, uint32_t how)
 {
+	struct steer_claim key;
+
 	if (!addr_is_on(ds, net, a))
 		return 0;
-	return key_set(ds, net, c->proto, a, c->ep.port, true);
+	key_make(&key, c, a);
+	return map_update(net_fd(ds, net, NET_FD_CLAIMS), &key, &how);
 }
 
-static int claim_enter_all(struct dev_state *ds, unsigned net, const struct claim *c)
+/* fresh: leaves out what is claimed already, too. */
+static int claim_enter_all(struct dev_state *ds, unsigned net, const struct claim *c, uint32_t how,
+			   bool fresh)
 {
 	uint32_t i;
 	int err = 0;
 
 	if (!claim_is_any(c))
-		return claim_enter(ds, net, c, &c->ep.addr);
-	for (i = 0; i < ds->naddrs && !err; i++)
-		err = claim_enter(ds, net, c, &ds->addr[i].addr);
+		return fresh && claim_wanted(ds, c, &c->ep.addr)
+			       ? 0
+			       : claim_enter(ds, net, c, &c->ep.addr, how);
+	for (i = 0; i < ds->naddrs && !err; i++) {
+		if (!fresh || !claim_wanted(ds, c, &ds->addr[i].addr))
+			err = claim_enter(ds, net, c, &ds->addr[i].addr, how);
+	}
 	return err;
+}
+
+/* Those on the same port share keys with c: what the kernel has there concerns them all. */
+static void claim_look_passing(struct dev_state *ds, struct claim *c)
+{
+	uint32_t first = *claim_bucket(ds, c->ep.port), i;
+	bool any = pass_enter(ds, c) > 0;
+
+	for (i = first; i; i = ds->claim[i - 1].next) {
+		if (ds->claim[i - 1].proto == c->proto && ds->claim[i - 1].ep.port == c->ep.port)
+			any |= ds->claim[i - 1].passing;
+	}
+	for (i = first; any && i; i = ds->claim[i - 1].next) {
+		if (ds->claim[i - 1].proto == c->proto && ds->claim[i - 1].ep.port == c->ep.port)
+			ds->claim[i - 1].passing = true;
+	}
+	ds->passing |= any;
 }
 
 static void claim_remove(struct dev_state *ds, const struct claim *was, const struct ip_addr *a)
 {
 	unsigned i;
 
-	if (claim_wanted(ds, was->proto, a, was->ep.port))
+	if (claim_wanted(ds, was, a))
 		return;
 	for (i = 0; i < ds->nnets; i++) {
 		if (ds->net[i].used)
-			key_set(ds, i, was->proto, a, was->ep.port, false);
+			key_drop(ds, i, was, a);
 	}
 }
 
@@ -188,12 +224,31 @@ static bool steer_ready(struct stackrec *sr)
 	return sr->dev->nused && dev_ready(sr->dev);
 }
 
+/* SYNs first, and once it is known what the kernel has, everything (pass.c). */
+static int claim_enter_nets(struct dev_state *ds, struct claim *c)
+{
+	bool syns = c->proto == IPPROTO_TCP;
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; syns && i < ds->nnets && !err; i++) {
+		if (ds->net[i].used)
+			err = claim_enter_all(ds, i, c, STEER_HOW_SYNS, true);
+	}
+	if (syns && !err)
+		claim_look_passing(ds, c);
+	for (i = 0; i < ds->nnets && !err; i++) {
+		if (ds->net[i].used)
+			err = claim_enter_all(ds, i, c, claim_how(c), false);
+	}
+	return err;
+}
+
 int claim_add(struct stackrec *sr, uint8_t proto, const struct endpoint *local)
 {
 	struct dev_state *ds = sr->dev;
 	struct claim *c;
-	unsigned i;
-	int err = 0;
+	int err;
 
 	if (!ds)
 		return -ENODEV;
@@ -207,10 +262,7 @@ int claim_add(struct stackrec *sr, uint8_t proto, const struct endpoint *local)
 		return -ENOSPC;
 	if (!steer_ready(sr)) /* only the loopback is open: nothing to steer */
 		return 0;
-	for (i = 0; i < ds->nnets && !err; i++) {
-		if (ds->net[i].used)
-			err = claim_enter_all(ds, i, c);
-	}
+	err = claim_enter_nets(ds, c);
 	if (err) {
 		claim_remove_all(ds, c);
 		return err == -E2BIG ? -ENOSPC : err;
@@ -245,9 +297,9 @@ static void steer_addr(struct dev_state *ds, const struct ip_addr *a, bool add)
 			if (!ds->net[n].used)
 				continue;
 			if (add)
-				claim_enter(ds, n, c, a);
+				claim_enter(ds, n, c, a, claim_how(c));
 			else
-				key_set(ds, n, c->proto, a, c->ep.port, false);
+				key_drop(ds, n, c, a);
 		}
 	}
 }
@@ -317,10 +369,48 @@ static int steer_enter_claims(struct dev_state *ds, unsigned net)
 	int err = 0;
 
 	for (i = 0; i < ds->claim_used && !err; i++) {
-		if (ds->claim[i].refs)
-			err = claim_enter_all(ds, net, &ds->claim[i]);
+		struct claim *c = &ds->claim[i];
+
+		if (c->refs)
+			err = claim_enter_all(ds, net, c,
+					      c->proto == IPPROTO_TCP ? STEER_HOW_SYNS : 0, false);
 	}
 	return err;
+}
+
+int steer_claims_whole(struct dev_state *ds, unsigned net)
+{
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < ds->claim_used && !err; i++) {
+		struct claim *c = &ds->claim[i];
+
+		if (!c->refs || c->proto != IPPROTO_TCP)
+			continue;
+		claim_look_passing(ds, c);
+		err = claim_enter_all(ds, net, c, claim_how(c), false);
+	}
+	return err;
+}
+
+void steer_pass_none(struct dev_state *ds)
+{
+	uint32_t i;
+	unsigned n;
+
+	ds->passing = false;
+	for (i = 0; i < ds->claim_used; i++) {
+		struct claim *c = &ds->claim[i];
+
+		if (!c->refs || !c->passing)
+			continue;
+		c->passing = false;
+		for (n = 0; n < ds->nnets; n++) {
+			if (ds->net[n].used)
+				claim_enter_all(ds, n, c, claim_how(c), false);
+		}
+	}
 }
 
 /* The skeleton's code calls libc by names that we stand in front of: hence internal. */
@@ -335,6 +425,23 @@ static int skeleton_load(struct steer_bpf *skel)
 	return err;
 }
 
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38
+#endif
+
+/* The skeleton's loader is a BPF program of its own. To those who may not run one that makes system
+ * calls the kernel says EINVAL, as if it knew no such function. */
+static bool loader_permitted(void)
+{
+	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct d[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (sys_call(SYS_capget, &h, d, 0))
+		return true;
+	return d[CAP_TO_INDEX(CAP_PERFMON)].effective & CAP_TO_MASK(CAP_PERFMON) ||
+	       d[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+}
+
 int steer_load(struct dev_state *ds, unsigned net, enum verdict *why)
 {
 	struct steer_bpf skel = {0};
@@ -342,14 +449,19 @@ int steer_load(struct dev_state *ds, unsigned net, enum verdict *why)
 		unsigned slot;
 		int *fd;
 	} maps[] = {
-		{NET_FD_XSKS, &skel.maps.xsks.map_fd},	  {NET_FD_CLAIMS, &skel.maps.claims.map_fd},
-		{NET_FD_FLOWS, &skel.maps.flows.map_fd},  {NET_FD_COUNTS, &skel.maps.counts.map_fd},
+		{NET_FD_XSKS, &skel.maps.xsks.map_fd},
+		{NET_FD_CLAIMS, &skel.maps.claims.map_fd},
+		{NET_FD_FLOWS, &skel.maps.flows.map_fd},
+		{NET_FD_PASSES, &skel.maps.passes.map_fd},
+		{NET_FD_COUNTS, &skel.maps.counts.map_fd},
 		{NET_FD_LINK, &skel.progs.steer.prog_fd}, /* until it is attached */
 	};
 	unsigned i;
 	int err;
 
 	err = skeleton_load(&skel);
+	if (err == -EINVAL && !loader_permitted())
+		err = -EPERM;
 	if (err < 0) {
 		log_info("%s: loading the steering program: error %d", ds->net[net].name, -err);
 		*why = err == -EPERM ? VERDICT_no_permission : VERDICT_no_bpf;

@@ -19,6 +19,13 @@
 /* A 64 KB packet of an unsegmented peer takes 17 descriptors: room for more than 200 of them. */
 #define RX_ENTRIES   4096u
 #define FILL_ENTRIES 4096u
+/*
+ * The kernel takes frames first in, first out: it writes to all that the ring holds in turn, and
+ * the fewer these are, the likelier they still lie in a cache. So the ring starts with this many,
+ * enough for 4 MB of wide frames, and holds twice as many each time a refill finds it nearly empty.
+ */
+#define FILL_TARGET  1024u
+#define FILL_LOW_DIV 8u
 #define TX_ENTRIES   2048u
 /* A completion slot is reserved for each descriptor sent; never the shorter one. */
 #define COMP_ENTRIES 4096u
@@ -375,7 +382,8 @@ int xsk_open(struct dev_state *ds, unsigned net, enum verdict *why)
 	want = queues_in_use(nd, dev_fd(ds, DEV_FD_POKE));
 	fill = fp->count / 2 / (want * ds->nnets);
 	for (q = 0; q < want && !err; q++) {
-		nd->q[q].fill_target = fill < FILL_ENTRIES ? fill : FILL_ENTRIES;
+		nd->q[q].fill_max = fill < FILL_ENTRIES ? fill : FILL_ENTRIES;
+		nd->q[q].fill_target = fill < FILL_TARGET ? fill : FILL_TARGET;
 		err = queue_open(ds, net, q);
 		nd->nqueues = q + 1; /* the half-open one, too, for xsk_close() */
 	}
@@ -396,6 +404,12 @@ static void queue_fill(struct dev_state *ds, struct queue *q, uint32_t reserve)
 	n = q->fill_target - used;
 	if (n < FILL_BATCH && used > FILL_BATCH)
 		return;
+	if (unlikely(used < q->fill_target / FILL_LOW_DIV && q->fill_used)) {
+		q->fill_target =
+			q->fill_target * 2 < q->fill_max ? q->fill_target * 2 : q->fill_max;
+		n = q->fill_target - used;
+	}
+	q->fill_used = true;
 	if (n > fp->nfree - reserve)
 		n = fp->nfree - reserve;
 	prod = ring_load(q->fill.prod);

@@ -67,6 +67,7 @@ static enum verdict connect_start(int fd, struct ofd *o, struct stackrec *sr,
 		return VERDICT_other_iface;
 	opts_import(fd, o, &opts);
 	if (dev != STACK_DEV_LOOP) {
+		sock_reap_flows(sr); /* an ended one of the same four-tuple, before it is new again */
 		r = flow_add(sr, IPPROTO_TCP, &local, dst);
 		if (r < 0)
 			return r == -EEXIST ? VERDICT_port_busy : VERDICT_no_memory;
@@ -121,7 +122,6 @@ static int connect_new(int fd, struct ofd *o, const struct sockaddr *addr, sockl
 	enum verdict why = VERDICT_client;
 	struct stackrec *sr = NULL;
 	struct endpoint dst;
-	int r;
 
 	if (sockaddr_get(addr, len, &dst) < 0 || dst.port == 0 || ip_is_multicast(&dst.addr) ||
 	    ip_is_broadcast(&dst.addr))
@@ -140,10 +140,10 @@ static int connect_new(int fd, struct ofd *o, const struct sockaddr *addr, sockl
 		return sys_connect(fd, addr, len);
 	}
 	helper_ensure(sr);
-	r = connect_wait(fd, o, -EINPROGRESS);
-	if (r == -EINPROGRESS)
-		sock_settle(sr);
-	return r;
+	if (!ofd_nonblock(o, 0))
+		return connect_wait(fd, o, -EINPROGRESS);
+	sock_settle(sr); /* told by readiness, however fast it went */
+	return -EINPROGRESS;
 }
 
 /* connect(AF_UNSPEC), or a new try after a failure: the old connection goes, by RST if it lives. */

@@ -289,7 +289,7 @@ static bool spin(struct epwait *e, uint64_t now)
 
 static int doze(struct epwait *e)
 {
-	struct pollfd kfd = {.fd = e->epfd, .events = POLLIN};
+	int kernel = e->set->kernel_used ? e->epfd : -1;
 	struct waiter *w = waiter_self();
 	int ret = 0;
 
@@ -298,7 +298,7 @@ static int doze(struct epwait *e)
 		e->held = true;
 	}
 	if (!w || waiter_join(w, e->set))
-		ret = wait_sleep(e->sr, &kfd, e->set->kernel_used, e->deadline, e->mask, e->nsigs0);
+		ret = wait_sleep_epoll(e->sr, kernel, e->deadline, e->mask, e->nsigs0);
 	if (w)
 		epoll_waiter_leave(w);
 	return ret;

@@ -279,7 +279,7 @@ int sock_setsockopt(int fd, struct ofd *o, int level, int name, const void *val,
 	if (r == 0 && sk->type == STK_UDP) {
 		opts_note(o, level, name, val, len);
 		if (level == IPPROTO_UDP && name == UDP_CORK)
-			o->corked = 1; /* from here on until a datagram leaves: the kernel's */
+			o->corked = val_on(val, len) ? UDP_CORKED : 0;
 	}
 	return r;
 }

@@ -4,9 +4,10 @@
  * which sockets are tracked, which of them are accelerated, and by which stack; sock.h's other
  * operations live in connect.c, accept.c, stream.c, udp.c, opts.c and transfer.c.
  *
- * The kernel's shadow goes first in everything: it binds, it listens, it says what is wrong with
- * an address. Only what has worked there comes to the stack, and whatever fails after that leaves
- * the shadow serving and a verdict that says why. Nothing here may turn an error of ours into an
+ * The kernel's shadow goes first: it binds, it says what is wrong with an address. Only what has
+ * worked there comes to the stack, and whatever fails after that leaves the shadow serving and a
+ * verdict that says why. A listener alone is the stack's before it is the kernel's, and not at all
+ * if that fails. Nothing here may turn an error of ours into an
  * error of the application's.
  */
 #include "sock_int.h"
@@ -199,80 +200,121 @@ static struct sock *listener_share(struct stackrec *sr, struct ofd *o)
 	return NULL;
 }
 
-static enum verdict listener_make(int fd, struct ofd *o, struct stackrec *sr, int backlog)
+/* A listener of the stack's own with its claim. VERDICT_stack, or why not, and nothing is left. */
+static enum verdict listener_claim(struct ofd *o, struct stackrec *sr, const struct sock_opts *opts,
+				   int backlog, struct sock **sk)
+{
+	int r = stack_listen(sr->st, &o->bound, opts, (uint32_t)backlog, sk);
+
+	if (r < 0)
+		return r == -EADDRINUSE ? VERDICT_port_busy : VERDICT_no_memory;
+	if (ip_is_loopback(&o->bound.addr))
+		return VERDICT_stack;
+	r = claim_add(sr, IPPROTO_TCP, &o->bound);
+	if (r < 0) {
+		stack_close(sr->st, *sk, now_ns());
+		return r == -EEXIST ? VERDICT_port_busy : VERDICT_no_memory;
+	}
+	o->claimed = 1;
+	return VERDICT_stack;
+}
+
+/*
+ * The stack first and the kernel's door after it, so that no connection begins with the kernel and
+ * goes on with us. What comes in between waits in the ring, since the lock is held. sr->lock held;
+ * *ret is what the kernel says of its listen(), or 1: it has not been asked.
+ */
+static enum verdict listener_make(int fd, struct ofd *o, struct stackrec *sr, int backlog, int *ret)
 {
 	struct sock_opts opts;
-	struct sock *sk;
-	int r;
+	struct sock *sk = NULL;
+	enum verdict why;
 
 	if (!sock_served(sr, &o->bound.addr))
 		return ip_is_loopback(&o->bound.addr) ? VERDICT_loopback : VERDICT_other_iface;
 	opts_import(fd, o, &opts);
-	r = stack_listen(sr->st, &o->bound, &opts, (uint32_t)backlog, &sk);
-	if (r == -EADDRINUSE && opts.reuseport && (sk = listener_share(sr, o)) != NULL) {
-		o->claimed = 1;
-		sock_adopt(fd, o, sr, sk, true);
-		return VERDICT_stack;
-	}
-	if (r < 0)
-		return r == -EADDRINUSE ? VERDICT_port_busy : VERDICT_no_memory;
-	if (!ip_is_loopback(&o->bound.addr)) {
-		r = claim_add(sr, IPPROTO_TCP, &o->bound);
-		if (r < 0) {
+	why = listener_claim(o, sr, &opts, backlog, &sk);
+	if (why != VERDICT_stack && !(why == VERDICT_port_busy && opts.reuseport))
+		return why;
+	*ret = sys_listen(fd, backlog);
+	if (*ret < 0) {
+		if (o->claimed)
+			claim_del(sr, IPPROTO_TCP, &o->bound);
+		o->claimed = 0;
+		if (why == VERDICT_stack)
 			stack_close(sr->st, sk, now_ns());
-			return r == -EEXIST ? VERDICT_port_busy : VERDICT_no_memory;
-		}
+		return VERDICT_undecided;
+	}
+	if (why != VERDICT_stack) {
+		sk = listener_share(sr, o);
+		if (!sk)
+			return why;
 		o->claimed = 1;
 	}
 	sock_adopt(fd, o, sr, sk, true);
 	return VERDICT_stack;
 }
 
-/* listen() on what is a listener already: a new backlog, or life again after shutdown(). */
-static bool listener_again(int fd, struct ofd *o, int backlog)
+/* listen() on what is a listener already: a new backlog, or, false, life again after shutdown(). */
+static bool listener_again(int fd, struct ofd *o, int backlog, int *ret)
 {
 	struct stackrec *sr = o->sr;
-	bool done = true;
+	bool stopped;
 
 	run_enter(sr);
-	if (!o->stopped) {
-		stack_listen_backlog(sr->st, o->sk, (uint32_t)backlog);
+	stopped = o->stopped;
+	if (!stopped) {
+		*ret = sys_listen(fd, backlog);
+		if (*ret == 0)
+			stack_listen_backlog(sr->st, o->sk, (uint32_t)backlog);
 	} else {
 		door_del(fd, o);
 		sock_release(o);
 		o->stopped = 0;
-		done = false;
 	}
 	run_leave(sr, RUN_LATER);
-	return done;
+	return !stopped;
+}
+
+/* Where the socket is bound. One that is not gets its port from listen() itself: nobody can know it
+ * before, and the kernel may go first. *ret as of listener_make(). */
+static bool listener_bound(int fd, struct ofd *o, int backlog, int *ret)
+{
+	if (shadow_name(fd, &o->bound) < 0)
+		return false;
+	if (o->bound.port)
+		return true;
+	*ret = sys_listen(fd, backlog);
+	return *ret == 0 && shadow_name(fd, &o->bound) == 0;
 }
 
 int sock_listen(int fd, struct ofd *o, int backlog)
 {
 	struct sock *sk = o->sk;
-	struct stackrec *sr;
-	enum verdict why;
-	int r;
+	enum verdict why = VERDICT_error;
+	struct stackrec *sr = NULL;
+	int r = 1;
 
 	if (sk && sk->type == STK_TCP)
 		return -EINVAL;
-	r = sys_listen(fd, backlog);
-	if (r < 0 || o->socktype != SOCK_STREAM)
+	if (o->socktype != SOCK_STREAM)
+		return sys_listen(fd, backlog);
+	if (sk && listener_again(fd, o, backlog, &r))
 		return r;
-	if (sk && listener_again(fd, o, backlog))
-		return 0;
-	if (shadow_name(fd, &o->bound) < 0)
-		return 0;
-	sr = sock_stack_for(o, &o->bound.addr, true, &why);
+	if (listener_bound(fd, o, backlog, &r))
+		sr = sock_stack_for(o, &o->bound.addr, true, &why);
 	if (sr) {
 		run_enter(sr);
-		why = o->sk ? VERDICT_stack : listener_make(fd, o, sr, backlog);
+		why = o->sk ? VERDICT_stack : listener_make(fd, o, sr, backlog, &r);
 		run_leave(sr, RUN_LATER);
 		if (why == VERDICT_stack)
 			helper_ensure(sr);
 	}
-	ofd_set_verdict(o, fd, why);
-	return 0;
+	if (r > 0)
+		r = sys_listen(fd, backlog);
+	if (r == 0)
+		ofd_set_verdict(o, fd, why);
+	return r;
 }
 
 /* ---- the end -------------------------------------------------------------------------------------------- */

@@ -159,6 +159,9 @@ enum { UDP_CMSG_PKTINFO = 1, UDP_CMSG_TOS = 2, UDP_CMSG_TTL = 4, UDP_CMSG_STAMP 
 
 /* ---- datagrams (udp.c) ------------------------------------------------------------------------------ */
 
+/* ofd.corked: until a datagram is complete (MSG_MORE), or while UDP_CORK is set. */
+enum { UDP_CORK_ONCE = 1, UDP_CORKED = 2 };
+
 void udp_accelerate(int fd, struct ofd *o, bool asked_port);
 int udp_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len);
 ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags);

@@ -173,17 +173,24 @@ static ssize_t file_send(int fd, struct ofd *o, struct file_src *src)
 	return done ? (ssize_t)done : r;
 }
 
-/* The checks of sendfile(2) that reading would not make. */
-static int file_check(int in_fd, const off_t *offset, size_t count, off_t *pos)
+/* What reading from in_fd at a position says when nothing is read: 0, -EBADF, -ESPIPE. */
+static int file_probe(int in_fd)
 {
 	struct iovec none = {NULL, 0};
-	ssize_t r;
+	ssize_t r = sys_preadv(in_fd, &none, 0, 0);
 
+	return r < 0 && r != -EISDIR ? (int)r : 0;
+}
+
+/* The checks of sendfile(2) that come before any byte. probe: not left to the reading itself. */
+static int file_check(int in_fd, const off_t *offset, size_t count, bool probe, off_t *pos)
+{
 	if (offset) {
+		int r = probe ? file_probe(in_fd) : 0;
+
+		if (r < 0)
+			return r;
 		*pos = *offset;
-		r = sys_preadv(in_fd, &none, 0, 0); /* EBADF, ESPIPE */
-		if (r < 0 && r != -EISDIR)
-			return (int)r;
 	} else {
 		*pos = sys_lseek(in_fd, 0, SEEK_CUR);
 		if (*pos < 0)
@@ -195,15 +202,23 @@ static int file_check(int in_fd, const off_t *offset, size_t count, off_t *pos)
 ssize_t sock_sendfile(int fd, struct ofd *o, int in_fd, off_t *offset, size_t count)
 {
 	struct file_src src = {.fd = in_fd};
+	bool probe = !count || !ofd_nonblock(o, 0) || o->socktype != SOCK_STREAM;
 	ssize_t r;
 
-	r = file_check(in_fd, offset, count, &src.pos);
+	/* Where it neither waits nor ends early, a file that is none shows in the read. */
+	r = file_check(in_fd, offset, count, probe, &src.pos);
 	if (r < 0)
 		return r;
 	if (o->socktype != SOCK_STREAM) /* a datagram per page: the kernel's socket can do that */
 		return sys_sendfile(fd, in_fd, offset, count);
 	src.left = count < COUNT_MAX ? count : COUNT_MAX;
 	r = file_send(fd, o, &src);
+	if (r < 0 && offset && !probe) { /* the file's error goes before the socket's */
+		int err = file_probe(in_fd);
+
+		if (err < 0)
+			return err;
+	}
 	if (r > 0) {
 		if (offset)
 			*offset = src.pos;

@@ -125,7 +125,8 @@ static ssize_t udp_send_shadow(int fd, struct ofd *o, const struct msghdr *msg, 
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	ssize_t r;
 
-	o->corked = !!(flags & MSG_MORE);
+	if (o->corked != UDP_CORKED)
+		o->corked = flags & MSG_MORE ? UDP_CORK_ONCE : 0;
 	for (;;) {
 		r = sys_sendmsg(fd, msg, flags);
 		if (r != -EAGAIN || ofd_nonblock(o, flags))

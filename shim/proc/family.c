@@ -85,11 +85,14 @@ static int arena_map(int fd, uint64_t *bytes)
 		ret = sys_ftruncate(fd, (off_t)n);
 		if (ret < 0)
 			return ret;
-		p = sys_mmap(FAMILY_BASE, n, PROT_READ | PROT_WRITE,
+		/* Accessible only when it is sure to be unlocked: after mlockall(MCL_FUTURE) the
+		 * kernel would fill all of it. */
+		p = sys_mmap(FAMILY_BASE, n, PROT_NONE,
 			     MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, fd, 0);
 		if (p == FAMILY_BASE) {
 			*bytes = n;
-			return 0;
+			sys_call(SYS_munlock, p, n);
+			return (int)sys_call(SYS_mprotect, p, n, PROT_READ | PROT_WRITE);
 		}
 		if (!sys_is_err(p)) { /* a kernel without MAP_FIXED_NOREPLACE took it as a hint */
 			sys_munmap(p, n);

@@ -9,6 +9,8 @@ libshim_la_SOURCES += \
 	shim/proc/libc.h \
 	shim/proc/lock.c \
 	shim/proc/lock.h \
+	shim/proc/memlock.c \
+	shim/proc/memlock.h \
 	shim/proc/sysctl.c \
 	shim/proc/sysctl.h \
 	shim/proc/signal.c \

@@ -10,7 +10,8 @@
  * blocked on it and take over when that process ends.
  *
  * Its states: ticking (somebody attends, or output waits for a kick: every TICK_NS); in charge
- * (asleep on the devices, until the next timer; meanwhile others kick their own output); parked (a
+ * (asleep on the devices, until the next timer; meanwhile others kick their own output), also when
+ * somebody sleeps but packets have waited for long: the one whom they woke has not turned; parked (a
  * futex without timeout, or REAP_NS while there are other processes to look after): nothing is
  * open, or for PARK_TICKS somebody has been asleep on the devices and nothing has happened. A
  * thread that wakes from such a sleep unparks it (helper_unpark), and so does whoever opens a
@@ -33,7 +34,7 @@
 #define TICK_NS		   2000000ull /* how late output that nobody kicks may be */
 #define UNATTENDED_NS	   2000000ull /* well below a delayed ACK's 40 ms and any RTO */
 #define REAP_NS		   1000000000ull
-#define PARK_TICKS	   8
+#define PARK_TICKS	   3
 #define HELPER_STACK_BYTES (256 * 1024)
 #define HELPER_DEV_FDS	   64
 
@@ -67,7 +68,7 @@ static bool idle(struct stackrec *sr)
 
 static bool may_park(struct stackrec *sr)
 {
-	return idle(sr) || (atomic_load(&sr->sleepers) && !tx_waits(sr));
+	return idle(sr) || (atomic_load(&sr->sleepers) && !tx_waits(sr) && !dev_rx_pending(sr));
 }
 
 static void park(struct stackrec *sr)
@@ -130,7 +131,8 @@ static void look_after(struct stackrec *sr)
 		if (idle(sr) || quiet >= PARK_TICKS) {
 			park(sr);
 			quiet = 0;
-		} else if (!atomic_load(&sr->sleepers) && now > attended + UNATTENDED_NS) {
+		} else if (now > attended + UNATTENDED_NS &&
+			   (!atomic_load(&sr->sleepers) || dev_rx_pending(sr))) {
 			take_charge(sr, now);
 			turns = sr->turns;
 		} else {

@@ -40,6 +40,15 @@ int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns);
 
 struct epoll_set;
 
+/* What a thread sleeps on (gate.c). */
+struct gate {
+	int fd;           /* hidden, of this process alone; -1: none */
+	int door, app;    /* what it holds of these, or -1 */
+	uint32_t stack;   /* index of the one whose devices it holds */
+	uint64_t gen;     /* their generation then */
+	uint64_t entered; /* times that an application's set was entered */
+};
+
 /* What a thread sleeps with: one per thread, made on first use. In the arena. */
 struct waiter {
 	struct list proc;            /* on its process's list (family.lock) */
@@ -55,6 +64,7 @@ struct waiter {
 	struct list watches;         /* struct waiter_watch.own (lock of stack 0) */
 	struct epoll_set *_Atomic set; /* the set it waits for events of */
 	struct list on_set;          /* on that set's sleepers (set->lock) */
+	struct gate gate;            /* the thread's own */
 };
 enum { WAITER_AWAKE, WAITER_SLEEPING, WAITER_WOKEN };
 
@@ -99,6 +109,20 @@ void list_mend(struct list *head);
  */
 int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_t deadline_ns,
 	       const sigset_t *sigmask, uint32_t nsigs0);
+
+/* The same with one kernel descriptor, an epoll set of the application's; -1: none. */
+int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const sigset_t *sigmask,
+		     uint32_t nsigs0);
+
+/*
+ * Enters into w's gate what there is to sleep on: sr's devices, doors, w's wake-up, app (an epoll set
+ * of the application's, or -1). 0, or -Exxx: there is no gate, the caller polls. Own thread only.
+ */
+int gate_prepare(struct waiter *w, struct stackrec *sr, int app);
+enum { GATE_WOKEN = 1, GATE_DEVICE = 2 };
+/* Sleeps until one of them has something, or ts (NULL: for ever) has passed: GATE_*, or -EINTR. */
+int gate_sleep(struct waiter *w, const struct timespec *ts, const sigset_t *sigmask);
+void gate_close(struct gate *g);
 
 /*
  * How long to spin before sleeping on sr, now: SHIM_SPIN_US, or 0 while it does not pay for this

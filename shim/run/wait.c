@@ -67,6 +67,7 @@ static void waiter_exit(void *arg)
 		return;
 	thread_self.waiter = NULL;
 	fd_unhide_close(w->wakefd);
+	gate_close(&w->gate);
 	waiter_free(w);
 }
 
@@ -124,6 +125,7 @@ static struct waiter *waiter_new(void)
 		memcpy(w->name, name, sizeof(name));
 		w->covers = 0;
 		w->set = NULL;
+		w->gate = (struct gate){.fd = -1, .door = -1, .app = -1};
 		list_init(&w->watches);
 		list_init(&w->on_set);
 		list_push_back(&family_self->waiters, &w->proc);
@@ -244,7 +246,9 @@ struct sleep {
 	size_t bytes; /* of fds, when it is not small */
 	unsigned n;
 	unsigned dev, ndev;
-	int wake; /* index, or -1 */
+	int wake;   /* index, or -1 */
+	bool gate;  /* nothing of the above: on the thread's gate */
+	int events; /* GATE_* */
 };
 
 static void sleep_add(struct sleep *s, int fd)
@@ -272,6 +276,8 @@ static int sleep_fill(struct sleep *s, struct stackrec *sr, const struct waiter 
 	s->dev = s->n;
 	s->ndev = 0;
 	s->wake = -1;
+	s->gate = false;
+	s->events = 0;
 	if (sr && sr->st) {
 		s->ndev = (unsigned)dev_fds(sr, dev, WAIT_DEV_FDS);
 		for (unsigned i = 0; i < s->ndev; i++)
@@ -305,7 +311,27 @@ static uint64_t sleep_until(struct stackrec *sr, const struct waiter *w, uint64_
 	return deadline;
 }
 
-/* One kernel wait; revents are in s->fds. 0 or -EINTR. */
+/* The wait itself. 0, or -EINTR. */
+static int sleep_wait(struct sleep *s, struct waiter *w, struct timespec *ts,
+		      const sigset_t *sigmask)
+{
+	int ret;
+
+	if (s->gate) {
+		ret = gate_sleep(w, ts, sigmask);
+		s->events = ret > 0 ? ret : 0;
+		return ret == -EINTR ? -EINTR : 0;
+	}
+	ret = sys_ppoll(s->fds, s->n, ts, sigmask);
+	if (ret > 0 && s->wake >= 0 && (s->fds[s->wake].revents & POLLIN))
+		s->events |= GATE_WOKEN;
+	for (unsigned i = 0; ret > 0 && i < s->ndev; i++)
+		if (s->fds[s->dev + i].revents)
+			s->events |= GATE_DEVICE;
+	return ret == -EINTR ? -EINTR : 0;
+}
+
+/* Accounts for the sleep. 0 or -EINTR; what woke it is in s. */
 static int sleep_once(struct sleep *s, struct stackrec *sr, struct waiter *w, uint64_t deadline,
 		      const sigset_t *sigmask)
 {
@@ -329,7 +355,7 @@ static int sleep_once(struct sleep *s, struct stackrec *sr, struct waiter *w, ui
 		ts.tv_nsec = (long)(left % 1000000000ull);
 		tsp = &ts;
 	}
-	ret = sys_ppoll(s->fds, s->n, tsp, sigmask);
+	ret = sleep_wait(s, w, tsp, sigmask);
 	if (sr && sr->st) {
 		atomic_fetch_sub(&sr->sleepers, 1);
 		if (w)
@@ -337,24 +363,23 @@ static int sleep_once(struct sleep *s, struct stackrec *sr, struct waiter *w, ui
 		atomic_store_explicit(&sr->attended_ns, now_ns(), memory_order_relaxed);
 		helper_unpark(sr);
 	}
-	return ret == -EINTR ? -EINTR : 0;
+	return ret;
 }
 
-static void sleep_done(struct sleep *s, struct stackrec *sr, struct waiter *w, int ret)
+static void sleep_done(struct sleep *s, struct stackrec *sr, struct waiter *w)
 {
 	char buf[16];
 
 	if (w) {
 		atomic_exchange(&w->state, WAITER_AWAKE);
-		if (ret == 0 && (s->fds[s->wake].revents & POLLIN))
+		if (s->events & GATE_WOKEN)
 			while (sys_recvfrom(fd_hidden_at(w->wakefd), buf, sizeof(buf), MSG_DONTWAIT,
 					    NULL, NULL) > 0)
 				;
 	}
 	/* Woken by a device without a packet: it is netlink that has something to say. */
-	for (unsigned i = 0; ret == 0 && i < s->ndev; i++)
-		if (s->fds[s->dev + i].revents && !dev_rx_pending(sr))
-			sr->news_ns = 0;
+	if ((s->events & GATE_DEVICE) && !dev_rx_pending(sr))
+		sr->news_ns = 0;
 }
 
 static void spin_learn(uint64_t slept_ns)
@@ -365,13 +390,47 @@ static void spin_learn(uint64_t slept_ns)
 		spin_score -= spin_score > 0;
 }
 
+/* Falls asleep unless w has been woken or a handler has run. 0, or -EINTR. */
+static int sleep_guarded(struct sleep *s, struct stackrec *sr, struct waiter *w,
+			 uint64_t deadline_ns, const sigset_t *sigmask, uint32_t nsigs0)
+{
+	uint32_t state = WAITER_AWAKE;
+	uint64_t t0;
+	int ret;
+
+	if (w && !atomic_compare_exchange_strong(&w->state, &state, WAITER_SLEEPING)) {
+		atomic_store(&w->state, WAITER_AWAKE);
+		return thread_self.nsigs != nsigs0 ? -EINTR : 0;
+	}
+	if (thread_self.nsigs != nsigs0) {
+		if (w)
+			atomic_store(&w->state, WAITER_AWAKE);
+		return -EINTR;
+	}
+	t0 = now_ns();
+	ret = sleep_once(s, sr, w, deadline_ns, sigmask);
+	sleep_done(s, sr, w);
+	spin_learn(now_ns() - t0);
+	return thread_self.nsigs != nsigs0 ? -EINTR : ret;
+}
+
+int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const sigset_t *sigmask,
+		     uint32_t nsigs0)
+{
+	struct pollfd kfd = {.fd = epfd, .events = POLLIN};
+	struct waiter *w = waiter_self();
+	struct sleep s = {.gate = true};
+
+	if (!w || !sr || !sr->st || gate_prepare(w, sr, epfd) < 0)
+		return wait_sleep(sr, &kfd, epfd >= 0, deadline_ns, sigmask, nsigs0);
+	return sleep_guarded(&s, sr, w, deadline_ns, sigmask, nsigs0);
+}
+
 int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_t deadline_ns,
 	       const sigset_t *sigmask, uint32_t nsigs0)
 {
 	struct waiter *w = waiter_self();
-	uint32_t state = WAITER_AWAKE;
 	struct sleep s;
-	uint64_t t0;
 	int ret;
 
 	for (unsigned i = 0; i < nkfds; i++)
@@ -379,26 +438,9 @@ int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_
 	ret = sleep_fill(&s, sr, w, kfds, nkfds);
 	if (ret < 0)
 		return ret;
-	if (w && !atomic_compare_exchange_strong(&w->state, &state, WAITER_SLEEPING)) {
-		atomic_store(&w->state, WAITER_AWAKE);
-		ret = thread_self.nsigs != nsigs0 ? -EINTR : 0;
-		goto out;
-	}
-	if (thread_self.nsigs != nsigs0) {
-		if (w)
-			atomic_store(&w->state, WAITER_AWAKE);
-		ret = -EINTR;
-		goto out;
-	}
-	t0 = now_ns();
-	ret = sleep_once(&s, sr, w, deadline_ns, sigmask);
-	sleep_done(&s, sr, w, ret);
-	spin_learn(now_ns() - t0);
-	if (ret == 0 && nkfds)
-		memcpy(kfds, s.fds, nkfds * sizeof(*kfds));
-	if (thread_self.nsigs != nsigs0)
-		ret = -EINTR;
-out:
+	ret = sleep_guarded(&s, sr, w, deadline_ns, sigmask, nsigs0);
+	for (unsigned i = 0; ret == 0 && i < nkfds; i++)
+		kfds[i].revents = s.fds[i].revents;
 	if (s.bytes)
 		sys_munmap(s.fds, s.bytes);
 	return ret;
@@ -515,7 +557,8 @@ int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)
 			if (ofd_is_ready(&ow))
 				break;
 		}
-		ret = wait_sleep(sr, NULL, 0, ww ? deadline_ns : now + WAIT_BLIND_NS, NULL, nsigs0);
+		ret = wait_sleep_epoll(sr, -1, ww ? deadline_ns : now + WAIT_BLIND_NS, NULL,
+				       nsigs0);
 	}
 	if (ofd_is_ready(&ow))
 		ret = 0;

@@ -133,10 +133,15 @@ static void look_caps(void)
 #else
 	const uint64_t bpf = 1ull << 39;
 #endif
+#ifdef CAP_PERFMON
+	const uint64_t perfmon = 1ull << CAP_PERFMON;
+#else
+	const uint64_t perfmon = 1ull << 38;
+#endif
 	static const char how[] =
 		"Start the server as root (it may drop its privileges once it listens), or grant "
 		"the capability to its unit: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW "
-		"CAP_BPF.";
+		"CAP_BPF CAP_PERFMON.";
 
 	finding_add("cap_net_admin", NEEDED, caps & (1ull << CAP_NET_ADMIN), how,
 		    "attaching to an interface (CAP_NET_ADMIN)");
@@ -144,6 +149,8 @@ static void look_caps(void)
 		    "AF_XDP and packet sockets (CAP_NET_RAW)");
 	finding_add("cap_bpf", NEEDED, caps & (bpf | admin), how,
 		    "loading the steering program (CAP_BPF or CAP_SYS_ADMIN)");
+	finding_add("cap_perfmon", NEEDED, caps & (perfmon | admin), how,
+		    "running its loader (CAP_PERFMON or CAP_SYS_ADMIN)");
 }
 
 static void look_memory(const struct probe *p, const struct knobs *k)

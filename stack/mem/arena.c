@@ -14,9 +14,11 @@
  */
 #include "arena.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "../assert.h"
+#include "poison.h"
 
 #define ARENA_MIN_BYTES 65536u
 #define ARENA_ALIGN_MAX (2u << 20) /* a huge page: nothing needs more, and base offers no more */
@@ -27,8 +29,9 @@ struct arena *arena_init(void *base, size_t size_bytes)
 
 	ASSERT(((uintptr_t)base & 4095) == 0);
 	ASSERT(size_bytes >= ARENA_MIN_BYTES);
+	mem_unpoison(a, sizeof(*a));
 	a->size_bytes = size_bytes;
-	__atomic_store_n(&a->used_bytes, sizeof(*a), __ATOMIC_RELAXED);
+	atomic_store_explicit(&a->used_bytes, sizeof(*a), memory_order_relaxed);
 	a->magic = ARENA_MAGIC;
 	return a;
 }
@@ -36,7 +39,7 @@ struct arena *arena_init(void *base, size_t size_bytes)
 void *arena_carve(struct arena *a, size_t size, size_t align)
 {
 	uintptr_t base = (uintptr_t)a;
-	uint64_t used = __atomic_load_n(&a->used_bytes, __ATOMIC_RELAXED);
+	uint64_t used = atomic_load_explicit(&a->used_bytes, memory_order_relaxed);
 	uint64_t start;
 
 	ASSERT(a->magic == ARENA_MAGIC);
@@ -45,7 +48,10 @@ void *arena_carve(struct arena *a, size_t size, size_t align)
 		start = ((base + used + align - 1) & ~(uint64_t)(align - 1)) - base;
 		if (start > a->size_bytes || size > a->size_bytes - start)
 			return NULL;
-	} while (!__atomic_compare_exchange_n(&a->used_bytes, &used, start + size, false,
-					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	} while (!atomic_compare_exchange_strong_explicit(&a->used_bytes, &used, start + size,
+							  memory_order_relaxed,
+							  memory_order_relaxed));
+	/* An arena that lay here before may have left its marks. */
+	mem_unpoison((uint8_t *)a + start, size);
 	return (uint8_t *)a + start;
 }

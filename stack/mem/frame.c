@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "../assert.h"
+#include "poison.h"
 
 /* In a free frame's next, to tell a second frame_put(). */
 #define FRAME_IS_FREE (UINT32_MAX - 1)
@@ -29,6 +30,7 @@ int frame_pool_init(struct frame_pool *fp, struct arena *a, uint32_t count)
 	}
 	fp->count = fp->nfree = fp->nfree_min = count;
 	fp->failed = 0;
+	mem_poison(fp->base, (size_t)count * FRAME_BYTES);
 	return 0;
 }
 
@@ -48,6 +50,7 @@ uint32_t frame_get(struct frame_pool *fp)
 	m->next = m->qnext = FRAME_NONE;
 	m->off = m->len = 0;
 	m->aux = 0;
+	mem_unpoison(frame_buf(fp, idx), FRAME_BYTES);
 	return idx;
 }
 
@@ -57,6 +60,7 @@ void frame_put(struct frame_pool *fp, uint32_t idx)
 	ASSERT(fp->meta[idx].next != FRAME_IS_FREE);
 	fp->meta[idx].next = FRAME_IS_FREE;
 	fp->free[fp->nfree++] = idx;
+	mem_poison(frame_buf(fp, idx), FRAME_BYTES);
 }
 
 void frame_put_chain(struct frame_pool *fp, uint32_t idx)

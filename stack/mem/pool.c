@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../assert.h"
+#include "poison.h"
 
 /* Large enough that growing is rare and small objects share pages, small enough that a pool hardly
  * used costs little; an object larger than it gets a slab of its own. */
@@ -64,6 +65,7 @@ static bool pool_grow(struct pool *p)
 
 		f->next = p->free;
 		p->free = f;
+		mem_poison(f + 1, p->obj_bytes - sizeof(*f));
 	}
 	return true;
 }
@@ -79,6 +81,7 @@ void *pool_get(struct pool *p)
 	f = p->free;
 	p->free = f->next;
 	f->next = NULL;
+	mem_unpoison(f, p->obj_bytes);
 	if (++p->out > p->out_max)
 		p->out_max = p->out;
 	return f;
@@ -102,6 +105,7 @@ void pool_put(struct pool *p, void *obj)
 	f->next = p->free;
 	p->free = f;
 	p->out--;
+	mem_poison(f + 1, p->obj_bytes - sizeof(*f));
 }
 
 void *pool_walk_next(const struct pool *p, struct pool_walk *w)

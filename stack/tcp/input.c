@@ -24,7 +24,8 @@ struct in {
 	struct tcp_seg *s;
 	enum stat_id verdict;
 	bool data_taken;
-	bool ack_now;	/* an answer is due at once */
+	bool ack_now;   /* an answer is due at once */
+	bool ack_old;   /* the ACK field was overtaken by a later one: only data counts */
 	uint32_t raise; /* RDY_* that are news */
 };
 
@@ -149,6 +150,7 @@ static enum step check_syn(struct in *in)
 	if (c->state == TCPS_SYN_RCVD && (in->s->flags & TH_ACK) && seq_eq(in->s->seq, c->irs)) {
 		in->s->flags &= (uint8_t)~TH_SYN;
 		in->s->seq = seq_add(in->s->seq, 1);
+		in->s->wnd >>= c->snd_wscale; /* a SYN's window is never scaled (RFC 7323 2.2) */
 		return STEP_ON;
 	}
 	tcp_challenge_ack(in->st, c);
@@ -167,7 +169,7 @@ void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recov
 		cc_post_recovery(&c->cc, c->sent.in_flight_bytes, st->now_ns);
 	if (out->cc_ack) {
 		struct cc_ack a = {
-			.acked_bytes = out->ack.delivered_bytes,
+			.acked_bytes = out->ack.acked_bytes,
 			.flight_bytes = out->prior_flight_bytes,
 			.cwnd_limited = c->cwnd_limited,
 			.in_loss = c->rec.state == RECOVERY_LOSS,
@@ -227,11 +229,17 @@ static void process_ack(struct in *in)
 	struct tcp_conn *c = in->c;
 	struct tcp_seg *s = in->s;
 	struct seq una = c->sent.una;
-	bool wnd_changed = window_update(c, s);
 	struct recovery_in ri;
 	struct recovery_out out;
+	bool wnd_changed;
 
 	c->last_ack_rx_ns = st->now_ns;
+	if (in->ack_old) {
+		/* neither its window nor its SACK blocks are news, and it is no duplicate ACK */
+		c->probes_out = 0;
+		return;
+	}
+	wnd_changed = window_update(c, s);
 	if (c->probes_out && c->snd_wnd > 0)
 		c->probe_backoff = 0;
 	c->probes_out = 0;
@@ -285,9 +293,8 @@ static enum step check_ack(struct in *in)
 			tcp_challenge_ack(in->st, c);
 			return drop(in, STAT_drop_tcp_ack);
 		}
-		in->s->ack = c->sent.una; /* overtaken: only its data counts */
-		in->s->opt.nsack = 0;
-		in->s->wnd = c->snd_wnd >> c->snd_wscale;
+		in->s->ack = c->sent.una;
+		in->ack_old = true;
 	}
 	return STEP_ON;
 }
@@ -475,6 +482,8 @@ static enum step do_data(struct in *in)
 		in->ack_now = true;
 		if (n >= s->len) {
 			in->verdict = STAT_drop_tcp_dup;
+			if (n > s->len) /* as old as its data: not the next number */
+				s->flags &= (uint8_t)~TH_FIN;
 			s->seq = c->rcv_nxt;
 			s->len = 0;
 			return STEP_ON;

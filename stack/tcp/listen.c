@@ -115,12 +115,8 @@ void tcp_listener_forget(struct stack *st, struct tcp_conn *c)
 		sock_ready(st, &l->sk, 0, RDY_IN, 0);
 }
 
-void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
+void tcp_listener_drop(struct stack *st, struct tcp_listener *l)
 {
-	if (l->shut)
-		return;
-	l->shut = true;
-	list_del(&l->node);
 	while (!list_empty(&l->reqs))
 		tcp_req_free(st, list_first(&l->reqs, struct tcp_req, node));
 	while (!list_empty(&l->acceptq)) {
@@ -133,6 +129,15 @@ void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
 		else
 			tcp_conn_abort(st, c, 0);
 	}
+}
+
+void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
+{
+	if (l->shut)
+		return;
+	l->shut = true;
+	list_del(&l->node);
+	tcp_listener_drop(st, l);
 	sock_ready(st, &l->sk, RDY_IN | RDY_OUT | RDY_HUP | RDY_RDHUP, 0,
 		   RDY_IN | RDY_HUP | RDY_RDHUP);
 }
@@ -373,6 +378,9 @@ static void req_ack(struct stack *st, struct tcp_req *r)
 			.tsecr = r->ts_recent},
 	};
 
+	/* before our SYN-ACK is out the peer knows of no sequence that this could belong to */
+	if (!r->synack_ns)
+		return;
 	if (r->oow_ack_ns && st->now_ns - r->oow_ack_ns < TCP_OOW_ACK_NS)
 		return;
 	if (tcp_send_raw(st, &raw) == 0)

@@ -90,7 +90,7 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 		     hlen + (x->super ? 0 : x->len), x->super ? x->len : 0, &o);
 	if (unlikely(r))
 		return r;
-	wnd = x->flags & TH_RST ? 0 : tcp_rcvwin_field(st, c);
+	wnd = x->flags & TH_RST ? 0 : tcp_rcvwin_field(st, c, x->flags & TH_SYN);
 	header_fill((struct tcp_hdr *)o.l4, &c->sk.local, &c->sk.remote, x->seq, c->rcv_nxt,
 		    x->flags, hlen, wnd);
 	tcp_opts_write(&opt, o.l4 + TCP_HLEN_BYTES, x->flags & TH_SYN);
@@ -359,6 +359,7 @@ static int output_one(struct stack *st, struct tcp_conn *c, unsigned how)
 
 void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 {
+	struct seq nxt = c->sent.nxt;
 	unsigned retries = 2;
 	int r;
 
@@ -374,6 +375,23 @@ void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 			break;
 	}
 	tcp_timer_rtx(st, c);
+	/* TCP_NOTSENT_LOWAT: whoever let the bytes out, a writer may wait for just that */
+	if ((c->o.notsent_lowat || st->cfg.tcp_notsent_lowat != UINT32_MAX) &&
+	    !seq_eq(c->sent.nxt, nxt))
+		tcp_ready(st, c, 0);
+}
+
+/*
+ * Where an empty segment stands so that the peer finds it acceptable: at snd_nxt, but not beyond a
+ * window that the peer has taken back meanwhile. What a rounding by the scale takes is no shrinking.
+ */
+static struct seq empty_seq(const struct tcp_conn *c)
+{
+	struct seq edge = seq_add(c->sent.una, c->snd_wnd);
+
+	if (seq_leq(c->sent.nxt, seq_add(edge, (1u << c->snd_wscale) - 1)))
+		return c->sent.nxt;
+	return edge;
 }
 
 void tcp_send_ack(struct stack *st, struct tcp_conn *c)
@@ -382,7 +400,7 @@ void tcp_send_ack(struct stack *st, struct tcp_conn *c)
 
 	if (!tcp_state_in(c, TCPS_SYNCED | TCPS_BIT(TCPS_SYN_RCVD)))
 		return;
-	r = tcp_send_empty(st, c, c->sent.nxt, TH_ACK);
+	r = tcp_send_empty(st, c, empty_seq(c), TH_ACK);
 	if (r == -EAGAIN || r == -EINPROGRESS)
 		tcp_ack_owe(st, c, ACK_TX);
 }

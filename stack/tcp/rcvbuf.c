@@ -142,12 +142,24 @@ static bool spill(struct stack *st, struct rcvbuf *b)
 	return true;
 }
 
+/* Whether b may hold n frames more for len bytes. */
+static bool frames_allowed(const struct stack *st, const struct rcvbuf *b, uint32_t n, uint32_t len)
+{
+	uint32_t held = b->frames + n;
+
+	if (likely(held <= RCVBUF_FRAMES_MAX))
+		return true;
+	if (held > st->frames.nfree / RCVBUF_SHARE_DIV)
+		return false;
+	return (uint64_t)b->len + len >= (uint64_t)held * (FRAME_BYTES / RCVBUF_DENSE_DIV);
+}
+
 bool rcvbuf_push(struct stack *st, struct rcvbuf *b, uint32_t frame, uint32_t len)
 {
 	uint32_t n = rcvbuf_chain_frames(st, frame);
 	bool low = rcvbuf_frames_low(st);
 
-	if (low || b->frames + n > RCVBUF_FRAMES_MAX) {
+	if (low || !frames_allowed(st, b, n, len)) {
 		bool empty = spill(st, b);
 
 		if (empty && copy_out(st, b, frame, len)) {

@@ -72,9 +72,8 @@ uint32_t tcp_rcvwin_bytes(const struct stack *st, const struct tcp_conn *c)
 	return n;
 }
 
-uint16_t tcp_rcvwin_field(struct stack *st, struct tcp_conn *c)
+uint16_t tcp_rcvwin_field(struct stack *st, struct tcp_conn *c, bool syn)
 {
-	bool syn = tcp_state_in(c, TCPS_CONNECTING) || c->state == TCPS_CLOSED;
 	uint32_t scale = syn ? 0 : c->rcv_wscale, unit = 1u << scale;
 	uint32_t cur = (uint32_t)seq_diff(c->rcv_adv, c->rcv_nxt), n;
 

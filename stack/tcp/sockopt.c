@@ -59,6 +59,7 @@ static void set_rcvbuf(struct stack *st, struct sock *sk, uint32_t bytes)
 		return;
 	c->rcv_limit = bytes;
 	c->rcv_locked = true;
+	tcp_ready(st, c, 0); /* a window that is shut now makes what is there readable */
 }
 
 static void set_sndbuf(struct stack *st, struct sock *sk, uint32_t bytes)

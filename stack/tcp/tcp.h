@@ -361,6 +361,8 @@ void tcp_req_free(struct stack *st, struct tcp_req *r);
 /* stack_reset_all(): l holds nothing any more and listens on. */
 void tcp_listener_reset(struct stack *st, struct tcp_listener *l);
 void tcp_listener_close(struct stack *st, struct tcp_listener *l);
+/* Resets what was not given out; it goes on listening. */
+void tcp_listener_drop(struct stack *st, struct tcp_listener *l);
 /* Stops listening: out of the hash, what was not given out is reset; the socket stays. */
 void tcp_listener_shut(struct stack *st, struct tcp_listener *l);
 /* A connection that waits in the accept queue goes away. */
@@ -417,8 +419,9 @@ bool tcp_challenge_allowed(struct stack *st);
 /* ---- rcvwin.c: the receive window -------------------------------------------------------- */
 
 void tcp_rcvwin_init(struct stack *st, struct tcp_conn *c);
-/* The window to put in a header; moves rcv_adv. */
-uint16_t tcp_rcvwin_field(struct stack *st, struct tcp_conn *c);
+/* The window to put in a header; moves rcv_adv. syn: of a segment with SYN, never scaled
+ * (RFC 7323 2.2). */
+uint16_t tcp_rcvwin_field(struct stack *st, struct tcp_conn *c, bool syn);
 /* The window a reader has made: what tcp_rcvwin_field() would offer, bytes. */
 uint32_t tcp_rcvwin_bytes(const struct stack *st, const struct tcp_conn *c);
 /* The application has read n bytes: tuning, and an update to the peer if it is worth one. */

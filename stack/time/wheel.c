@@ -13,6 +13,8 @@
  */
 #include "wheel.h"
 
+#include <stdatomic.h>
+
 #define LEVEL_BITS 6
 #define TOP_BITS (LEVEL_BITS * WHEEL_LEVELS)
 
@@ -35,7 +37,7 @@ static unsigned level_of(uint64_t tick, uint64_t due)
 
 static void hint_store(struct wheel *w, uint64_t ns)
 {
-	__atomic_store_n(&w->next_ns, ns, __ATOMIC_RELAXED);
+	atomic_store_explicit(&w->next_ns, ns, memory_order_relaxed);
 }
 
 void wheel_init(struct wheel *w, uint64_t now_ns)
@@ -90,7 +92,7 @@ void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ns)
 	t->due_tick = due;
 	w->armed++;
 	wheel_place(w, t);
-	if (due * WHEEL_TICK_NS < __atomic_load_n(&w->next_ns, __ATOMIC_RELAXED))
+	if (due * WHEEL_TICK_NS < atomic_load_explicit(&w->next_ns, memory_order_relaxed))
 		hint_store(w, due * WHEEL_TICK_NS);
 }
 

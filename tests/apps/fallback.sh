@@ -3,10 +3,10 @@
 # timeout: 120
 #
 # Where nothing can be accelerated the same commands work on the kernel's sockets, and one line says
-# why: no privileges, no interface, no memlock, an XDP program in the way, the queue taken, a wrong knob.
+# why: no privileges, no interface, no BPF, no AF_XDP, no memlock, an XDP program in the way, the queue taken, a wrong knob.
 # shellcheck source=tests/apps/lib.sh disable=SC2154
 . "$(dirname "$0")/lib.sh"
-need redis-server redis-cli redis-benchmark setpriv
+need redis-server redis-cli redis-benchmark setpriv python3
 
 net_up
 port=6379
@@ -41,6 +41,35 @@ nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all -
 
 check "no privileges: serves on the kernel and says so" \
 	fallback 'CAP_NET' -- "${nobody[@]}"
+# deny CALL ARGUMENT ERRNO COMMAND...: runs it where that system call, with that first argument (-1: with
+# any), fails so.
+cat >"$work/deny" <<'PY'
+import ctypes, os, struct, sys
+nr, arg, err = map(int, sys.argv[1:4])
+ld, jeq, ret = 0x20, 0x15, 0x06
+prog = [(ld, 0, 0, 0), (jeq, 0, 3, nr), (ld, 0, 0, 16), (jeq, 0, 1, max(arg, 0)),
+        (ret, 0, 0, 0x50000 | err), (ret, 0, 0, 0x7fff0000)]
+if arg < 0:
+    prog[2:4] = [(ld, 0, 0, 0), (jeq, 0, 1, nr)]
+code = b"".join(struct.pack("HBBI", *i) for i in prog)
+buf = ctypes.create_string_buffer(code)
+fprog = struct.pack("HxxxxxxQ", len(prog), ctypes.addressof(buf))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.c_char_p(fprog), 0, 0) == 0, ctypes.get_errno()
+os.execvp(sys.argv[4], sys.argv[4:])
+PY
+python=$(python3 -c 'import sys; print(sys.executable)')
+bpf=$(python3 -c 'import platform; print({"x86_64": 321, "aarch64": 280}[platform.machine()])')
+socket=$(python3 -c 'import platform; print({"x86_64": 41, "aarch64": 198}[platform.machine()])')
+caps=+net_admin,+net_raw,+bpf,+ipc_lock
+check "a capability that is missing: serves on the kernel and names it" \
+	fallback 'CAP_PERFMON' -- setpriv --reuid 65534 --regid 65534 --clear-groups \
+	--inh-caps $caps --ambient-caps $caps
+check "no BPF: serves on the kernel and says so" \
+	fallback 'steering program' -- "$python" "$work/deny" "$bpf" -1 38
+check "no AF_XDP: serves on the kernel and says so" \
+	fallback 'AF_XDP' -- "$python" "$work/deny" "$socket" 44 97
 check "no such interface: serves on the kernel and says so" \
 	fallback 'SHIM_IFACE|interface' SHIM_IFACE=nosuch0 --
 check "memlock too small: serves on the kernel and says so" \
@@ -49,7 +78,7 @@ check "memlock too small: serves on the kernel and says so" \
 check "a wrong knob is named with the nearest right one" \
 	fallback 'SHIM_SPINUS.*SHIM_SPIN_US' SHIM_SPINUS=5 --
 check "a wrong value is named with the range" \
-	fallback 'SHIM_SPIN_US.*1000000' SHIM_SPIN_US=fast --
+	fallback 'SHIM_SPIN_US.*1000000' SHIM_SPIN_US=99999999 --
 
 kernel_only() {
 	fallback_quiet SHIM_IFACE=none

@@ -122,6 +122,13 @@ wait_port() {
 	return 1
 }
 
+# accelerated NAME: that server has said so of a socket.
+accelerated() {
+	grep -q ': stack: ' "$work/$1.log" && return 0
+	cat "$work/$1.log"
+	return 1
+}
+
 # The kernel's count of TCP segments taken in, in the server's namespace.
 kernel_tcp_in() {
 	ip netns exec "$NS_SRV" awk '/^Tcp:/ { if (n++) print $11 }' /proc/net/snmp

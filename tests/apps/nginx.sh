@@ -20,8 +20,10 @@ head -c 1048576 /dev/urandom >"$work/www/1m"
 head -c 104857600 /dev/urandom >"$work/www/100m"
 
 # conf WORKERS SENDFILE
+listen=
 conf() {
 	cat >"$work/nginx.conf" <<CONF
+user www-data;
 worker_processes $1;
 daemon off;
 pid $work/nginx.pid;
@@ -37,7 +39,7 @@ http {
 	upstream local { server 127.0.0.1:8081; keepalive 8; }
 	upstream far { server $IP_CLI:8082; keepalive 8; }
 	server {
-		listen $IP_SRV:8080 backlog=4096;
+		listen $IP_SRV:8080 backlog=4096 $listen;
 		root $work/www;
 		location /local/ { proxy_pass http://local/; proxy_http_version 1.1; proxy_set_header Connection ""; }
 		location /far/ { proxy_pass http://far/; proxy_http_version 1.1; proxy_set_header Connection ""; }
@@ -50,11 +52,45 @@ CONF
 start() {
 	conf "$1" "$2"
 	srv nginx nginx -c "$work/nginx.conf"
-	wait_port "$NS_CLI" "$IP_SRV" 8080
+	wait_port "$NS_CLI" "$IP_SRV" 8080 && accelerated nginx
+}
+
+# slowly FILE: fetches it within about three seconds, in the background; its process is in $slow.
+slowly() {
+	cli curl -sf --limit-rate 35M "http://$IP_SRV:8080/$1" | sha256sum >"$work/slowly" &
+	slow=$!
+	sleep 0.5
+}
+
+whole() {
+	wait $slow
+	[ "$(cat "$work/slowly")" = "$(sha256sum <"$work/www/$1")" ]
+}
+
+# The old worker goes on with what it has, and nothing else.
+download_outlives_reload() {
+	slowly 100m
+	kill -HUP "$pid"
+	sleep 0.5
+	same "" && whole 100m
+}
+
+# QUIT closes the listener; the connection lives on, and nobody else gets in.
+stop_after_download() {
+	slowly 100m
+	kill -QUIT "$pid"
+	sleep 0.5
+	cli curl -s "http://$IP_SRV:8080/0"
+	[ $? = 7 ] || return 1
+	whole 100m && gone
 }
 
 stop() {
 	kill -QUIT "$pid"
+	gone
+}
+
+gone() {
 	for _ in $(seq 100); do
 		kill -0 "$pid" 2>/dev/null || return 0
 		sleep 0.1
@@ -114,9 +150,9 @@ million() {
 proof() {
 	local before after conns w
 	before=$(kernel_tcp_in)
-	cli wrk -t1 -c20 -d2s "http://$IP_SRV:8080/612" >/dev/null 2>&1 &
+	cli wrk -t1 -c20 -d1s "http://$IP_SRV:8080/612" >/dev/null 2>&1 &
 	w=$!
-	sleep 1
+	sleep 0.6
 	conns=$(kernel_conns 8080)
 	wait $w
 	after=$(kernel_tcp_in)
@@ -127,10 +163,10 @@ proof() {
 
 reload_under_load() {
 	local w i
-	cli wrk -t1 -c16 -d4s "http://$IP_SRV:8080/612" >"$work/reload" 2>&1 &
+	cli wrk -t1 -c16 -d2s "http://$IP_SRV:8080/612" >"$work/reload" 2>&1 &
 	w=$!
 	for i in 1 2 3; do
-		sleep 0.8
+		sleep 0.5
 		kill -HUP "$pid"
 	done
 	wait $w
@@ -140,6 +176,31 @@ reload_under_load() {
 		same ""
 }
 
+# The master is root; the workers, who serve, are not, and have no capability.
+unprivileged() {
+	local w n=0
+	for w in $(pgrep -P "$pid"); do
+		grep -q '^CapEff:[[:space:]]*0*$' "/proc/$w/status" || return 1
+		n=$((n + 1))
+	done
+	[ $n -ge 1 ]
+}
+
+# A worker dies inside whatever it does; the others' connections may be lost, the service may not.
+worker_killed() {
+	local w n
+	cli wrk -t1 -c16 -d2s "http://$IP_SRV:8080/612" >"$work/killed" 2>&1 &
+	w=$!
+	for n in 1 2 3 4; do
+		sleep 0.4
+		kill -KILL "$(pgrep -P "$pid" | head -n 1)"
+	done
+	wait $w
+	cat "$work/killed" "$work/nginx.log" "$work/error.log"
+	! grep -q 'Non-2xx' "$work/killed" && [ "$(pgrep -c -P "$pid")" -ge 1 ] &&
+		load -t1 -c50 -d1s "http://$IP_SRV:8080/612" && same ""
+}
+
 exec 3>&2
 srv_kernel "$NS_CLI" far python3 -m http.server 8082 --bind "$IP_CLI" --directory "$work/www"
 for workers in 1 2; do
@@ -147,19 +208,34 @@ for workers in 1 2; do
 		tag="$workers worker(s), sendfile $sendfile"
 		check "$tag: starts" start $workers $sendfile
 		check "$tag: the stack carries it" proof
+		check "$tag: its workers are unprivileged" unprivileged
 		check "$tag: 0 B to 100 MB by sha256" same ""
 		check "$tag: several at once" same_parallel
-		check "$tag: keepalive" load -t1 -c50 -d2s "http://$IP_SRV:8080/612"
-		check "$tag: 64 KB" load -t1 -c50 -d2s "http://$IP_SRV:8080/64k"
-		check "$tag: a connection per request" load -t1 -c20 -d2s -H "Connection: close" \
+		check "$tag: keepalive" load -t1 -c50 -d1s "http://$IP_SRV:8080/612"
+		check "$tag: 64 KB" load -t1 -c50 -d1s "http://$IP_SRV:8080/64k"
+		check "$tag: a connection per request" load -t1 -c20 -d1s -H "Connection: close" \
 			"http://$IP_SRV:8080/612"
-		check "$tag: 1000 connections" load -t2 -c1000 -d3s --timeout 10s "http://$IP_SRV:8080/612"
+		check "$tag: 1000 connections" load -t2 -c1000 -d2s --timeout 10s "http://$IP_SRV:8080/612"
 		check "$tag: upstream on the kernel's loopback" same /local
 		check "$tag: upstream across the veth" same /far
 		[ "$workers$sendfile" = 1on ] && check "$requests requests without an error" million
 		check "$tag: reload under load" reload_under_load
-		check "$tag: stops by QUIT" stop
+		[ "$sendfile" = on ] && check "$tag: a download outlives a reload" download_outlives_reload
+		[ "$sendfile" = on ] && check "$tag: killed workers are replaced" worker_killed
+		if [ "$sendfile" = on ]; then
+			check "$tag: stops by QUIT once a download is done" stop_after_download
+		else
+			check "$tag: stops by QUIT" stop
+		fi
 	done
 done
+listen=reuseport
+check "2 workers with a listener each: start" start 2 on
+check "2 workers with a listener each: the stack carries it" proof
+check "2 workers with a listener each: 0 B to 100 MB by sha256" same ""
+check "2 workers with a listener each: a connection per request" load -t1 -c20 -d2s \
+	-H "Connection: close" "http://$IP_SRV:8080/612"
+check "2 workers with a listener each: reload under load" reload_under_load
+check "2 workers with a listener each: stop by QUIT" stop
 check "nothing is left attached" bash -c "! ip -n $NS_SRV -o link show dev $IF_SRV | grep -q xdp"
 tap_done

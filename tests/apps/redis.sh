@@ -7,17 +7,18 @@
 # two seconds, and ends of every kind on both sides.
 # shellcheck source=tests/apps/lib.sh disable=SC2154
 . "$(dirname "$0")/lib.sh"
-need redis-server redis-benchmark redis-cli python3
+need redis-server redis-benchmark redis-cli python3 setpriv
 
 net_up
 port=6379
 rc() { cli redis-cli -h "$IP_SRV" -p $port "$@"; }
 
+as=()
 start() {
-	srv redis redis-server --port $port --bind 0.0.0.0 --protected-mode no --save "" \
+	srv redis "${as[@]}" redis-server --port $port --bind 0.0.0.0 --protected-mode no --save "" \
 		--dir "$work" --enable-debug-command yes --maxclients 4000 "$@"
 	server=$pid
-	wait_port "$NS_CLI" "$IP_SRV" $port
+	wait_port "$NS_CLI" "$IP_SRV" $port && accelerated redis
 }
 
 # bench ARGUMENTS...: no error may be printed.
@@ -40,8 +41,8 @@ proof() {
 	conns=$(kernel_conns $port)
 	shim_conns=$("$SHIMSTAT" --json "$pid" | python3 -c '
 import json, sys
-print(sum(1 for f in json.load(sys.stdin)["families"]
-	for s in f["sockets"] if s["state"] == "ESTAB"))')
+print(sum(1 for f in json.load(sys.stdin)["families"] for s in f["stacks"]
+	for c in s["connections"] if c["state"] == "ESTAB"))')
 	after=$(kernel_tcp_in)
 	wait $pid_b
 	echo "kernel connections $conns, the stack's $shim_conns, kernel segments in $before -> $after"
@@ -170,4 +171,17 @@ check "SHUTDOWN ends it and detaches the program" orderly_end
 check "starts again at once" start
 check "kill -9: the peer is reset, nothing is left behind" server_killed
 check "and starts again after that" start
+check "SHUTDOWN ends it" orderly_end
+SHIM_ENV=SHIM_IFACE=auto
+check "on every interface there is, as nothing else is said" start
+check "the stack carries it" proof
+check "on the other interface, too" \
+	cli redis-benchmark -h "$NET_KERN_SRV" -p $port -c 50 -n 20000 -t set,get -q
+check "SHUTDOWN ends it" orderly_end
+SHIM_ENV=
+chmod 777 "$work"
+caps=+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock
+as=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps $caps --ambient-caps $caps)
+check "without root, by capabilities" start
+check "the stack carries it, too" proof
 tap_done

@@ -7,6 +7,6 @@ tests_net_killer_SOURCES = tests/net/killer.c
 tests_net_killer_CFLAGS = $(AM_CFLAGS) -pthread
 tests_net_dev_attach_SOURCES = tests/net/dev_attach.c tests/net/dev_fake.c tests/net/dev_fake.h \
 	shim/dev/dev.c shim/dev/gso.c shim/dev/loop.c shim/dev/neigh.c shim/dev/netlink.c \
-	shim/dev/steer.c shim/dev/xsk.c shim/proc/knobs.c shim/proc/log.c stack/ip/csum.c \
+	shim/dev/pass.c shim/dev/steer.c shim/dev/xsk.c shim/proc/knobs.c shim/proc/log.c stack/ip/csum.c \
 	stack/mem/arena.c stack/mem/frame.c
 tests_net_dev_attach_CFLAGS = $(AM_CFLAGS)

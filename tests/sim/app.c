@@ -95,6 +95,7 @@ static void client_retry(struct side *s, uint64_t pause_ns)
 	w->retries++;
 	s->opened = s->shut = s->eof = s->closed = false;
 	s->tx_off = s->rx_off = s->answered = 0;
+	s->f->port = 0; /* what the server may yet accept is not this attempt's */
 	world_timer(w, s, w->now_ns + pause_ns);
 }
 
@@ -102,6 +103,18 @@ static uint16_t port_next(struct node *n)
 {
 	n->port = n->port + 1u >= n->port_lo + n->nports ? n->port_lo : n->port + 1;
 	return n->port;
+}
+
+/*
+ * True when a client has left a connection from that port which the server has not accepted yet,
+ * and may still: it could not tell whose it is.
+ */
+static bool port_claimed(const struct node *n, const struct flow *f, uint16_t port)
+{
+	const struct flow *old = n->w->by_port[n->idx][f->srv.n->idx][port - n->port_lo];
+
+	return old && old != f && !old->srv.opened && !old->srv.n->dead &&
+	       old->kind != FLOW_REFUSED && n->w->now_ns < old->port_ns + 2 * MINUTE;
 }
 
 /* Each connects to the other before the other's SYN can be there. */
@@ -156,6 +169,10 @@ static void client_connect(struct side *s)
 		return;
 	}
 	local.port = port_next(n);
+	if (port_claimed(n, f, local.port)) {
+		client_retry(s, rng_range(&s->rng, MS, 5 * SEC));
+		return;
+	}
 	f->attempts++;
 	err = stack_connect(n->st, &local, &remote, &f->o, &s->sk, node_now(n));
 	n->dirty = true;
@@ -169,6 +186,7 @@ static void client_connect(struct side *s)
 		return;
 	}
 	f->port = local.port;
+	f->port_ns = n->w->now_ns;
 	world_log(n->w, "flow %u %s: node %u port %u to node %u", f->id, kind_name[f->kind], n->idx,
 		  local.port, f->srv.n->idx);
 	n->w->by_port[n->idx][f->srv.n->idx][local.port - n->port_lo] = f;

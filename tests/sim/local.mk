@@ -12,3 +12,6 @@ tests_sim_sim_SOURCES = \
 	tests/sim/sim.h \
 	tests/sim/world.c
 tests_sim_sim_LDADD = libstack.la
+
+TESTS += tests/sim/swarm.sh
+dist_check_SCRIPTS += tests/sim/swarm.sh

@@ -282,7 +282,8 @@ struct flow {
 	enum flow_kind kind;
 	struct side cli, srv;
 	struct sock_opts o;
-	uint16_t port; /* the client's, of the present attempt */
+	uint16_t port;	  /* the client's, of the present attempt */
+	uint64_t port_ns; /* when it began */
 	uint32_t attempts;
 	uint32_t req, resp; /* FLOW_RR: bytes each */
 	uint64_t start_ns;

@@ -193,8 +193,10 @@ static void draw_flow(struct world *w, struct flow *f, uint32_t id)
 	f->cli.close_rule = rng_below(r, 2);
 	f->srv.close_rule = rng_below(r, 3);
 
-	up = rng_log(r, 1, rng_one_in(r, 16) ? 32 << 20 : 2 << 20);
-	down = rng_log(r, 1, rng_one_in(r, 16) ? 32 << 20 : 2 << 20);
+	/* The largest must get through a 4 KB window and 300 ms in the time that liveness allows.
+	 */
+	up = rng_log(r, 1, rng_one_in(r, 16) ? 12 << 20 : 2 << 20);
+	down = rng_log(r, 1, rng_one_in(r, 16) ? 12 << 20 : 2 << 20);
 	switch (f->kind) {
 	case FLOW_UP:
 		down = 0;
@@ -333,8 +335,6 @@ static void event_reset(struct world *w, struct node *n)
 	disturb(w, n, false);
 	stack_reset_tell(n->st, NULL, node_now(n));
 	stack_reset_all(n->st, node_now(n));
-	stack_close(n->st, n->listener, node_now(n));
-	node_listen(n);
 	n->dirty = true;
 }
 

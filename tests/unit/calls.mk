@@ -2,7 +2,11 @@
 # The intercepted calls, linked into a program of which they are the first in line, as they would be
 # when preloaded. What they call lies in test_calls_standin.c.
 EXTRA_DIST += tests/apps/passthrough.sh tests/apps/passthrough_other.c \
-	tests/apps/passthrough_sockets.py
+	tests/apps/passthrough_sockets.py tests/apps/memlock.sh
+
+check_PROGRAMS += tests/apps/memlock
+TESTS += tests/apps/memlock.sh
+tests_apps_memlock_SOURCES = tests/apps/memlock.c
 
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_calls tests/unit/test_calls_signal
@@ -11,7 +15,7 @@ TESTS += tests/unit/test_calls tests/unit/test_calls_signal
 calls_test_sources = \
 	shim/call/epoll.c shim/call/fd.c shim/call/msg.c shim/call/poll.c shim/call/process.c \
 	shim/call/rw.c shim/call/sendfile.c shim/call/sig.c shim/call/socket.c \
-	shim/call/syscall.c shim/proc/knobs.c shim/proc/libc.c shim/proc/log.c \
+	shim/call/syscall.c shim/proc/knobs.c shim/proc/memlock.c shim/proc/libc.c shim/proc/log.c \
 	shim/proc/signal.c shim/proc/start.c shim/proc/thread.c shim/proc/vfork.c \
 	tests/unit/test_calls.h tests/unit/test_calls_standin.c
 calls_test_cppflags = $(AM_CPPFLAGS) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS

@@ -52,6 +52,11 @@ int dev_fds(const struct stackrec *sr, int *fds, int max)
 	return 0;
 }
 
+uint64_t dev_generation(const struct stackrec *sr)
+{
+	return 1;
+}
+
 void dev_news(struct stackrec *sr, uint64_t now)
 {
 }

@@ -120,6 +120,7 @@ void listen_on(struct wire *w, const struct sock_opts *o, uint32_t backlog)
 
 	sock_opts_default(&def);
 	ck_assert_int_eq(stack_listen(w->e.st, &any, o ? o : &def, backlog, &w->l), 0);
+	stack_sock_user(w->e.st, w->l, &w->user);
 }
 
 void establish(struct wire *w, const struct sock_opts *o)

@@ -225,7 +225,7 @@ START_TEST(frames_in_the_hands_of_a_device_stay_there)
 	for (int i = 0; i < 3; i++)
 		frame_put(stack_frames(w.e.st), idx[i]);
 	stack_close(w.e.st, w.sk, w.e.now);
-	w.l = w.sk = NULL; /* the listener had no user */
+	w.sk = NULL;
 	wire_fini(&w);
 }
 END_TEST

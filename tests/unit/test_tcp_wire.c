@@ -1015,6 +1015,30 @@ START_TEST(listener_close_resets_what_it_holds)
 }
 END_TEST
 
+/* After a death inside, too, the service goes on. */
+START_TEST(listener_outlives_a_reset_of_everything)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	in(&w, S, 0, 0, 0);
+	out_is(&w, S | A, 0, 1, 0);
+	in(&w, A, 1, 1, 0);
+	stack_reset_tell(w.e.st, NULL, w.e.now);
+	stack_reset_all(w.e.st, w.e.now);
+	out_is(&w, R | A, 1, 1, 0);
+	ck_assert_uint_eq(w.e.st->tcp->conns.out, 0);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), -EAGAIN);
+	env_dst_ok(&w.e, w.e.peer); /* the way is asked for anew */
+	in(&w, S, 0, 0, 0);
+	out_is(&w, S | A, 0, 1, 0);
+	in(&w, A, 1, 1, 0);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
+	wire_fini(&w);
+}
+END_TEST
+
 START_TEST(every_state_survives_every_segment)
 {
 	static const uint8_t flags[] = {0, S, A, F, R, S | A, F | A, R | A, S | F, S | R, A | TH_URG,
@@ -1105,6 +1129,7 @@ int main(void)
 	tcase_add_test(end, linger_zero_resets);
 	tcase_add_test(end, orphan_is_reset_by_data_and_by_time);
 	tcase_add_test(end, listener_close_resets_what_it_holds);
+	tcase_add_test(end, listener_outlives_a_reset_of_everything);
 	tcase_add_test(end, a_syn_ack_waits_for_its_neighbour_and_for_nothing_else);
 	tcase_set_timeout(all, 60);
 	tcase_add_loop_test(all, every_state_survives_every_segment, 0, 7);

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,12 +32,15 @@ struct side {
 };
 static struct side side[2];
 static _Atomic int lost;
+enum { ON_POLL, ON_GATE, ON_GATE_WITH_SET, WAYS };
+static int way;
 
 /* Waits until the other side has served, then serves. */
 static void *player(void *arg)
 {
 	int me = arg != NULL;
 	struct side *mine = &side[me], *other = &side[!me];
+	int set = way == ON_GATE_WITH_SET ? epoll_create1(EPOLL_CLOEXEC) : -1;
 
 	mine->waiter = waiter_self();
 	while (!other->waiter)
@@ -48,7 +53,10 @@ static void *player(void *arg)
 		while (mine->got < i && !lost) {
 			uint64_t t0 = now_ns();
 
-			wait_sleep(NULL, NULL, 0, t0 + STUCK_NS, NULL, thread_self.nsigs);
+			if (way == ON_POLL)
+				wait_sleep(NULL, NULL, 0, t0 + STUCK_NS, NULL, thread_self.nsigs);
+			else
+				wait_sleep_epoll(sr, set, t0 + STUCK_NS, NULL, thread_self.nsigs);
 			if (now_ns() - t0 >= STUCK_NS)
 				lost = 1;
 		}
@@ -57,6 +65,8 @@ static void *player(void *arg)
 			waiter_wake(other->waiter);
 		}
 	}
+	if (set >= 0)
+		close(set);
 	return NULL;
 }
 
@@ -64,12 +74,58 @@ START_TEST(no_wake_up_is_lost_between_threads)
 {
 	pthread_t t;
 
+	way = _i;
+	side[0].got = side[1].got = 0;
+	side[0].waiter = side[1].waiter = NULL;
 	ck_assert_int_eq(pthread_create(&t, NULL, player, (void *)1), 0);
 	player(NULL);
 	pthread_join(t, NULL);
 	ck_assert_int_eq(lost, 0);
 	ck_assert_uint_eq(side[0].got, ROUNDS);
 	ck_assert_uint_eq(side[1].got, ROUNDS);
+}
+END_TEST
+
+/* ---- the application's set on the gate ------------------------------------------------------- */
+
+/* Ready at once: true when the sleep on set ends well before the deadline. */
+static bool gate_sees(int set)
+{
+	uint64_t t0 = now_ns();
+
+	wait_sleep_epoll(sr, set, t0 + STUCK_NS / 50, NULL, thread_self.nsigs);
+	return now_ns() - t0 < STUCK_NS / 100;
+}
+
+static int set_with(int fd)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+	int set = epoll_create1(EPOLL_CLOEXEC);
+
+	ck_assert_int_ge(set, 0);
+	ck_assert_int_eq(epoll_ctl(set, EPOLL_CTL_ADD, fd, &ev), 0);
+	return set;
+}
+
+/* A number that becomes another set's, and a set that lives on under another number. */
+START_TEST(the_gate_follows_the_set_that_is_slept_on)
+{
+	int on = eventfd(1, EFD_CLOEXEC), off = eventfd(0, EFD_CLOEXEC);
+	int ready = set_with(on), idle = set_with(off), keeps;
+
+	ck_assert(gate_sees(ready));
+	ck_assert(!gate_sees(idle));
+	ck_assert(gate_sees(ready));
+	keeps = dup(ready); /* keeps the registration alive, though its number is gone */
+	ck_assert_int_eq(dup2(idle, ready), ready);
+	ck_assert(!gate_sees(idle) || !gate_sees(idle));
+	ck_assert_int_eq(dup2(keeps, idle), idle);
+	ck_assert(gate_sees(idle));
+	close(keeps);
+	close(ready);
+	close(idle);
+	close(on);
+	close(off);
 }
 END_TEST
 
@@ -246,7 +302,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_set_timeout(t, 60);
-	tcase_add_test(t, no_wake_up_is_lost_between_threads);
+	tcase_add_loop_test(t, no_wake_up_is_lost_between_threads, 0, WAYS);
+	tcase_add_test(t, the_gate_follows_the_set_that_is_slept_on);
 	tcase_add_test(t, a_sleeper_is_woken_from_another_process);
 	tcase_add_test(t, a_deadline_is_never_early);
 	tcase_add_test(t, errors_count_without_being_asked_for);

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Hostile input. `make check` sends some 100,000s of packets and replays the corpus; asan.sh sends ten
+# million under sanitizers. With --enable-fuzzers fuzz_input and fuzz_options are libFuzzer programs:
+#   tests/fuzz/fuzz_input -max_len=4096 NEWDIR tests/fuzz/corpus/input
+fuzz_world = tests/fuzz/audit.c tests/fuzz/emitted.c tests/fuzz/fuzz.h tests/fuzz/peer.c \
+	tests/fuzz/world.c
+if FUZZERS
+# The stack has to be built with the fuzzer's instrumentation, which libstack is not.
+fuzz_stack = $(libstack_la_SOURCES)
+fuzz_lib =
+fuzz_main =
+else
+fuzz_stack =
+fuzz_lib = libstack.la
+fuzz_main = tests/fuzz/replay.c
+endif
+
+check_PROGRAMS += tests/fuzz/packets tests/fuzz/fuzz_input tests/fuzz/fuzz_options
+TESTS += tests/fuzz/packets
+tests_fuzz_packets_SOURCES = tests/fuzz/packets.c $(fuzz_world)
+tests_fuzz_packets_LDADD = libstack.la
+tests_fuzz_fuzz_input_SOURCES = tests/fuzz/input.c $(fuzz_world) $(fuzz_main) $(fuzz_stack)
+tests_fuzz_fuzz_input_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_input_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_input_LDADD = $(fuzz_lib)
+tests_fuzz_fuzz_options_SOURCES = tests/fuzz/options.c $(fuzz_main) $(fuzz_stack)
+tests_fuzz_fuzz_options_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_options_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_options_LDADD = $(fuzz_lib)
+if !FUZZERS
+# libFuzzer's own main takes its files by argument; the stand-in knows where they lie.
+TESTS += tests/fuzz/fuzz_input tests/fuzz/fuzz_options
+endif
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/asan.sh
+
+if HAVE_CHECK
+check_PROGRAMS += tests/fuzz/found
+TESTS += tests/fuzz/found
+tests_fuzz_found_SOURCES = tests/fuzz/found.c tests/unit/tcp_wire.c tests/unit/tcp_wire.h
+tests_fuzz_found_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_fuzz_found_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+endif

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-2-Clause
+noinst_PROGRAMS += tests/net/sockdiff
+tests_net_sockdiff_SOURCES = tests/net/sockdiff.c tests/net/sockdiff_cases.h
+tests_net_sockdiff_CFLAGS = $(AM_CFLAGS) -pthread
+EXTRA_DIST += tests/net/sockdiff.sh
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test_fd
+TESTS += tests/unit/test_fd
+tests_unit_test_fd_SOURCES = tests/unit/test_fd.c shim/fd/fdtab.c shim/fd/ofd.c shim/proc/verdict.c
+tests_unit_test_fd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_fd_LDADD = $(CHECK_LIBS)
+endif
