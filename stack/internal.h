@@ -251,6 +251,7 @@ void tcp_close(struct stack *st, struct sock *sk, uint64_t now_ns);
 void tcp_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
 /* stack_reset_all() for all of TCP. Wheel, txq, frames, blocks and destinations are as new. */
 void tcp_disown_all(struct stack *st);
+void tcp_reset_tell(struct stack *st);
 void tcp_reset_all(struct stack *st);
 bool tcp_connecting(const struct sock *sk);
 bool tcp_connected(const struct sock *sk);

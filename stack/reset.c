@@ -16,7 +16,7 @@ void stack_disown_all(struct stack *st)
 	udp_disown_all(st);
 }
 
-void stack_reset_all(struct stack *st, const uint64_t *lent, uint64_t now_ns)
+void stack_reset_tell(struct stack *st, const uint64_t *lent, uint64_t now_ns)
 {
 	st->now_ns = now_ns;
 	/* What everything else leans on comes first: time, memory, the way out. */
@@ -28,10 +28,16 @@ void stack_reset_all(struct stack *st, const uint64_t *lent, uint64_t now_ns)
 	pool_rebuild(&st->blks, NULL);
 	list_init(&st->tx_wait);
 	list_init(&st->tx_run);
+	dst_reset_all(st);
+	tcp_reset_tell(st);
+}
+
+void stack_reset_all(struct stack *st, uint64_t now_ns)
+{
+	st->now_ns = now_ns;
 	list_init(&st->events);
 	list_init(&st->socks);
 	st->nopen = st->ndraining = 0;
-	dst_reset_all(st);
 	tcp_reset_all(st);
 	udp_reset_all(st);
 	stack_tx_wanted(st);

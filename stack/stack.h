@@ -294,12 +294,16 @@ void stack_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
  * and are to be closed by it as ever; what no embedder holds (no user) is freed. lent: bit per frame
  * that is in the hands of a device (NULL: none); all others are the stack's again.
  *
+ * First stack_reset_tell(), after which the embedder sends what is in the txq, then stack_reset_all():
+ * if the one who does this dies, too, the next still knows whom to tell. In between nothing else.
+ *
  * What of the users is true only the embedder knows: it first calls stack_disown_all(), and then
  * stack_sock_keep() for each socket that it still refers to (false: that socket is no more).
  */
 void stack_disown_all(struct stack *st);
 bool stack_sock_keep(struct sock *sk, void *user);
-void stack_reset_all(struct stack *st, const uint64_t *lent, uint64_t now_ns);
+void stack_reset_tell(struct stack *st, const uint64_t *lent, uint64_t now_ns);
+void stack_reset_all(struct stack *st, uint64_t now_ns);
 
 /* Unsent plus unacknowledged bytes, FIN included: close waits for 0 under SO_LINGER. */
 uint32_t stack_unacked(const struct sock *sk);

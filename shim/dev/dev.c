@@ -602,8 +602,6 @@ const uint64_t *dev_mend(struct stackrec *sr)
 		return NULL;
 	/* What was going round is the stack's again. */
 	ds->loop_len = 0;
-	ds->nl_resync = true;
-	sr->news_ns = 0;
 	for (unsigned i = 0; i < ds->nnets && dev_ready(ds); i++)
 		xsk_mend(ds, i);
 	return ds->lent;

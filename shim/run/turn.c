@@ -178,8 +178,11 @@ static void recover(struct stackrec *sr)
 			keep(o);
 	}
 	if (sr->st) {
-		stack_reset_all(sr->st, dev_mend(sr), now_ns());
-		sr->tx_since_kick = 0;
+		uint64_t now = now_ns();
+
+		stack_reset_tell(sr->st, dev_mend(sr), now);
+		sr->tx_since_kick = (uint32_t)dev_tx(sr, true, now);
+		stack_reset_all(sr->st, now);
 	}
 	waiters_wake_all();
 }

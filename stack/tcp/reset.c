@@ -48,6 +48,16 @@ static void tell_peer(struct stack *st, const struct tcp_conn *c)
 	dst_put(st, r.dst);
 }
 
+void tcp_reset_tell(struct stack *st)
+{
+	struct pool_walk w = {0};
+	struct tcp_conn *c;
+
+	while ((c = pool_walk_next(&st->tcp->conns, &w)) != NULL)
+		if (c->sk.life == SOCK_LIVE)
+			tell_peer(st, c);
+}
+
 /* c becomes what tcp_conn_done() leaves behind. */
 static void conn_close(struct stack *st, struct tcp_conn *c)
 {
@@ -84,8 +94,6 @@ static void conns_reset(struct stack *st)
 	struct tcp_conn *c;
 
 	while ((c = pool_walk_next(&st->tcp->conns, &w)) != NULL) {
-		if (c->sk.life == SOCK_LIVE)
-			tell_peer(st, c);
 		if (c->sk.life == SOCK_LIVE && c->sk.user != NULL && !c->sk.orphan) {
 			conn_close(st, c);
 		} else if (c->sk.life != SOCK_FREE && c->sk.claimed) {

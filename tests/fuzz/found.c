@@ -28,7 +28,8 @@ START_TEST(reset_all_with_connections_not_accepted)
 		out(&w);
 		in(&w, A, 1, 1, 0);
 	}
-	stack_reset_all(w.e.st, NULL, w.e.now);
+	stack_reset_tell(w.e.st, NULL, w.e.now);
+	stack_reset_all(w.e.st, w.e.now);
 	ck_assert_uint_eq(w.e.st->tcp->conns.out, 0);
 	while (txq_used(stack_txq(w.e.st)))
 		out(&w);

@@ -599,7 +599,8 @@ static void memory_step(struct fz *f)
 
 		for (n = 0; n < f->nheld; n++)
 			lent[f->held[n] / 64] |= 1ull << (f->held[n] % 64);
-		stack_reset_all(f->st, lent, f->now);
+		stack_reset_tell(f->st, lent, f->now);
+		stack_reset_all(f->st, f->now);
 	}
 }
 

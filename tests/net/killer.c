@@ -12,6 +12,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -160,6 +162,20 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* For whoever looks for the reason. */
+static void say_stuck(int fd, int err)
+{
+	struct sockaddr_in me = {0};
+	struct tcp_info ti = {0};
+	socklen_t len = sizeof(me), tilen = sizeof(ti);
+
+	getsockname(fd, (struct sockaddr *)&me, &len);
+	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &tilen);
+	printf("port %u: %s: state %u unacked %u retransmits %u last data in %u ms ago\n",
+	       ntohs(me.sin_port), strerror(err), ti.tcpi_state, ti.tcpi_unacked,
+	       ti.tcpi_retransmits, ti.tcpi_last_data_recv);
+}
+
 /* 0: whole; else errno, 0 bytes counting as ECONNRESET. */
 static int once(uint32_t *r)
 {
@@ -189,6 +205,8 @@ static int once(uint32_t *r)
 		if (memcmp(out, in, got) != 0)
 			err = EILSEQ;
 	}
+	if (err && err != ECONNRESET && err != EPIPE && err != ECONNREFUSED)
+		say_stuck(fd, err);
 	close(fd);
 	return err;
 }

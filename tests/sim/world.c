@@ -333,7 +333,8 @@ static void event_reset(struct world *w, struct node *n)
 {
 	world_log(w, "node %u is reset", n->idx);
 	disturb(w, n, false);
-	stack_reset_all(n->st, NULL, node_now(n));
+	stack_reset_tell(n->st, NULL, node_now(n));
+	stack_reset_all(n->st, node_now(n));
 	n->dirty = true;
 }
 

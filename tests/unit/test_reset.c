@@ -129,7 +129,8 @@ static void reset(void)
 	ck_assert(stack_sock_keep(w.l, &user[0]));
 	ck_assert(stack_sock_keep(w.sk, &w.user));
 	ck_assert(stack_sock_keep(udp, &user[2]));
-	stack_reset_all(w.e.st, NULL, w.e.now);
+	stack_reset_tell(w.e.st, NULL, w.e.now);
+	stack_reset_all(w.e.st, w.e.now);
 }
 
 static unsigned resets_out(void)
@@ -217,7 +218,8 @@ START_TEST(frames_in_the_hands_of_a_device_stay_there)
 		idx[i] = frame_get(stack_frames(w.e.st));
 		lent[idx[i] / 64] |= 1ull << idx[i] % 64;
 	}
-	stack_reset_all(w.e.st, lent, w.e.now);
+	stack_reset_tell(w.e.st, lent, w.e.now);
+	stack_reset_all(w.e.st, w.e.now);
 	resets_out();
 	ck_assert_uint_eq(stack_frames(w.e.st)->nfree, stack_frames(w.e.st)->count - 3);
 	for (int i = 0; i < 3; i++)
@@ -240,7 +242,8 @@ START_TEST(a_socket_whose_end_was_under_way_is_not_kept)
 	stack_disown_all(w.e.st);
 	ck_assert(stack_sock_keep(w.l, &user[0]));
 	ck_assert(!stack_sock_keep(w.sk, &w.user));
-	stack_reset_all(w.e.st, NULL, w.e.now);
+	stack_reset_tell(w.e.st, NULL, w.e.now);
+	stack_reset_all(w.e.st, w.e.now);
 	ck_assert_uint_eq(resets_out(), 1);
 	ck_assert_uint_eq(stack_draining_count(w.e.st), 0);
 	ck_assert_uint_eq(stack_open_count(w.e.st), 1);
@@ -258,7 +261,8 @@ START_TEST(claimed_flows_are_still_told_of)
 	establish(&w, NULL);
 	w.sk->claimed = true;
 	stack_disown_all(w.e.st);
-	stack_reset_all(w.e.st, NULL, w.e.now);
+	stack_reset_tell(w.e.st, NULL, w.e.now);
+	stack_reset_all(w.e.st, w.e.now);
 	resets_out();
 	ck_assert(stack_gone(w.e.st, &l, &r));
 	ck_assert_uint_eq(r.port, PEER_PORT);

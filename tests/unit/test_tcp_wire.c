@@ -1025,7 +1025,8 @@ START_TEST(listener_outlives_a_reset_of_everything)
 	in(&w, S, 0, 0, 0);
 	out_is(&w, S | A, 0, 1, 0);
 	in(&w, A, 1, 1, 0);
-	stack_reset_all(w.e.st, NULL, w.e.now);
+	stack_reset_tell(w.e.st, NULL, w.e.now);
+	stack_reset_all(w.e.st, w.e.now);
 	out_is(&w, R | A, 1, 1, 0);
 	ck_assert_uint_eq(w.e.st->tcp->conns.out, 0);
 	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), -EAGAIN);

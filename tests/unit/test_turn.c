@@ -207,13 +207,15 @@ START_TEST(reset_all_empties_udp_sockets_which_go_on)
 	stack_sock_user(e.st, sk, &e);
 	stack_event(e.st, &edges);
 	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &to, NULL, e.now), 1);
-	stack_reset_all(e.st, NULL, e.now);
+	stack_reset_tell(e.st, NULL, e.now);
+	stack_reset_all(e.st, e.now);
 	ck_assert_int_eq(sk->err, 0);
 	ck_assert_ptr_eq(stack_event(e.st, &edges), sk);
 	ck_assert_uint_eq(edges, RDY_OUT);
 	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &to, NULL, e.now), 1);
 	stack_close(e.st, sk, e.now);
-	stack_reset_all(e.st, NULL, e.now);
+	stack_reset_tell(e.st, NULL, e.now);
+	stack_reset_all(e.st, e.now);
 	while (stack_dst_request(e.st, &a))
 		;
 }

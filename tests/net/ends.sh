@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# How processes end, and what of their connections: exit() with data still queued to a slow reader,
+# a worker killed with idle clients connected, programs started while a connection is open.
+# timeout: 60
+# shellcheck source=tests/apps/lib.sh
+. "$(dirname "$0")/../apps/lib.sh"
+need python3
+net_up || exit 1
+
+cat >"$work/server.py" <<'PY'
+import os, signal, socket, subprocess, sys, time
+what = sys.argv[1]
+l = socket.socket()
+l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+l.bind(("0.0.0.0", int(sys.argv[2])))
+l.listen(64)
+if what in ("exit", "_exit"):
+    c, _ = l.accept()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+    c.sendall(bytes(i * 7 & 255 for i in range(1 << 16)) * 80)
+    os._exit(0) if what == "_exit" else sys.exit(0)
+if what == "worker":
+    while True:
+        pid = os.fork()
+        if pid == 0:
+            held = []
+            while True:
+                c, _ = l.accept()
+                c.sendall(str(os.getpid()).encode())
+                held.append(c)
+        os.waitpid(pid, 0)
+if what == "spawn":
+    c, _ = l.accept()
+    out = subprocess.check_output(["cat", "/etc/hostname"])
+    assert out == open("/etc/hostname", "rb").read()
+    assert os.system("ls / >/dev/null") == 0
+    assert os.popen("echo x").read() == "x\n"
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    assert os.waitpid(pid, 0)[1] == 0
+    c.sendall(b"still here")
+    assert c.recv(10) == b"and me"
+    c.sendall(b"bye")
+PY
+cat >"$work/client.py" <<'PY'
+import os, signal, socket, sys, time
+what, ip, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def connect():
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    s.settimeout(8)
+    s.connect((ip, port))
+    return s
+if what in ("exit", "_exit"):
+    s, got = connect(), b""
+    while True:
+        d = s.recv(1 << 17)
+        if not d:
+            break
+        got += d
+        time.sleep(0.002)
+    assert got == bytes(i * 7 & 255 for i in range(1 << 16)) * 80, len(got)
+if what == "worker":
+    idle = [connect() for _ in range(20)]
+    pids = {s.recv(100) for s in idle}
+    assert len(pids) == 1
+    os.kill(int(pids.pop()), signal.SIGKILL)
+    t = time.monotonic()
+    for s in idle:
+        try:
+            assert s.recv(1) == b""
+        except ConnectionResetError:
+            pass
+    assert time.monotonic() - t < 3, time.monotonic() - t
+    assert connect().recv(100)
+if what == "spawn":
+    s = connect()
+    assert s.recv(100) == b"still here"
+    time.sleep(0.2)
+    s.sendall(b"and me")
+    assert s.recv(100) == b"bye" and s.recv(1) == b""
+PY
+
+port=7200
+for what in exit _exit worker spawn; do
+	port=$((port + 1))
+	srv $what python3 "$work/server.py" $what $port
+	sleep 1
+	case $what in
+	exit | _exit) name="what was written before $what() arrives at a slow reader" ;;
+	worker) name="a killed worker's idle clients see the end; the next worker serves" ;;
+	spawn) name="programs started meanwhile leave a connection alone" ;;
+	esac
+	check "$name" cli python3 "$work/client.py" $what "$IP_SRV" $port
+	kill -KILL "$pid" 2>/dev/null
+	sed 's/^/# /' "$work/$what.log" | grep -E 'Error|ASSERT'
+	sleep 0.5
+done
+tap_done
