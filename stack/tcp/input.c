@@ -446,8 +446,11 @@ static enum step do_data(struct in *in)
 		return tcp_conn_abort(st, c, 0) ? STEP_FREED : STEP_DONE;
 	}
 	if (!tcp_state_in(c, TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_FIN_WAIT1) |
-				     TCPS_BIT(TCPS_FIN_WAIT2)))
+				     TCPS_BIT(TCPS_FIN_WAIT2))) {
+		/* behind the peer's FIN there is nothing; before it all is here, but not our ACK there */
+		in->ack_now = seq_lt(s->seq, c->rcv_nxt);
 		return drop(in, STAT_drop_tcp_no_data);
+	}
 	c->data_segs_in++;
 	data_event(in);
 	tcp_seg_pull(st, s);
@@ -514,7 +517,9 @@ static enum step do_fin(struct in *in)
 	struct stack *st = in->st;
 	struct tcp_conn *c = in->c;
 
-	if (in->s->flags & TH_FIN) {
+	if ((in->s->flags & TH_FIN) && c->fin_rcvd)
+		in->ack_now = true; /* sent again: our ACK was lost (RFC 9293 3.10.7.4) */
+	else if (in->s->flags & TH_FIN) {
 		c->fin_seq = seq_add(in->s->seq, in->s->len);
 		c->fin_seen = true;
 	}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What goes wrong on real paths: lost last ACKs, routes that flap, peers that hold on, floods. */
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "tcp_wire.h"
+
+#define A TH_ACK
+#define S TH_SYN
+#define F TH_FIN
+#define R TH_RST
+
+static const char *state(struct wire *w)
+{
+	return stack_state_name(w->sk);
+}
+
+/* The peer has not seen our ACK of its FIN, and sends it again: in every state it hears of it. */
+START_TEST(fin_sent_again_is_acknowledged_again)
+{
+	uint32_t len = _i ? 10 : 0, nxt = len + 2;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in(&w, F | A, 1, 1, len);
+	run(&w);
+	out_is(&w, A, 1, nxt, 0);
+	ck_assert_str_eq(state(&w), "CLOSE-WAIT");
+	pass(&w, SEC);
+	in(&w, F | A, 1, 1, len);
+	run(&w);
+	out_is(&w, A, 1, nxt, 0);
+	ck_assert_int_eq(get(&w, 100), len);
+	ck_assert_int_eq(stack_shutdown(w.e.st, w.sk, SHUT_WR, w.e.now), 0);
+	out_is(&w, F | A, 1, nxt, 0);
+	in(&w, F | A, 1, 1, len);
+	run(&w);
+	out_is(&w, A, 2, nxt, 0);
+	ck_assert_str_eq(state(&w), "LAST-ACK");
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(fin_sent_again_is_acknowledged_in_closing)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	ck_assert_int_eq(stack_shutdown(w.e.st, w.sk, SHUT_WR, w.e.now), 0);
+	out_is(&w, F | A, 1, 1, 0);
+	in(&w, F | A, 1, 1, 0);
+	out_is(&w, A, 2, 2, 0);
+	in(&w, F | A, 1, 1, 0);
+	run(&w);
+	out_is(&w, A, 2, 2, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("tcp_hard");
+	TCase *tc = tcase_create("all");
+
+	tcase_add_loop_test(tc, fin_sent_again_is_acknowledged_again, 0, 2);
+	tcase_add_test(tc, fin_sent_again_is_acknowledged_in_closing);
+	suite_add_tcase(s, tc);
+	return run_suite(s);
+}
