@@ -75,8 +75,11 @@ static enum step check_seq(struct in *in)
 	/* RFC 9293 3.4: some of it in the window, or touching its left edge */
 	if (seq_geq(end, c->rcv_nxt) && seq_leq(s->seq, seq_add(c->rcv_nxt, rcv_wnd(c))))
 		return STEP_ON;
-	if (s->flags & TH_RST)
+	if (s->flags & TH_RST) {
+		if (c->fin_rcvd && seq_eq(end, seq_sub(c->rcv_nxt, 1)))
+			return STEP_ON; /* at the peer's FIN: check_rst() knows */
 		return drop(in, STAT_drop_tcp_rst);
+	}
 	if (s->flags & TH_SYN) {
 		tcp_challenge_ack(st, c);
 		return drop(in, STAT_drop_tcp_syn);

@@ -61,6 +61,23 @@ START_TEST(fin_sent_again_is_acknowledged_in_closing)
 }
 END_TEST
 
+/* Some stacks reset with the number of the FIN that they have sent. */
+START_TEST(rst_at_the_fin_counts)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in(&w, F | A, 1, 1, 0);
+	run(&w);
+	out_is(&w, A, 1, 2, 0);
+	in(&w, R, 1, 0, 0);
+	ck_assert_str_eq(state(&w), "UNCONN");
+	ck_assert_int_eq(get(&w, 1), -EPIPE);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -68,6 +85,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, fin_sent_again_is_acknowledged_again, 0, 2);
 	tcase_add_test(tc, fin_sent_again_is_acknowledged_in_closing);
+	tcase_add_test(tc, rst_at_the_fin_counts);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
