@@ -462,6 +462,8 @@ void tcp_dst_failed(struct stack *st, struct sock *sk, int err)
 	c->soft_err = (uint16_t)err;
 	c->soft_err_valid = true;
 	c->out_blocked = false;
+	if (c->ack_wait == ACK_TX) /* it waits on no list any more */
+		c->ack_wait = ACK_NONE;
 }
 
 /* ---- what the application asks ----------------------------------------------------------- */

@@ -394,6 +394,14 @@ static struct seq empty_seq(const struct tcp_conn *c)
 	return edge;
 }
 
+/* No ACK is owed any more. */
+static void ack_settle(struct stack *st, struct tcp_conn *c)
+{
+	c->ack_wait = ACK_NONE;
+	list_del(&c->ack_node);
+	tcp_timer_delack(st, c, false);
+}
+
 void tcp_send_ack(struct stack *st, struct tcp_conn *c)
 {
 	int r;
@@ -403,6 +411,8 @@ void tcp_send_ack(struct stack *st, struct tcp_conn *c)
 	r = tcp_send_empty(st, c, empty_seq(c), TH_ACK);
 	if (r == -EAGAIN || r == -EINPROGRESS)
 		tcp_ack_owe(st, c, ACK_TX);
+	else if (r)
+		ack_settle(st, c); /* lost, as on a wire: the peer will send again */
 }
 
 void tcp_tx_resume(struct stack *st, struct sock *sk)
@@ -443,11 +453,9 @@ void tcp_ack_owe(struct stack *st, struct tcp_conn *c, enum tcp_ack_wait wait)
 void tcp_ack_sent(struct stack *st, struct tcp_conn *c)
 {
 	if (c->ack_wait != ACK_NONE) {
-		c->ack_wait = ACK_NONE;
+		ack_settle(st, c);
 		if (c->quickacks)
 			c->quickacks--;
-		list_del(&c->ack_node);
-		tcp_timer_delack(st, c, false);
 	}
 	c->rcv_acked = c->rcv_nxt;
 	c->dsack.end = c->dsack.start;

@@ -78,6 +78,51 @@ START_TEST(rst_at_the_fin_counts)
 }
 END_TEST
 
+/* An ACK that cannot be sent is gone, but the next one is owed as ever. */
+START_TEST(acks_go_on_after_the_way_was_gone)
+{
+	struct stack_dev dev;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	dev = w.e.st->dev[ENV_DEV];
+	dev.up = false;
+	stack_dev_set(w.e.st, ENV_DEV, &dev);
+	in(&w, A, 1, 1, 10);
+	pass(&w, SEC);
+	out_none(&w);
+	dev.up = true;
+	stack_dev_set(w.e.st, ENV_DEV, &dev);
+	in(&w, A, 11, 1, 10);
+	pass(&w, SEC);
+	out_is(&w, A, 1, 21, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+/* Likewise one that waited for a neighbour which then did not answer. */
+START_TEST(acks_go_on_after_the_neighbour_failed)
+{
+	struct ip_addr asked;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	stack_neigh_set(w.e.st, ENV_DEV, &w.e.peer, NULL, w.e.now);
+	in(&w, A, 1, 1, 10);
+	pass(&w, 5 * SEC);
+	out_none(&w);
+	while (stack_dst_request(w.e.st, &asked))
+		;
+	env_dst_ok(&w.e, w.e.peer);
+	in(&w, A, 11, 1, 10);
+	pass(&w, SEC);
+	out_is(&w, A, 1, 21, 0);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -86,6 +131,8 @@ int main(void)
 	tcase_add_loop_test(tc, fin_sent_again_is_acknowledged_again, 0, 2);
 	tcase_add_test(tc, fin_sent_again_is_acknowledged_in_closing);
 	tcase_add_test(tc, rst_at_the_fin_counts);
+	tcase_add_test(tc, acks_go_on_after_the_way_was_gone);
+	tcase_add_test(tc, acks_go_on_after_the_neighbour_failed);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
