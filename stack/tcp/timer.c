@@ -231,7 +231,9 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 		max = ORPHAN_WINDOW_RETRIES;
 	if (!c->stall_ns)
 		c->stall_ns = st->now_ns;
+	/* an orphan's peer may answer as it likes: when the probes are as rare as they get, it ends */
 	if (c->probes_out >= max ||
+	    (c->sk.orphan && c->snd_wnd == 0 && persist_ns(c) >= RTT_RTO_MAX_NS) ||
 	    (c->o.user_timeout_ms && c->probes_out &&
 	     st->now_ns - c->stall_ns >= c->o.user_timeout_ms * 1000000ull)) {
 		give_up(st, c);

@@ -123,6 +123,41 @@ START_TEST(acks_go_on_after_the_neighbour_failed)
 }
 END_TEST
 
+/* Answers every probe until there is silence, or the connection is gone. */
+static void answer_probes(struct wire *w, uint64_t ns)
+{
+	struct seg ack = {.flags = A, .seq = 1, .ack = 1, .wnd = 0};
+	uint64_t until = w->e.now + ns;
+
+	while (w->e.now < until && w->e.st->tcp->conns.out > 0) {
+		pass(w, 50 * MS);
+		while (txq_used(stack_txq(w->e.st))) {
+			out(w);
+			in_seg(w, &ack);
+		}
+	}
+}
+
+/* Nobody can hold a closed connection's memory for ever by a window that stays shut. */
+START_TEST(orphan_does_not_wait_for_a_window_for_ever)
+{
+	struct seg ack = {.flags = A, .seq = 1, .ack = 1, .wnd = 0};
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in_seg(&w, &ack);
+	put(&w, 100);
+	stack_close(w.e.st, w.sk, w.e.now);
+	w.sk = NULL;
+	answer_probes(&w, 30 * SEC);
+	ck_assert_uint_eq(w.e.st->tcp->conns.out, 1);
+	answer_probes(&w, 900 * SEC);
+	ck_assert_uint_eq(w.e.st->tcp->conns.out, 0);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -133,6 +168,7 @@ int main(void)
 	tcase_add_test(tc, rst_at_the_fin_counts);
 	tcase_add_test(tc, acks_go_on_after_the_way_was_gone);
 	tcase_add_test(tc, acks_go_on_after_the_neighbour_failed);
+	tcase_add_test(tc, orphan_does_not_wait_for_a_window_for_ever);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
