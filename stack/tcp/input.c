@@ -243,7 +243,7 @@ static void process_ack(struct in *in)
 		return;
 	}
 	wnd_changed = window_update(c, s);
-	if (c->probes_out && c->snd_wnd > 0)
+	if (c->snd_wnd > 0)
 		c->probe_backoff = 0;
 	c->probes_out = 0;
 	if (sent_empty(&c->sent)) {

@@ -91,10 +91,11 @@ void tcp_timer_rtx(struct stack *st, struct tcp_conn *c)
 	case RECOVERY_TIMER_NONE:
 		if (!wants_persist(c))
 			break;
-		if (c->rtx_what == RTX_PERSIST && c->rtx_due_ns != WHEEL_NEVER)
-			return; /* it runs already: what happens meanwhile must not push it away */
 		what = RTX_PERSIST;
 		at = st->now_ns + persist_ns(c);
+		/* if it runs already, what happens meanwhile must not push it away */
+		if (c->rtx_what == RTX_PERSIST && c->rtx_due_ns <= at)
+			return;
 		break;
 	}
 	c->rtx_what = what;

@@ -158,6 +158,31 @@ START_TEST(orphan_does_not_wait_for_a_window_for_ever)
 }
 END_TEST
 
+/* The probes of one closed window do not slow down those of the next. */
+START_TEST(open_window_ends_the_backoff_of_probes)
+{
+	struct seg ack = {.flags = A, .seq = 1, .ack = 1, .wnd = 0};
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in_seg(&w, &ack);
+	put(&w, 100);
+	answer_probes(&w, 60 * SEC);
+	ack.wnd = 1000;
+	in_seg(&w, &ack);
+	out_is(&w, A, 1, 1, 100);
+	ack.ack = 101;
+	ack.wnd = 0;
+	in_seg(&w, &ack);
+	put(&w, 100);
+	out_none(&w);
+	pass(&w, 2 * SEC);
+	out_is(&w, A, 100, 1, 0);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -169,6 +194,7 @@ int main(void)
 	tcase_add_test(tc, acks_go_on_after_the_way_was_gone);
 	tcase_add_test(tc, acks_go_on_after_the_neighbour_failed);
 	tcase_add_test(tc, orphan_does_not_wait_for_a_window_for_ever);
+	tcase_add_test(tc, open_window_ends_the_backoff_of_probes);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
