@@ -38,8 +38,9 @@ static void frag_needed(struct stack *st, struct tcp_conn *c, uint32_t mtu)
 {
 	uint16_t mss = c->mss;
 
-	if (mtu == 0 || !dst_pmtu_learn(st, c->dst, mtu, st->now_ns))
+	if (mtu == 0)
 		return;
+	dst_pmtu_learn(st, c->dst, mtu, st->now_ns); /* unless another connection was told first */
 	tcp_mss_sync(st, c);
 	if (c->mss >= mss || !tcp_state_in(c, TCPS_SYNCED))
 		return;

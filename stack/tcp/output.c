@@ -86,6 +86,9 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 	uint16_t wnd;
 	int r;
 
+	/* whoever learnt of it, a smaller path MTU holds for what others cut up, too */
+	if (x->super && sizeof(struct ip4_hdr) + hlen + c->mss > dst_mtu(st, c->dst))
+		return -EMSGSIZE;
 	r = ip_begin(st, &c->sk, c->dst, &c->sk.local.addr, IPPROTO_TCP_, c->o.tos, c->o.ttl,
 		     hlen + (x->super ? 0 : x->len), x->super ? x->len : 0, &o);
 	if (unlikely(r))

@@ -183,6 +183,59 @@ START_TEST(open_window_ends_the_backoff_of_probes)
 }
 END_TEST
 
+static const uint8_t mss_1460[] = {2, 4, 5, 180};
+
+static void establish_full_size(struct wire *w)
+{
+	struct seg syn = {.flags = S, .wnd = 65535, .opts = mss_1460, .opts_len = 4};
+
+	listen_on(w, NULL, 8);
+	in_seg(w, &syn);
+	out_is(w, S | A, 0, 1, 0);
+	in(w, A, 1, 1, 0);
+	ck_assert_int_eq(stack_accept(w->e.st, w->l, &w->sk, w->e.now), 0);
+}
+
+/* Another connection has learnt of the path's MTU first: the news are this one's, too. */
+START_TEST(frag_needed_counts_for_every_connection)
+{
+	uint8_t sent[2000], b[300];
+	struct wire w;
+	size_t n;
+
+	wire_init(&w, NULL);
+	establish_full_size(&w);
+	put(&w, 1460);
+	n = env_tx(&w.e, sent, sizeof(sent), NULL);
+	ck_assert(dst_pmtu_learn(w.e.st, dst_find(w.e.st, &w.e.peer), 1000, w.e.now));
+	n = pkt_icmp(b, w.e.peer, w.e.me, 3, 4, 1000, sent, n);
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, n), STAT_icmp_errors);
+	out_is(&w, A, 1, 1, 960);
+	out_is(&w, A, 961, 1, 500);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(super_segments_follow_the_path_mtu)
+{
+	static uint8_t sent[10000];
+	struct tx_ent ent;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish_full_size(&w);
+	env_dev(&w.e, ENV_DEV, true, false, 65000);
+	put(&w, 2920);
+	ck_assert_uint_gt(env_tx(&w.e, sent, sizeof(sent), &ent), 0);
+	ck_assert_uint_eq(ent.gso_bytes, 1460);
+	ck_assert(dst_pmtu_learn(w.e.st, dst_find(w.e.st, &w.e.peer), 1000, w.e.now));
+	put(&w, 2880);
+	ck_assert_uint_gt(env_tx(&w.e, sent, sizeof(sent), &ent), 0);
+	ck_assert_uint_eq(ent.gso_bytes, 960);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -195,6 +248,8 @@ int main(void)
 	tcase_add_test(tc, acks_go_on_after_the_neighbour_failed);
 	tcase_add_test(tc, orphan_does_not_wait_for_a_window_for_ever);
 	tcase_add_test(tc, open_window_ends_the_backoff_of_probes);
+	tcase_add_test(tc, frag_needed_counts_for_every_connection);
+	tcase_add_test(tc, super_segments_follow_the_path_mtu);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
