@@ -15,6 +15,7 @@
 #define SYNACK_RTO_NS	RTT_RTO_INIT_NS
 #define SYNACK_RETRY_NS 10000000ull /* no frame, or no room in the txq */
 #define DEFER_TRIES_MAX 255u
+#define SYN_HAND_STEPS	16u
 
 /* ---- listeners --------------------------------------------------------------------------- */
 
@@ -182,6 +183,31 @@ void tcp_req_free(struct stack *st, struct tcp_req *r)
 	pool_put(&st->tcp->reqs, r);
 }
 
+/*
+ * Who makes room for a new one. A clock's hand goes round the requests by steps of random length:
+ * of n that n SYNs ago were new about 1/e are left, whatever the rate of a flood, so that a client
+ * whose answer comes soon, or who tries again, gets through; and nobody can aim. One that has let a
+ * timeout pass is taken on the way; one whose ACK has come is spared until then. NULL: nobody.
+ */
+static struct tcp_req *req_victim(struct stack *st, struct tcp_listener *l)
+{
+	uint32_t steps = 1 + stack_random(st) % SYN_HAND_STEPS;
+	struct tcp_req *found = NULL;
+
+	while (steps-- > 0) {
+		struct tcp_req *r = list_first(&l->reqs, struct tcp_req, node);
+
+		list_del(&r->node);
+		list_push_back(&l->reqs, &r->node);
+		if (r->acked && r->tries == 0)
+			continue;
+		found = r;
+		if (r->tries > 0)
+			break;
+	}
+	return found;
+}
+
 static struct tcp_req *req_new(struct stack *st, struct tcp_listener *l, const struct tcp_seg *s)
 {
 	uint32_t max = st->cfg.tcp_max_syn_backlog;
@@ -189,11 +215,9 @@ static struct tcp_req *req_new(struct stack *st, struct tcp_listener *l, const s
 
 	if (max < l->backlog)
 		max = l->backlog;
-	if (l->nreqs >= max) {
-		/* the oldest gives way once it has had a timeout's time to answer: a flood of SYNs
-		 * then only shortens that time for the others */
-		r = list_first(&l->reqs, struct tcp_req, node);
-		if (r->tries == 0)
+	if (l->nreqs > 0 && l->nreqs >= max) {
+		r = req_victim(st, l);
+		if (!r)
 			return NULL;
 		COUNT(st, tcp_syncache_evicted);
 		tcp_req_free(st, r);

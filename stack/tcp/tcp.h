@@ -179,7 +179,7 @@ enum { TCP_MINI_REQ, TCP_MINI_TW };
 struct tcp_req {
 	struct tcp_mini m;
 	struct tcp_listener *l;
-	struct list node;        /* listener's reqs, oldest first */
+	struct list node;        /* listener's reqs, from the hand of req_victim() on */
 	struct list dstw;        /* on its destination's reqs, or the tables' synacks */
 	struct seq iss, irs;
 	uint32_t ts_recent, ts_off;

@@ -236,6 +236,47 @@ START_TEST(super_segments_follow_the_path_mtu)
 }
 END_TEST
 
+static struct tcp_req *req_at(struct wire *w, uint16_t port)
+{
+	struct endpoint from = {.addr = w->peer.addr, .port = port};
+
+	return (struct tcp_req *)tcp_mini_find(w->e.st, &w->me, &from);
+}
+
+/* A full queue of half-open connections takes another at once, in place of one met by chance: with
+ * n places, about 1/e of those that came n SYNs ago are still there. */
+START_TEST(syn_flood_pushes_out_at_random)
+{
+	enum { PLACES = 64, CLIENTS = 200 };
+	unsigned survived = 0, i, k;
+	struct stack_cfg cfg;
+	uint16_t port = 1;
+	struct wire w;
+
+	env_cfg(&cfg);
+	cfg.tcp_max_syn_backlog = PLACES;
+	wire_init(&w, &cfg);
+	listen_on(&w, NULL, 8);
+	for (i = 0; i < CLIENTS; i++) {
+		uint16_t mine = w.peer.port = port++;
+
+		must(in(&w, S, 0, 0, 0) == STAT_rx_packets);
+		must(req_at(&w, mine) != NULL);
+		for (k = 0; k < PLACES; k++) {
+			w.peer.port = port++;
+			must(in(&w, S, 0, 0, 0) == STAT_rx_packets);
+			must(tcp_listener_of(w.l)->nreqs <= PLACES);
+		}
+		survived += i > 0 && req_at(&w, mine) != NULL;
+		while (txq_used(stack_txq(w.e.st)))
+			out(&w);
+	}
+	ck_assert_uint_gt(survived, CLIENTS / 5);
+	ck_assert_uint_lt(survived, CLIENTS * 3 / 5);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -250,6 +291,7 @@ int main(void)
 	tcase_add_test(tc, open_window_ends_the_backoff_of_probes);
 	tcase_add_test(tc, frag_needed_counts_for_every_connection);
 	tcase_add_test(tc, super_segments_follow_the_path_mtu);
+	tcase_add_test(tc, syn_flood_pushes_out_at_random);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
