@@ -61,6 +61,12 @@ static uint32_t free_space(const struct stack *st, const struct tcp_conn *c)
 	return space > c->rcv.len ? space - c->rcv.len : 0;
 }
 
+/* The most that the header's field can tell. */
+static uint32_t field_max(const struct tcp_conn *c)
+{
+	return RCVWIN_FIELD_MAX << c->rcv_wscale;
+}
+
 uint32_t tcp_rcvwin_bytes(const struct stack *st, const struct tcp_conn *c)
 {
 	uint32_t space = tcp_rcvwin_from_space(st, c->rcv_limit), n = free_space(st, c);
@@ -69,7 +75,7 @@ uint32_t tcp_rcvwin_bytes(const struct stack *st, const struct tcp_conn *c)
 	/* no silly offers: less than a segment or a sixteenth is none */
 	if (n < mss || n < space / 16)
 		return 0;
-	return n;
+	return n < field_max(c) ? n : field_max(c);
 }
 
 uint16_t tcp_rcvwin_field(struct stack *st, struct tcp_conn *c, bool syn)
@@ -140,7 +146,7 @@ static void tune(struct stack *st, struct tcp_conn *c)
 
 void tcp_rcvwin_read(struct stack *st, struct tcp_conn *c, uint32_t n)
 {
-	uint32_t cur, now;
+	uint32_t cur, now, most;
 
 	c->copied = seq_add(c->copied, n);
 	if (!tcp_state_in(c, TCPS_SYNCED))
@@ -158,7 +164,8 @@ void tcp_rcvwin_read(struct stack *st, struct tcp_conn *c, uint32_t n)
 		return;
 	}
 	/* The window is worth telling when it is at least twice what the peer knows of. */
-	if (cur > tcp_rcvwin_from_space(st, c->rcv_limit) / 2)
+	most = tcp_rcvwin_from_space(st, c->rcv_limit);
+	if (cur > (most < field_max(c) ? most : field_max(c)) / 2)
 		return;
 	now = tcp_rcvwin_bytes(st, c);
 	if (now > 0 && now >= 2 * cur)

@@ -277,6 +277,27 @@ START_TEST(syn_flood_pushes_out_at_random)
 }
 END_TEST
 
+/* Without scaling the window ends at 64 KiB, however large the buffer: no update for each read. */
+START_TEST(reads_beyond_the_largest_window_are_quiet)
+{
+	int bytes = 200000;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	ck_assert_int_eq(stack_setopt(w.e.st, w.sk, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes),
+				      w.e.now),
+			 0);
+	in(&w, A, 1, 1, 1000);
+	run(&w);
+	out_is(&w, A, 1, 1001, 0);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(get(&w, 100), 100);
+	out_none(&w);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -292,6 +313,7 @@ int main(void)
 	tcase_add_test(tc, frag_needed_counts_for_every_connection);
 	tcase_add_test(tc, super_segments_follow_the_path_mtu);
 	tcase_add_test(tc, syn_flood_pushes_out_at_random);
+	tcase_add_test(tc, reads_beyond_the_largest_window_are_quiet);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
