@@ -262,7 +262,8 @@ static void process_ack(struct in *in)
 		int32_t ms = (int32_t)(tcp_ts_now(st, c->ts_off) - s->opt.tsecr);
 
 		ri.ts_valid = ms >= 0;
-		ri.ts_rtt_ns = (uint64_t)(uint32_t)ms * 1000000;
+		/* within the clock's tick it took up to one, as Linux; 0 would be the path's minimum */
+		ri.ts_rtt_ns = (uint64_t)(uint32_t)(ms > 0 ? ms : 1) * 1000000;
 	}
 	ri.mss = c->mss;
 	if (seq_eq(s->ack, una) && !ri.dupack && !ri.nsack)

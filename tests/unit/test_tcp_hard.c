@@ -298,6 +298,41 @@ START_TEST(reads_beyond_the_largest_window_are_quiet)
 }
 END_TEST
 
+/* A clock of milliseconds says nothing finer: an answer within one took up to one. */
+START_TEST(echoed_timestamp_is_no_finer_than_its_clock)
+{
+	uint8_t opts[20] = {2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 100, 0, 0, 0, 0, 1, 3, 3, 0};
+	struct seg s = {.flags = S, .wnd = 65535, .opts = opts, .opts_len = 20}, o;
+	uint8_t ts[12] = {1, 1, 8, 10, 0, 0, 0, 101};
+	uint32_t be;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	in_seg(&w, &s);
+	o = out(&w);
+	w.e.now += 5 * MS;
+	s = (struct seg){.flags = A, .seq = 1, .ack = 1, .wnd = 65535, .opts = ts, .opts_len = 12};
+	be = be32(o.opt.tsval);
+	memcpy(ts + 8, &be, 4);
+	in_seg(&w, &s);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
+	put(&w, 100);
+	out(&w);
+	pass(&w, SEC);
+	o = out(&w);
+	while (txq_used(stack_txq(w.e.st)))
+		o = out(&w);
+	be = be32((uint32_t)(w.e.now / MS) + tcp_conn_of(w.sk)->ts_off);
+	memcpy(ts + 8, &be, 4);
+	s.ack = 101;
+	in_seg(&w, &s);
+	ck_assert_uint_eq(o.len, 100);
+	ck_assert_uint_eq(tcp_conn_of(w.sk)->rtt.min_ns, MS);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -314,6 +349,7 @@ int main(void)
 	tcase_add_test(tc, super_segments_follow_the_path_mtu);
 	tcase_add_test(tc, syn_flood_pushes_out_at_random);
 	tcase_add_test(tc, reads_beyond_the_largest_window_are_quiet);
+	tcase_add_test(tc, echoed_timestamp_is_no_finer_than_its_clock);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
