@@ -444,10 +444,10 @@ static enum step do_data(struct in *in)
 	if (s->len == 0)
 		return STEP_ON;
 	/* RFC 2525 2.17, RFC 9293 3.6.1: nobody will ever read it */
-	if (c->sk.orphan && tcp_state_in(c, TCPS_BIT(TCPS_FIN_WAIT1) | TCPS_BIT(TCPS_FIN_WAIT2)) &&
+	if (c->shut_rd && tcp_state_in(c, TCPS_BIT(TCPS_FIN_WAIT1) | TCPS_BIT(TCPS_FIN_WAIT2)) &&
 	    seq_gt(seq_add(s->seq, s->len), c->rcv_nxt)) {
 		in->verdict = STAT_drop_tcp_no_data;
-		return tcp_conn_abort(st, c, 0) ? STEP_FREED : STEP_DONE;
+		return tcp_conn_abort(st, c, ECONNRESET) ? STEP_FREED : STEP_DONE;
 	}
 	if (!tcp_state_in(c, TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_FIN_WAIT1) |
 				     TCPS_BIT(TCPS_FIN_WAIT2))) {

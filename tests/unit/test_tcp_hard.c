@@ -333,6 +333,22 @@ START_TEST(echoed_timestamp_is_no_finer_than_its_clock)
 }
 END_TEST
 
+/* Both directions shut, by shutdown(): what comes now nobody can read. */
+START_TEST(data_after_shutdown_of_both_resets)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	ck_assert_int_eq(stack_shutdown(w.e.st, w.sk, SHUT_RDWR, w.e.now), 0);
+	out_is(&w, F | A, 1, 1, 0);
+	ck_assert_int_eq(in(&w, A, 1, 2, 10), STAT_drop_tcp_no_data);
+	out_is(&w, R | A, 2, 1, 0);
+	ck_assert_str_eq(state(&w), "UNCONN");
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -350,6 +366,7 @@ int main(void)
 	tcase_add_test(tc, syn_flood_pushes_out_at_random);
 	tcase_add_test(tc, reads_beyond_the_largest_window_are_quiet);
 	tcase_add_test(tc, echoed_timestamp_is_no_finer_than_its_clock);
+	tcase_add_test(tc, data_after_shutdown_of_both_resets);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
