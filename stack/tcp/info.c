@@ -10,9 +10,9 @@
 #define US(ns) ((uint32_t)((ns) / 1000))
 #define MS(ns) ((uint32_t)((ns) / 1000000))
 
-static uint32_t segs(const struct tcp_conn *c, uint32_t bytes)
+static uint32_t segs(const struct tcp_conn *c, uint64_t bytes)
 {
-	return c->mss ? (bytes + c->mss - 1) / c->mss : 0;
+	return c->mss ? (uint32_t)((bytes + c->mss - 1) / c->mss) : 0;
 }
 
 static void listener_info(const struct tcp_listener *l, struct tcp_info *ti)
@@ -62,7 +62,7 @@ static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
 	ti->tcpi_bytes_acked = c->bytes_acked;
 	ti->tcpi_bytes_sent = c->bytes_sent;
 	ti->tcpi_bytes_retrans = c->bytes_retrans;
-	ti->tcpi_delivered = segs(c, (uint32_t)c->sent.delivered);
+	ti->tcpi_delivered = segs(c, c->sent.delivered);
 	ti->tcpi_notsent_bytes = tcp_outq_notsent(&c->sk);
 	ti->tcpi_pacing_rate = ti->tcpi_max_pacing_rate = ~0ull;
 }

@@ -349,6 +349,21 @@ START_TEST(data_after_shutdown_of_both_resets)
 }
 END_TEST
 
+START_TEST(info_counts_beyond_four_gigabytes)
+{
+	struct tcp_info ti;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	tcp_conn_of(w.sk)->sent.delivered = 8ull << 30;
+	stack_tcp_info(w.e.st, w.sk, &ti, w.e.now);
+	ck_assert_uint_eq(ti.tcpi_delivered,
+			  ((8ull << 30) + ti.tcpi_snd_mss - 1) / ti.tcpi_snd_mss);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -367,6 +382,7 @@ int main(void)
 	tcase_add_test(tc, reads_beyond_the_largest_window_are_quiet);
 	tcase_add_test(tc, echoed_timestamp_is_no_finer_than_its_clock);
 	tcase_add_test(tc, data_after_shutdown_of_both_resets);
+	tcase_add_test(tc, info_counts_beyond_four_gigabytes);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
