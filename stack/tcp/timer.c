@@ -166,6 +166,25 @@ static bool peer_is_gone(const struct stack *st, const struct tcp_conn *c, uint3
 	return tries >= max;
 }
 
+/*
+ * The peer has taken its window back over data that is on the way: what is sent again are probes. A
+ * peer that answers them is not gone, and is asked at the same pace, as an update that opens the
+ * window says nothing of the data that was dropped. An orphan does not wait for that.
+ */
+static bool window_is_back(const struct tcp_conn *c)
+{
+	return c->snd_wnd == 0 && !c->sk.orphan && tcp_state_in(c, TCPS_SYNCED);
+}
+
+static bool prober_is_gone(const struct stack *st, const struct tcp_conn *c)
+{
+	uint64_t limit = 2 * RTT_RTO_MAX_NS, user = c->o.user_timeout_ms * 1000000ull;
+
+	if (user && user < limit)
+		limit = user;
+	return st->now_ns - c->last_rx_ns > limit;
+}
+
 static void on_rto(struct stack *st, struct tcp_conn *c)
 {
 	uint32_t flight = c->sent.in_flight_bytes;
@@ -175,9 +194,7 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 
 		c->stall_ns = r ? r->tx_ns : st->now_ns;
 	}
-	/* a peer that answers and keeps its window shut is not gone */
-	if (peer_is_gone(st, c, c->rtt.backoff) &&
-	    (c->snd_wnd > 0 || c->sk.orphan || st->now_ns - c->last_rx_ns > RTT_RTO_MAX_NS)) {
+	if (window_is_back(c) ? prober_is_gone(st, c) : peer_is_gone(st, c, c->rtt.backoff)) {
 		give_up(st, c);
 		return;
 	}
@@ -191,7 +208,8 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 		c->retransmits++;
 	if (recovery_timeout(&c->rec, &c->sent, st->now_ns))
 		cc_cong_signal(&c->cc, CC_SIGNAL_RTO, flight, st->now_ns);
-	rtt_backoff(&c->rtt);
+	if (!window_is_back(c))
+		rtt_backoff(&c->rtt);
 	tcp_output(st, c, 0);
 }
 

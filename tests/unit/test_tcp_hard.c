@@ -364,6 +364,47 @@ START_TEST(info_counts_beyond_four_gigabytes)
 }
 END_TEST
 
+/* A peer that takes its window back while data is on the way, drops it, and opens again: the data
+ * goes again soon, not when a timer that has backed off for minutes comes to it. */
+START_TEST(window_taken_back_does_not_slow_the_timer)
+{
+	struct seg ack = {.flags = A, .seq = 1, .ack = 1, .wnd = 0};
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	put(&w, 100);
+	out_is(&w, A, 1, 1, 100);
+	in_seg(&w, &ack);
+	answer_probes(&w, 100 * SEC);
+	ack.wnd = 1000;
+	in_seg(&w, &ack);
+	pass(&w, 2 * SEC);
+	out_is(&w, A, 1, 1, 100);
+	wire_fini(&w);
+}
+END_TEST
+
+/* One that is silent then is gone in the end. */
+START_TEST(window_taken_back_and_silence_time_out)
+{
+	struct seg ack = {.flags = A, .seq = 1, .ack = 1, .wnd = 0};
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	put(&w, 100);
+	in_seg(&w, &ack);
+	for (unsigned i = 0; i < 300 && strcmp(state(&w), "UNCONN") != 0; i++) {
+		pass(&w, SEC);
+		while (txq_used(stack_txq(w.e.st)))
+			out(&w);
+	}
+	ck_assert_int_eq(get(&w, 1), -ETIMEDOUT);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -383,6 +424,8 @@ int main(void)
 	tcase_add_test(tc, echoed_timestamp_is_no_finer_than_its_clock);
 	tcase_add_test(tc, data_after_shutdown_of_both_resets);
 	tcase_add_test(tc, info_counts_beyond_four_gigabytes);
+	tcase_add_test(tc, window_taken_back_does_not_slow_the_timer);
+	tcase_add_test(tc, window_taken_back_and_silence_time_out);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
