@@ -156,9 +156,14 @@ static uint32_t split_head(struct stack *st, struct rx_pkt *p, uint32_t n)
 	return first;
 }
 
-static bool reass_has_room(struct stack *st, const struct reass *r, uint32_t frames)
+static bool reass_has_room(struct stack *st, const struct reass *r, uint32_t frames, uint32_t len)
 {
-	return r->frames + frames <= REASS_FRAMES_MAX && st->frames.nfree >= st->frames.count / 4;
+	uint32_t held = r->frames + frames;
+
+	if (held > REASS_FRAMES_MAX || st->frames.nfree < st->frames.count / 4)
+		return false;
+	return held <= RCVBUF_FRAMES_MAX ||
+	       r->bytes + len >= held * (FRAME_BYTES / REASS_DENSE_DIV);
 }
 
 /* One piece of a packet into the gap between prev and next. */
@@ -167,7 +172,7 @@ static bool piece_add(struct stack *st, struct reass *r, struct reass_range *pre
 {
 	uint32_t n = rcvbuf_chain_frames(st, frame);
 
-	if (!reass_has_room(st, r, n) ||
+	if (!reass_has_room(st, r, n, len) ||
 	    !range_add(st, r, prev, next, frame, seq, seq_add(seq, len)))
 		return false;
 	r->frames += n;

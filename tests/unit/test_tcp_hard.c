@@ -405,6 +405,26 @@ START_TEST(window_taken_back_and_silence_time_out)
 }
 END_TEST
 
+/* Nearly empty packets, out of order, cannot hold the devices' frames. */
+START_TEST(tiny_segments_out_of_order_hold_few_frames)
+{
+	struct wire w;
+	uint32_t before, i;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	before = stack_frames(w.e.st)->nfree;
+	for (i = 0; i < 1000; i++) {
+		in(&w, A, 1001 + i, 1, 1);
+		run(&w);
+		while (txq_used(stack_txq(w.e.st)))
+			out(&w);
+	}
+	ck_assert_uint_ge(stack_frames(w.e.st)->nfree + RCVBUF_FRAMES_MAX, before);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -426,6 +446,7 @@ int main(void)
 	tcase_add_test(tc, info_counts_beyond_four_gigabytes);
 	tcase_add_test(tc, window_taken_back_does_not_slow_the_timer);
 	tcase_add_test(tc, window_taken_back_and_silence_time_out);
+	tcase_add_test(tc, tiny_segments_out_of_order_hold_few_frames);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
