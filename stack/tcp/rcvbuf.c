@@ -51,7 +51,8 @@ static bool blocks_extend(struct stack *st, struct rcvbuf *b, uint32_t len, stru
 	struct blk *chain = NULL, **link = &chain;
 
 	while (room < len) {
-		struct blk *p = blk_get(st);
+		bool spare = st->blks.limit - st->blks.out > st->blks.limit / RCVBUF_BLKS_DIV;
+		struct blk *p = spare ? blk_get(st) : NULL;
 
 		if (!p) {
 			while (chain) {

@@ -20,6 +20,8 @@
 #define RCVBUF_SHARE_DIV 16u
 /* With fewer free frames than 1 / this of all, everyone's data is copied out at once. */
 #define RCVBUF_LOW_DIV 4u
+/* The last 1 / this of the blocks is the senders': readers that stand still must not stop them. */
+#define RCVBUF_BLKS_DIV 4u
 
 struct rcvbuf {
 	struct blk *bhead, *btail; /* older than every frame */

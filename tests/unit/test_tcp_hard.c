@@ -425,6 +425,35 @@ START_TEST(tiny_segments_out_of_order_hold_few_frames)
 }
 END_TEST
 
+/* What readers leave lying does not take the last send memory. */
+START_TEST(slow_readers_leave_blocks_to_senders)
+{
+	struct frame_pool *fp;
+	uint32_t held[2048], n = 0;
+	struct stack_cfg cfg;
+	struct wire w;
+
+	env_cfg(&cfg);
+	cfg.max_blks = 8;
+	wire_init(&w, &cfg);
+	establish(&w, NULL);
+	fp = stack_frames(w.e.st);
+	while (fp->nfree > fp->count / 8)
+		held[n++] = frame_get(fp);
+	for (uint32_t i = 0; i < 40; i++) {
+		in(&w, A, 1 + i * 1400, 1, 1400);
+		run(&w);
+		while (txq_used(stack_txq(w.e.st)))
+			out(&w);
+	}
+	ck_assert_uint_le(w.e.st->blks.out, 6);
+	ck_assert_int_eq(put(&w, 5000), 5000);
+	while (n > 0)
+		frame_put(fp, held[--n]);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -447,6 +476,7 @@ int main(void)
 	tcase_add_test(tc, window_taken_back_does_not_slow_the_timer);
 	tcase_add_test(tc, window_taken_back_and_silence_time_out);
 	tcase_add_test(tc, tiny_segments_out_of_order_hold_few_frames);
+	tcase_add_test(tc, slow_readers_leave_blocks_to_senders);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
