@@ -240,7 +240,8 @@ int dst_ready(struct stack *st, struct dst *d, struct sock *sk)
 		COUNT(st, dst_unreachable);
 		return -ENETUNREACH;
 	case DST_UNREACHABLE:
-		if (d->asked_ns != 0 && st->now_ns < d->asked_ns + DST_REASK_NS) {
+		/* not for ever, and not after a change of routes */
+		if (!d->stale && d->asked_ns != 0 && st->now_ns < d->asked_ns + DST_REASK_NS) {
 			COUNT(st, dst_unreachable);
 			return -d->info.err;
 		}

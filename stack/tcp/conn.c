@@ -230,12 +230,6 @@ int stack_connect(struct stack *st, const struct endpoint *local, const struct e
 	d = dst_get(st, &remote->addr);
 	if (!d)
 		return -ENOMEM;
-	if (d->info.state == DST_UNREACHABLE && !d->stale) {
-		int err = d->info.err;
-
-		dst_put(st, d);
-		return -err;
-	}
 	c = tcp_conn_new(st, local, remote, o, d, iss);
 	if (!c) {
 		dst_put(st, d);

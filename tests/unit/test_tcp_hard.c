@@ -454,6 +454,58 @@ START_TEST(slow_readers_leave_blocks_to_senders)
 }
 END_TEST
 
+static void unreachable(struct wire *w)
+{
+	struct dst_info info = {.state = DST_UNREACHABLE, .err = EHOSTUNREACH};
+
+	stack_dst_set(w->e.st, &w->e.peer, &info, w->e.now);
+}
+
+/* A host that was down a moment ago is asked for again: a failure is not for ever. */
+START_TEST(connect_asks_again_after_a_failure)
+{
+	struct ip_addr asked;
+	struct sock_opts o;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	sock_opts_default(&o);
+	unreachable(&w);
+	ck_assert_int_eq(stack_connect(w.e.st, &w.me, &w.peer, &o, &w.sk, w.e.now), -EHOSTUNREACH);
+	ck_assert_int_eq(stack_connect(w.e.st, &w.me, &w.peer, &o, &w.sk, w.e.now), -EHOSTUNREACH);
+	w.sk = NULL;
+	w.e.now += 2 * SEC;
+	ck_assert_int_eq(stack_connect(w.e.st, &w.me, &w.peer, &o, &w.sk, w.e.now), 0);
+	ck_assert(stack_dst_request(w.e.st, &asked));
+	env_dst_ok(&w.e, w.e.peer);
+	run(&w);
+	out_is(&w, S, 0, 0, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+/* After a change of routes at once. */
+START_TEST(connect_asks_again_after_a_change_of_routes)
+{
+	struct sock_opts o;
+	struct sock *sk;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	sock_opts_default(&o);
+	establish(&w, NULL); /* holds the destination */
+	unreachable(&w);
+	stack_dst_flush(w.e.st);
+	w.me.port = 5000;
+	ck_assert_int_eq(stack_connect(w.e.st, &w.me, &w.peer, &o, &sk, w.e.now), 0);
+	env_dst_ok(&w.e, w.e.peer);
+	run(&w);
+	out_is(&w, S, 0, 0, 0);
+	stack_abort(w.e.st, sk, w.e.now);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -477,6 +529,8 @@ int main(void)
 	tcase_add_test(tc, window_taken_back_and_silence_time_out);
 	tcase_add_test(tc, tiny_segments_out_of_order_hold_few_frames);
 	tcase_add_test(tc, slow_readers_leave_blocks_to_senders);
+	tcase_add_test(tc, connect_asks_again_after_a_failure);
+	tcase_add_test(tc, connect_asks_again_after_a_change_of_routes);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
