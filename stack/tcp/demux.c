@@ -233,7 +233,7 @@ static enum stat_id rx_other(struct stack *st, struct tcp_seg *s)
 		return c ? tcp_input(st, c, s) : r;
 	}
 	if (m) {
-		bool syn = false;
+		bool syn = tcp_listener_find(st, &s->local, &s->remote) != NULL;
 		enum stat_id r = tcp_tw_rx(st, (struct tcp_tw *)m, s, &syn, &iss);
 
 		if (!syn)

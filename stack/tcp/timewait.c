@@ -106,7 +106,9 @@ enum stat_id tcp_tw_rx(struct stack *st, struct tcp_tw *tw, struct tcp_seg *s, b
 {
 	bool paws = tw->ts_ok && s->opt.has_ts && (int32_t)(s->opt.tsval - tw->ts_recent) < 0;
 	struct seq end = seq_add(s->seq, s->len + !!(s->flags & TH_SYN) + !!(s->flags & TH_FIN));
+	bool may_open = *syn;
 
+	*syn = false;
 	if (s->flags & TH_RST) {
 		if (!seq_eq(s->seq, tw->rcv_nxt) || paws)
 			return STAT_drop_tcp_rst;
@@ -114,7 +116,7 @@ enum stat_id tcp_tw_rx(struct stack *st, struct tcp_tw *tw, struct tcp_seg *s, b
 		return STAT_rx_packets;
 	}
 	/* RFC 6191, RFC 1122 4.2.2.13: a new connection, unmistakably newer than the old one */
-	if ((s->flags & (TH_SYN | TH_ACK)) == TH_SYN && !paws &&
+	if (may_open && (s->flags & (TH_SYN | TH_ACK)) == TH_SYN && !paws &&
 	    (seq_gt(s->seq, tw->rcv_nxt) ||
 	     (tw->ts_ok && s->opt.has_ts && (int32_t)(s->opt.tsval - tw->ts_recent) > 0))) {
 		*syn = true;

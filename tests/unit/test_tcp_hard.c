@@ -506,6 +506,27 @@ START_TEST(connect_asks_again_after_a_change_of_routes)
 }
 END_TEST
 
+/* A SYN that nobody would take is no reason to forget the connection that was. */
+START_TEST(time_wait_outlives_a_syn_to_nobody)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	connect_syn(&w, NULL);
+	in(&w, S | A, 0, 1, 0);
+	out_is(&w, A, 1, 1, 0);
+	stack_close(w.e.st, w.sk, w.e.now);
+	w.sk = NULL;
+	out_is(&w, F | A, 1, 1, 0);
+	in(&w, F | A, 1, 2, 0);
+	out_is(&w, A, 2, 2, 0);
+	ck_assert_int_eq(in(&w, S, 5000, 0, 0), STAT_drop_tcp_time_wait);
+	out_is(&w, A, 2, 2, 0);
+	ck_assert_uint_eq(w.e.st->tcp->tws.out, 1);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_hard");
@@ -531,6 +552,7 @@ int main(void)
 	tcase_add_test(tc, slow_readers_leave_blocks_to_senders);
 	tcase_add_test(tc, connect_asks_again_after_a_failure);
 	tcase_add_test(tc, connect_asks_again_after_a_change_of_routes);
+	tcase_add_test(tc, time_wait_outlives_a_syn_to_nobody);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }
