@@ -250,9 +250,10 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 		max = ORPHAN_WINDOW_RETRIES;
 	if (!c->stall_ns)
 		c->stall_ns = st->now_ns;
-	/* an orphan's peer may answer as it likes: when the probes are as rare as they get, it ends */
+	/* an orphan's peer may answer as it likes: it gets as many probes as a silent one gets tries,
+	 * a quarter of an hour without one opening of the window */
 	if (c->probes_out >= max ||
-	    (c->sk.orphan && c->snd_wnd == 0 && persist_ns(c) >= RTT_RTO_MAX_NS) ||
+	    (c->sk.orphan && c->snd_wnd == 0 && c->probe_backoff >= st->cfg.tcp_retries2) ||
 	    (c->o.user_timeout_ms && c->probes_out &&
 	     st->now_ns - c->stall_ns >= c->o.user_timeout_ms * 1000000ull)) {
 		give_up(st, c);
@@ -269,7 +270,7 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 		return;
 	if (wants_persist(c)) {
 		c->probes_out++;
-		if (c->probe_backoff < 16)
+		if (c->probe_backoff < UINT8_MAX)
 			c->probe_backoff++;
 		COUNT(st, tcp_zero_probes);
 		/* an old sequence number: the peer has to answer with an ACK that says its window
