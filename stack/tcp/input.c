@@ -262,7 +262,7 @@ static void process_ack(struct in *in)
 		int32_t ms = (int32_t)(tcp_ts_now(st, c->ts_off) - s->opt.tsecr);
 
 		ri.ts_valid = ms >= 0;
-		/* within the clock's tick it took up to one, as Linux; 0 would be the path's minimum */
+		/* within a tick of the clock it took up to one; 0 would be the path's minimum */
 		ri.ts_rtt_ns = (uint64_t)(uint32_t)(ms > 0 ? ms : 1) * 1000000;
 	}
 	ri.mss = c->mss;
@@ -451,7 +451,7 @@ static enum step do_data(struct in *in)
 	}
 	if (!tcp_state_in(c, TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_FIN_WAIT1) |
 				     TCPS_BIT(TCPS_FIN_WAIT2))) {
-		/* behind the peer's FIN there is nothing; before it all is here, but not our ACK there */
+		/* all before the peer's FIN is here: it has not seen our ACK */
 		in->ack_now = seq_lt(s->seq, c->rcv_nxt);
 		return drop(in, STAT_drop_tcp_no_data);
 	}

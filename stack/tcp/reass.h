@@ -11,7 +11,7 @@
 
 #define REASS_RANGES_MAX 128u  /* holes a peer can make us remember, per connection */
 #define REASS_FRAMES_MAX 2048u /* frames a peer can make us hold, per connection */
-#define REASS_DENSE_DIV	 8u    /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this at least */
+#define REASS_DENSE_DIV	 8u    /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
 
 struct reass_range {
 	struct list node;     /* by sequence number */

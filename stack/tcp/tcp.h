@@ -335,7 +335,7 @@ void tcp_mini_unhash(struct tcp_mini *m);
 /* c's TIME-WAIT begins: takes its place with a small object; c goes to CLOSED. True: c is freed. */
 bool tcp_tw_start(struct stack *st, struct tcp_conn *c);
 /* A segment for it. *syn: whether there is a listener; then: it is a SYN that may open a new
- * connection, tw is gone; go on with that listener (*iss: the first ISS that cannot be mistaken). */
+ * connection, tw is gone; go on with that listener (*iss: the first ISS that can't be mistaken). */
 enum stat_id tcp_tw_rx(struct stack *st, struct tcp_tw *tw, struct tcp_seg *s, bool *syn,
 		       struct seq *iss);
 void tcp_tw_timer(struct stack *st, struct tcp_tw *tw);

@@ -250,8 +250,8 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 		max = ORPHAN_WINDOW_RETRIES;
 	if (!c->stall_ns)
 		c->stall_ns = st->now_ns;
-	/* an orphan's peer may answer as it likes: it gets as many probes as a silent one gets tries,
-	 * a quarter of an hour without one opening of the window */
+	/* an orphan's peer may answer as it likes: it gets as many probes as a silent one gets
+	 * tries, a quarter of an hour without one opening of the window */
 	if (c->probes_out >= max ||
 	    (c->sk.orphan && c->snd_wnd == 0 && c->probe_backoff >= st->cfg.tcp_retries2) ||
 	    (c->o.user_timeout_ms && c->probes_out &&
