@@ -54,6 +54,7 @@ struct waiter {
 	struct list proc;            /* on its process's list (family.lock) */
 	struct waiter *all;          /* every waiter there ever was; set once */
 	struct waiter *later;        /* next to be poked by the thread that marked it */
+	_Atomic bool queued;         /* it is on such a chain, whose owner alone may touch later */
 	bool known;                  /* it is on the chain of all */
 	_Atomic uint32_t state;      /* WAITER_* */
 	pid_t pid, tid;

@@ -295,8 +295,10 @@ static int turn(struct stackrec *sr)
 
 static void leave(struct stackrec *sr)
 {
+	thread_enter(); /* no handler runs, for however long, before those are woken that must be */
 	lock_release(&sr->lock);
 	waiter_wake_flush();
+	thread_leave();
 }
 
 void run_leave(struct stackrec *sr, unsigned flags)

@@ -188,21 +188,31 @@ void waiter_wake(struct waiter *w)
 
 void waiter_wake_later(struct waiter *w)
 {
-	/* Only who turns SLEEPING into WOKEN gets here, so the link is ours alone. */
 	if (!waiter_mark(w))
 		return;
+	/* It may have woken by itself and slept again while another thread still has it on its chain:
+	 * that one will poke it, unless it was killed. */
+	if (unlikely(atomic_exchange(&w->queued, true))) {
+		waiter_poke(w);
+		return;
+	}
 	w->later = wake_later;
 	wake_later = w;
 }
 
 void waiter_wake_flush(void)
 {
-	while (unlikely(wake_later != NULL)) {
+	if (likely(!wake_later))
+		return;
+	thread_enter(); /* a handler would flush the same chain */
+	while (wake_later) {
 		struct waiter *w = wake_later;
 
 		wake_later = w->later;
+		atomic_store(&w->queued, false);
 		waiter_poke(w);
 	}
+	thread_leave();
 }
 
 void waiters_wake_all(void)

@@ -129,6 +129,56 @@ START_TEST(the_gate_follows_the_set_that_is_slept_on)
 }
 END_TEST
 
+/* ---- two wakers, one sleeper on both of their lists ------------------------------------------ */
+
+static struct waiter *_Atomic napper[3];
+
+static void *nap(void *arg)
+{
+	struct waiter *_Atomic *slot = arg;
+	struct waiter *w = waiter_self();
+	uint64_t t0 = now_ns();
+
+	*slot = w;
+	wait_sleep(NULL, NULL, 0, t0 + STUCK_NS, NULL, thread_self.nsigs);
+	if (now_ns() - t0 >= STUCK_NS)
+		lost = 1;
+	return NULL;
+}
+
+static void *wake_again(void *arg)
+{
+	(void)arg;
+	waiter_wake_later(napper[2]);
+	waiter_wake_later(napper[1]);
+	waiter_wake_flush();
+	return NULL;
+}
+
+/* The first waker has marked 0 and 1 and not poked them; 1 wakes by itself, sleeps again, and is
+ * marked by a second waker: 0 must not be forgotten. */
+START_TEST(a_sleeper_between_two_wakers_loses_nobody)
+{
+	pthread_t t[3], other;
+
+	lost = 0;
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(pthread_create(&t[i], NULL, nap, (void *)&napper[i]), 0);
+		while (!napper[i] || atomic_load(&napper[i]->state) != WAITER_SLEEPING)
+			usleep(1000);
+	}
+	waiter_wake_later(napper[0]);
+	waiter_wake_later(napper[1]);
+	atomic_store(&napper[1]->state, WAITER_SLEEPING);
+	ck_assert_int_eq(pthread_create(&other, NULL, wake_again, NULL), 0);
+	pthread_join(other, NULL);
+	waiter_wake_flush();
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	ck_assert_int_eq(lost, 0);
+}
+END_TEST
+
 /* ---- a waker in another process -------------------------------------------------------------- */
 
 START_TEST(a_sleeper_is_woken_from_another_process)
@@ -304,6 +354,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, no_wake_up_is_lost_between_threads, 0, WAYS);
 	tcase_add_test(t, the_gate_follows_the_set_that_is_slept_on);
+	tcase_add_test(t, a_sleeper_between_two_wakers_loses_nobody);
 	tcase_add_test(t, a_sleeper_is_woken_from_another_process);
 	tcase_add_test(t, a_deadline_is_never_early);
 	tcase_add_test(t, errors_count_without_being_asked_for);
