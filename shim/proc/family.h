@@ -65,6 +65,7 @@ struct stackrec {
 	_Atomic uint32_t sleepers; /* threads asleep that will run a turn when a packet comes */
 	struct shim_lock lease;    /* held by the one helper thread that looks after it */
 	_Atomic uint32_t helper_word; /* futex, HELPER_* (run/helper.c) */
+	_Atomic uint64_t helper_until; /* the timer that the parked helper gets up for; 0: it is up */
 	_Atomic uint32_t tx_since_kick; /* packets queued or put on a ring and not yet kicked */
 	_Atomic uint64_t unkicked_ns; /* since when the oldest of them waits; 0: there is none */
 	_Atomic uint64_t turns;    /* turns run */

@@ -13,6 +13,7 @@
 
 #include "shim/proc/knobs.h"
 #include "shim/proc/thread.h"
+#include "stack/internal.h"
 
 #define ROUNDS	 100000
 #define STUCK_NS 5000000000ull /* a lost wake-up shows as a round that takes this long */
@@ -176,6 +177,44 @@ START_TEST(a_sleeper_between_two_wakers_loses_nobody)
 	for (int i = 0; i < 3; i++)
 		pthread_join(t[i], NULL);
 	ck_assert_int_eq(lost, 0);
+}
+END_TEST
+
+/* ---- a timer that no sleeper knows of --------------------------------------------------------- */
+
+static bool within(uint64_t ns, bool (*yes)(void))
+{
+	uint64_t end = now_ns() + ns;
+
+	while (!yes() && now_ns() < end)
+		usleep(1000);
+	return yes();
+}
+
+static uint64_t turns;
+
+static bool is_parked(void)
+{
+	return atomic_load(&sr->helper_word) == HELPER_PARKED;
+}
+
+static bool has_turned(void)
+{
+	return atomic_load(&sr->turns) > turns;
+}
+
+/* Armed by a thread that then neither waits nor turns. */
+START_TEST(a_timer_armed_while_the_helper_is_parked_is_run)
+{
+	run_turn(sr);
+	for (int i = 0; i < 3; i++) {
+		ck_assert(within(STUCK_NS, is_parked));
+		turns = atomic_load(&sr->turns);
+		run_enter(sr);
+		atomic_store(&sr->st->next_ns, now_ns() + 20000000);
+		run_leave(sr, RUN_LATER);
+		ck_assert(within(STUCK_NS / 10, has_turned));
+	}
 }
 END_TEST
 
@@ -355,6 +394,7 @@ int main(void)
 	tcase_add_loop_test(t, no_wake_up_is_lost_between_threads, 0, WAYS);
 	tcase_add_test(t, the_gate_follows_the_set_that_is_slept_on);
 	tcase_add_test(t, a_sleeper_between_two_wakers_loses_nobody);
+	tcase_add_test(t, a_timer_armed_while_the_helper_is_parked_is_run);
 	tcase_add_test(t, a_sleeper_is_woken_from_another_process);
 	tcase_add_test(t, a_deadline_is_never_early);
 	tcase_add_test(t, errors_count_without_being_asked_for);
