@@ -73,6 +73,7 @@ enum { WAITER_AWAKE, WAITER_SLEEPING, WAITER_WOKEN };
 struct waiter_watch {
 	struct watch watch;          /* WATCH_WAITER */
 	struct waiter *waiter;
+	struct ofd *o;
 	struct list own;             /* on waiter->watches */
 };
 
