@@ -86,6 +86,9 @@ uint32_t ofd_refs_here(const struct ofd *o);
  */
 void ofd_hold(struct ofd *o);
 void ofd_drop(struct ofd *o);
+/* A hold for who has no lock: false if it is at an end. Another description may have taken its
+ * place, so the caller looks into the table again. */
+bool ofd_hold_live(struct ofd *o);
 /* The n references of a dead process that its row counts are gone. Takes sr->lock: to be called
  * without any. */
 void ofd_unref_dead(struct ofd *o, uint32_t n, uint16_t *row);

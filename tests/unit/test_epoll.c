@@ -271,11 +271,14 @@ END_TEST
 START_TEST(a_closed_set_frees_its_items)
 {
 	int set = set_new();
+	struct ofd *o;
 
 	for (int i = 0; i < 100; i++)
 		ck_assert_int_eq(ctl(set, EPOLL_CTL_ADD, env_sock(), EPOLLIN), 0);
 	ck_assert_uint_eq(sr->epitems.out, 100);
+	o = fdtab_get(set);
 	env_close(set);
+	ck_assert(!ofd_hold_live(o));
 	ck_assert_uint_eq(sr->epitems.out, 0);
 	ck_assert_uint_eq(family->epsets.out, 0);
 }
