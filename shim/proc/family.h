@@ -150,6 +150,8 @@ void family_slot_own(struct proc *p);
 /* Drops all references of a slot that the caller has put into PROC_LEAVING, and frees it. */
 void family_slot_drop(struct proc *p);
 
+/* In a forked child: another thread of the parent may have been in family_join(). */
+void family_join_fork_child(void);
 /* In a forked child that no slot was left for: this process has no family, and will have none. */
 void family_disown(void);
 /* Slots in use; more than 1: somebody may have to be reaped. No lock: a hint. */

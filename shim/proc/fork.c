@@ -103,7 +103,10 @@ void family_fork_child(void)
 	struct proc *p = fork_slot;
 
 	fork_slot = NULL;
-	if (!family || thread_self.in_vfork)
+	if (thread_self.in_vfork)
+		return;
+	family_join_fork_child();
+	if (!family)
 		return;
 	fd_hidden_fork_child();
 	run_fork_child();
