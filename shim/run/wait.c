@@ -321,6 +321,16 @@ static uint64_t sleep_until(struct stackrec *sr, const struct waiter *w, uint64_
 	return deadline;
 }
 
+/* A wait that a filter forbids, or that lacks memory, must not become a loop that burns a processor. */
+static int sleep_failed(int ret)
+{
+	struct timespec blind = {0, WAIT_BLIND_NS};
+
+	if (ret >= 0 || ret == -EINTR)
+		return ret < 0 ? ret : 0;
+	return sys_nanosleep(&blind, NULL) == -EINTR ? -EINTR : 0;
+}
+
 /* The wait itself. 0, or -EINTR. */
 static int sleep_wait(struct sleep *s, struct waiter *w, struct timespec *ts,
 		      const sigset_t *sigmask)
@@ -330,7 +340,7 @@ static int sleep_wait(struct sleep *s, struct waiter *w, struct timespec *ts,
 	if (s->gate) {
 		ret = gate_sleep(w, ts, sigmask);
 		s->events = ret > 0 ? ret : 0;
-		return ret == -EINTR ? -EINTR : 0;
+		return sleep_failed(ret);
 	}
 	ret = sys_ppoll(s->fds, s->n, ts, sigmask);
 	if (ret > 0 && s->wake >= 0 && (s->fds[s->wake].revents & POLLIN))
@@ -338,7 +348,7 @@ static int sleep_wait(struct sleep *s, struct waiter *w, struct timespec *ts,
 	for (unsigned i = 0; ret > 0 && i < s->ndev; i++)
 		if (s->fds[s->dev + i].revents)
 			s->events |= GATE_DEVICE;
-	return ret == -EINTR ? -EINTR : 0;
+	return sleep_failed(ret);
 }
 
 /* Accounts for the sleep. 0 or -EINTR; what woke it is in s. */
