@@ -141,6 +141,7 @@ static int dup_enter(int fd, struct ofd *o)
 		sys_close(fd);
 		return -EMFILE;
 	}
+	fd_forget(fd);
 	ofd_ref(o);
 	if (fdtab_set(fd, o) == 0)
 		return fd;
@@ -306,9 +307,14 @@ void fd_exit(void)
 	for (uint32_t i = 0; i < family->nstacks; i++) {
 		struct stackrec *sr = &family->stacks[i];
 
-		/* As long as somebody else holds a socket, somebody else runs the stack. */
-		if (sr->st && !stack_in_use(sr))
+		/* As long as somebody else holds a socket, somebody else runs the stack; but what
+		 * our closing has queued goes out now, for the helper may have been ours. */
+		if (sr->st && !stack_in_use(sr)) {
 			stack_drain(sr, end);
+		} else if (sr->st) {
+			run_enter(sr);
+			run_leave(sr, RUN_KICK);
+		}
 	}
 	run_exit();
 }
