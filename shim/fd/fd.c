@@ -32,7 +32,7 @@ static void door_leave(int fd, struct ofd *o)
 			if (i != fd && fdtab_get(i) == o)
 				other = i;
 	run_enter(sr);
-	door_del(fd, o);
+	door_del(fd);
 	if (other >= 0)
 		door_add(other, o);
 	run_leave(sr, RUN_LATER);

@@ -271,7 +271,8 @@ static bool listener_again(int fd, struct ofd *o, int backlog, int *ret)
 		if (*ret == 0)
 			stack_listen_backlog(sr->st, o->sk, (uint32_t)backlog);
 	} else {
-		door_del(fd, o);
+		door_del(fd);
+		o->door_ready = 0;
 		sock_release(o);
 		o->stopped = 0;
 	}

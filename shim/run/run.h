@@ -144,9 +144,10 @@ bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs
 /* How often the kernel's side is looked at while the stack's side keeps the thread busy. */
 #define KERNEL_CHECK_NS 100000ull
 
-/* The kernel's door of a two-door socket: watched by this process from now on / no more. sr->lock. */
+/* The kernel's door of a two-door socket: watched by this process from now on / no more. sr->lock.
+ * What is known of the door stays: it is the description's, which other descriptors may name. */
 int door_add(int fd, struct ofd *o);
-void door_del(int fd, struct ofd *o);
+void door_del(int fd);
 /* Asks the kernel which doors have something and notifies watchers. A system call; no lock held. */
 void door_poll(struct stackrec *sr);
 /* The descriptor to sleep on for that, or -1: this process has no doors. No lock held. */

@@ -542,7 +542,9 @@ static bool ofd_is_ready(void *arg)
 {
 	const struct ofd_wait *ow = arg;
 
-	return ofd_ready(ow->o) & ow->events;
+	/* A socket that left the stack (shutdown of a shared listener) will never be ready. */
+	return !atomic_load_explicit(&ow->o->sk, memory_order_relaxed) ||
+	       (ofd_ready(ow->o) & ow->events);
 }
 
 int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)
