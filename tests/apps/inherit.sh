@@ -3,7 +3,7 @@
 # timeout: 60
 # A child that closes the listener it inherited, as forking servers do, takes nothing from its
 # parent: a connection that waits at the kernel's door is still reported there.
-builddir=${builddir:-.}
+builddir=$(cd "${builddir:-.}" && pwd)
 lib=${LIB_UNDER_TEST:-$builddir/.libs/libshim.so}
 [ -f "$lib" ] && command -v python3 >/dev/null || { echo "SKIP: not built, or no python3"; exit 77; }
 export SHIM_IFACE=none SHIM_LOOPBACK=1
