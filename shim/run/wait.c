@@ -157,10 +157,13 @@ struct waiter *waiter_self(void)
 static void waiter_poke(const struct waiter *w)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	struct waiter *self = waiter_self();
+	const struct waiter *self = waiter_self();
 	char byte = 0;
 
-	/* Without a socket of our own to send from, the sleeper's own timeout is what is left. */
+	/* Without a socket of our own to send from (no descriptor is left) the sleeper's will do; in
+	 * another process, its timeout is what is left. */
+	if (!self && w->pid == sys_getpid())
+		self = w;
 	if (!self)
 		return;
 	memcpy(sun.sun_path, w->name, w->name_len);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -176,6 +177,26 @@ START_TEST(a_sleeper_between_two_wakers_loses_nobody)
 	waiter_wake_flush();
 	for (int i = 0; i < 3; i++)
 		pthread_join(t[i], NULL);
+	ck_assert_int_eq(lost, 0);
+}
+END_TEST
+
+/* A waker for which no descriptor is left to send from. */
+START_TEST(a_waker_without_descriptors_wakes)
+{
+	struct rlimit none = {3, 3};
+	pthread_t t, other;
+
+	lost = 0;
+	napper[0] = NULL;
+	ck_assert_int_eq(pthread_create(&t, NULL, nap, (void *)&napper[0]), 0);
+	while (!napper[0] || atomic_load(&napper[0]->state) != WAITER_SLEEPING)
+		usleep(1000);
+	napper[1] = napper[2] = napper[0];
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(pthread_create(&other, NULL, wake_again, NULL), 0);
+	pthread_join(other, NULL);
+	pthread_join(t, NULL);
 	ck_assert_int_eq(lost, 0);
 }
 END_TEST
@@ -394,6 +415,7 @@ int main(void)
 	tcase_add_loop_test(t, no_wake_up_is_lost_between_threads, 0, WAYS);
 	tcase_add_test(t, the_gate_follows_the_set_that_is_slept_on);
 	tcase_add_test(t, a_sleeper_between_two_wakers_loses_nobody);
+	tcase_add_test(t, a_waker_without_descriptors_wakes);
 	tcase_add_test(t, a_timer_armed_while_the_helper_is_parked_is_run);
 	tcase_add_test(t, a_sleeper_is_woken_from_another_process);
 	tcase_add_test(t, a_deadline_is_never_early);
