@@ -11,7 +11,7 @@
 
 #include "shim/call/calls.h"
 #include "shim/fd/fdtab.h"
-#include "shim/proc/libc.h"
+#include "shim/call/libc.h"
 
 static inline long edge_return(long ret, int saved_errno)
 {

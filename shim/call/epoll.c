@@ -3,7 +3,7 @@
 #include "edge.h"
 
 #include "shim/fd/epoll.h"
-#include "shim/proc/start.h"
+#include "shim/call/start.h"
 
 int call_epoll_create1(int flags)
 {

@@ -5,11 +5,19 @@ libshim_la_SOURCES += \
 	shim/call/edge.h \
 	shim/call/epoll.c \
 	shim/call/fd.c \
+	shim/call/libc.c \
+	shim/call/libc.h \
 	shim/call/msg.c \
 	shim/call/poll.c \
 	shim/call/process.c \
 	shim/call/rw.c \
 	shim/call/sendfile.c \
 	shim/call/sig.c \
+	shim/call/signal.c \
+	shim/call/signal.h \
 	shim/call/socket.c \
-	shim/call/syscall.c
+	shim/call/start.c \
+	shim/call/start.h \
+	shim/call/syscall.c \
+	shim/call/vfork.c \
+	shim/call/vfork.h

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Processes begin (fork and what libc builds on it by inner names, written out here) and end.
- * vfork is in shim/proc/vfork.c; how a fork is followed, in shim/proc/start.c.
+ * vfork is in shim/call/vfork.c; how a fork is followed, in shim/call/start.c.
  */
 #include "edge.h"
 
@@ -17,7 +17,7 @@
 #include "shim/fd/sock.h"
 #include "shim/proc/family.h"
 #include "shim/proc/memlock.h"
-#include "shim/proc/start.h"
+#include "shim/call/start.h"
 
 /* All but the arena, whose address range must not be filled (shim/proc/memlock.c). */
 int call_mlockall(int flags)

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "shim/proc/signal.h"
+#include "shim/call/signal.h"
 
 int call_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {

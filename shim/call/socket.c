@@ -10,7 +10,7 @@
 #include <linux/sockios.h>
 
 #include "shim/fd/sock.h"
-#include "shim/proc/start.h"
+#include "shim/call/start.h"
 
 int call_socket(int domain, int type, int protocol)
 {

@@ -11,7 +11,7 @@
 
 #include "shim/fd/epoll.h"
 #include "shim/proc/knobs.h"
-#include "shim/proc/start.h"
+#include "shim/call/start.h"
 #include "shim/proc/sys.h"
 
 #define PTR(type, x) ((type *)(x))

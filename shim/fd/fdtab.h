@@ -14,7 +14,7 @@
 #include "shim/proc/thread.h"
 #include "stack/assert.h"
 
-#define FDTAB_FDS (1 << 20)
+#define FDTAB_FDS FAMILY_FDS
 
 extern struct ofd *_Atomic *fdtab; /* NULL until something is tracked */
 

@@ -16,7 +16,6 @@
 
 #include "epoll.h"
 #include "shim/proc/log.h"
-#include "shim/proc/signal.h"
 
 /* Rounds of packets that may go to and fro inside the stack before a query looks: SYN, SYN-ACK,
  * ACK, data, FIN and their answers; more is no longer "at once" in the kernel either. */
@@ -472,7 +471,7 @@ int call_again(struct call *c, uint32_t events)
 	} else {
 		run_leave(c->sr, RUN_KICK);
 		r = wait_ofd(c->o, events, c->deadline_ns);
-		if (r == -EINTR && c->deadline_ns == UINT64_MAX && signal_restarts())
+		if (r == -EINTR && c->deadline_ns == UINT64_MAX && thread_restarts())
 			r = 0;
 	}
 	run_enter(c->sr);

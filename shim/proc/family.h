@@ -22,6 +22,8 @@
 #define FAMILY_PROCS 1024u
 #define FAMILY_OFDS (1u << 20)
 #define FAMILY_STACKS 16u
+/* Descriptors from this number on are none of ours, neither tracked nor hidden. */
+#define FAMILY_FDS (1 << 20)
 
 /*
  * One process, or the place of one. It lives while it holds the lock on its byte of the memfd

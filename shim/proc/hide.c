@@ -13,7 +13,6 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-#include "shim/fd/fdtab.h"
 #include "shim/proc/family.h"
 #include "shim/proc/sys.h"
 
@@ -22,7 +21,7 @@
 #define HIDE_BELOW_LIMIT 64
 #define HIDE_MOVED_MAX	 64 /* a program that takes more of them gets -EMFILE from dup2 */
 
-#define WORDS (FDTAB_FDS / 64)
+#define WORDS (FAMILY_FDS / 64)
 
 static _Atomic uint64_t hidden[WORDS];
 static _Atomic uint64_t private_fds[WORDS];
@@ -81,7 +80,7 @@ static int dup_high(int fd)
 		n = sys_fcntl(fd, F_DUPFD_CLOEXEC, (unsigned long)base);
 		if (n < 0)
 			return n == -EINVAL ? -EMFILE : n;
-		if (n >= FDTAB_FDS) {
+		if (n >= FAMILY_FDS) {
 			sys_close(n);
 			return -EMFILE;
 		}

@@ -5,22 +5,14 @@ libshim_la_SOURCES += \
 	shim/proc/family.h \
 	shim/proc/fork.c \
 	shim/proc/hide.c \
-	shim/proc/libc.c \
-	shim/proc/libc.h \
 	shim/proc/lock.c \
 	shim/proc/lock.h \
 	shim/proc/memlock.c \
 	shim/proc/memlock.h \
 	shim/proc/sysctl.c \
 	shim/proc/sysctl.h \
-	shim/proc/signal.c \
-	shim/proc/signal.h \
-	shim/proc/start.c \
-	shim/proc/start.h \
 	shim/proc/thread.c \
 	shim/proc/thread.h \
 	shim/proc/verdict.c \
 	shim/proc/verdict.def \
-	shim/proc/verdict.h \
-	shim/proc/vfork.c \
-	shim/proc/vfork.h
+	shim/proc/verdict.h

@@ -19,7 +19,7 @@ struct thread {
 	uint8_t in_vfork;        /* in a vfork child: every call goes straight to the kernel */
 	uint8_t internal;        /* the shim's own thread or a library call of ours: likewise */
 	uint8_t forking;         /* inside our fork(): it does what the atfork handlers would */
-	uint8_t sig_restarts;    /* the last handler that ran had SA_RESTART (signal_restarts()) */
+	uint8_t sig_restarts;    /* the last handler that ran had SA_RESTART */
 	struct waiter *waiter;   /* made on first use; its wake descriptor is hidden */
 	uint64_t put_off_mask;   /* the signal mask to put back with it */
 	siginfo_t put_off_info;
@@ -35,6 +35,13 @@ static inline bool thread_is_internal(void)
 
 /* Re-delivers what was put off; called when depth has come back to 0 and put_off is not 0. */
 void thread_deliver_put_off(void);
+
+/* The last handler that ran in this thread had SA_RESTART: a call that signal(7) lists as restartable
+ * goes on instead of returning EINTR. */
+static inline bool thread_restarts(void)
+{
+	return thread_self.sig_restarts;
+}
 
 static inline void thread_enter(void)
 {

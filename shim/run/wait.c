@@ -19,11 +19,11 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "shim/dev/dev.h"
 #include "shim/fd/epoll.h"
@@ -476,16 +476,16 @@ int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_
 
 /* ---- spinning ----------------------------------------------------------------------------- */
 
-/* With one processor, whoever we wait for can't run while we spin. */
+/* With one processor, whoever we wait for can't run while we spin. What counts is the machine's, not
+ * how many this process may use: a server pinned to a processor of its own gains the most. */
 static bool one_cpu(void)
 {
-	static _Atomic int cpus;
-	cpu_set_t set;
-	int n = cpus;
+	static _Atomic long cpus;
+	long n = cpus;
 
 	if (!n) {
-		n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 2;
-		cpus = n;
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+		cpus = n = n > 0 ? n : 2;
 	}
 	return n == 1;
 }

@@ -81,9 +81,11 @@ void frame_pool_rebuild(struct frame_pool *fp, const uint64_t *lent)
 	for (uint32_t i = 0; i < fp->count; i++) {
 		if (lent != NULL && (lent[i / 64] & 1ull << i % 64)) {
 			fp->meta[i].next = fp->meta[i].qnext = FRAME_NONE;
+			mem_unpoison(frame_buf(fp, i), FRAME_BYTES);
 			continue;
 		}
 		fp->meta[i].next = FRAME_IS_FREE;
 		fp->free[fp->nfree++] = i;
+		mem_poison(frame_buf(fp, i), FRAME_BYTES);
 	}
 }

@@ -117,7 +117,10 @@ void *pool_walk_next(const struct pool *p, struct pool_walk *w)
 		w->slab = w->slab->next;
 		w->i = 0;
 	}
-	return w->slab != NULL ? w->slab->objs + (size_t)w->i * p->obj_bytes : NULL;
+	if (w->slab == NULL)
+		return NULL;
+	mem_unpoison(w->slab->objs + (size_t)w->i * p->obj_bytes, p->obj_bytes);
+	return w->slab->objs + (size_t)w->i * p->obj_bytes;
 }
 
 void pool_rebuild(struct pool *p, bool (*live)(const void *obj))
@@ -136,5 +139,6 @@ void pool_rebuild(struct pool *p, bool (*live)(const void *obj))
 		}
 		f->next = p->free;
 		p->free = f;
+		mem_poison(f + 1, p->obj_bytes - sizeof(*f));
 	}
 }

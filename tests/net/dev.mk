@@ -5,7 +5,8 @@ dist_noinst_SCRIPTS += tests/net/dev_generic.sh tests/net/dev_native.sh tests/ne
 check_PROGRAMS += tests/net/dev_attach tests/net/killer
 tests_net_killer_SOURCES = tests/net/killer.c
 tests_net_killer_CFLAGS = $(AM_CFLAGS) -pthread
-tests_net_dev_attach_SOURCES = tests/net/dev_attach.c tests/net/dev_fake.c tests/net/dev_fake.h \
+tests_net_dev_attach_SOURCES = tests/net/dev_attach.c tests/net/dev_bulk.c tests/net/dev_fake.c \
+	tests/net/dev_fake.h tests/net/dev_owner.c tests/net/dev_rig.c tests/net/dev_rig.h \
 	shim/dev/dev.c shim/dev/gso.c shim/dev/loop.c shim/dev/neigh.c shim/dev/netlink.c \
 	shim/dev/pass.c shim/dev/steer.c shim/dev/xsk.c shim/proc/knobs.c shim/proc/log.c stack/ip/csum.c \
 	stack/mem/arena.c stack/mem/frame.c

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "shim/call/edge.h"
-#include "shim/proc/signal.h"
+#include "shim/call/signal.h"
 #include "shim/proc/sys.h"
 #include "test_calls.h"
 

@@ -16,8 +16,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "shim/proc/libc.h"
-#include "shim/proc/signal.h"
+#include "shim/call/libc.h"
+#include "shim/call/signal.h"
 #include "shim/proc/thread.h"
 #include "test_calls.h"
 
@@ -207,10 +207,10 @@ START_TEST(a_handler_runs_at_once_with_its_siginfo)
 	ck_assert(run_value[0] == 42 && run_code[0] == SI_QUEUE && run_blocked[0]);
 	ck_assert_int_eq(errno, EXDEV); /* the handler's own doing, as ever */
 	ck_assert_uint_eq(thread_self.nsigs, before + 1);
-	ck_assert(signal_restarts());
+	ck_assert(thread_restarts());
 	handle(SIGUSR1, SA_NODEFER);
 	raise(SIGUSR1);
-	ck_assert(runs == 2 && !run_blocked[1] && !signal_restarts());
+	ck_assert(runs == 2 && !run_blocked[1] && !thread_restarts());
 }
 END_TEST
 

@@ -33,7 +33,7 @@ static long rss_kb(void)
 	return rss * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-/* fork as shim/proc/start.c does it. */
+/* fork as shim/call/start.c does it. */
 static pid_t family_fork(void)
 {
 	pid_t pid;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -381,6 +382,25 @@ static void *blocked(void *arg)
 	return (void *)(intptr_t)wait_ofd(fdtab_get(fd), RDY_IN, now_ns() + STUCK_NS);
 }
 
+/* A server with a processor of its own is who gains most. */
+START_TEST(a_pinned_thread_spins)
+{
+	cpu_set_t was, one;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		return;
+	knobs.spin_us = 50;
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(was), &was), 0);
+	CPU_ZERO(&one);
+	for (int i = 0; i < CPU_SETSIZE && !CPU_COUNT(&one); i++)
+		if (CPU_ISSET(i, &was))
+			CPU_SET(i, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	ck_assert_uint_eq(wait_spin_ns(sr), 50000);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(was), &was), 0);
+}
+END_TEST
+
 START_TEST(a_thread_that_ends_gives_its_waiter_back)
 {
 	int fd = env_sock();
@@ -424,6 +444,7 @@ int main(void)
 	tcase_add_test(t, a_handler_just_before_the_sleep_ends_it);
 	tcase_add_test(t, the_mask_is_in_force_during_the_sleep_only);
 	tcase_add_test(t, kernel_descriptors_end_the_sleep_and_say_so);
+	tcase_add_test(t, a_pinned_thread_spins);
 	tcase_add_test(t, a_thread_that_ends_gives_its_waiter_back);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);

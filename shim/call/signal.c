@@ -22,7 +22,7 @@
  *
  * Never here: malloc, a lock with signals open, errno, an interposed name.
  */
-#include "shim/proc/signal.h"
+#include "shim/call/signal.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -32,7 +32,7 @@
 #include <string.h>
 #include <ucontext.h>
 
-#include "shim/proc/libc.h"
+#include "shim/call/libc.h"
 #include "shim/proc/sys.h"
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
@@ -83,11 +83,6 @@ static void slots_release(uint64_t mask)
 void signal_fork_child(void)
 {
 	atomic_flag_clear(&slots_lock);
-}
-
-bool signal_restarts(void)
-{
-	return thread_self.sig_restarts;
 }
 
 /* ---- delivery --------------------------------------------------------------------------- */

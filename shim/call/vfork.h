@@ -4,8 +4,8 @@
  * its calls may change anything of ours. It is told by thread_self.in_vfork, which is the parent's
  * own (the parent sleeps meanwhile).
  */
-#ifndef SHIM_PROC_VFORK_H
-#define SHIM_PROC_VFORK_H
+#ifndef SHIM_CALL_VFORK_H
+#define SHIM_CALL_VFORK_H
 
 #include <sys/types.h>
 

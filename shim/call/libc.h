@@ -6,8 +6,8 @@
  * intercept. Everything in the shim that needs the kernel calls through here or sys.h, never an
  * interposed name.
  */
-#ifndef SHIM_PROC_LIBC_H
-#define SHIM_PROC_LIBC_H
+#ifndef SHIM_CALL_LIBC_H
+#define SHIM_CALL_LIBC_H
 
 #include "shim/call/calls.h" /* struct libc_calls and prototypes, generated from calls.def */
 

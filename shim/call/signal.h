@@ -12,8 +12,8 @@
  * kernel made for the application's own action, and sigaction reports what the application set.
  * SIG_DFL and SIG_IGN are never replaced. Theory of operation: the head of signal.c.
  */
-#ifndef SHIM_PROC_SIGNAL_H
-#define SHIM_PROC_SIGNAL_H
+#ifndef SHIM_CALL_SIGNAL_H
+#define SHIM_CALL_SIGNAL_H
 
 #include <signal.h>
 #include <stdbool.h>
@@ -27,12 +27,6 @@ int signal_install(int sig, sighandler_t handler, int flags, bool mask_self, sig
 /* What siginterrupt(3) has asked for: later signal() calls for sig go without SA_RESTART. */
 void signal_interrupts_set(int sig, bool interrupts);
 bool signal_interrupts(int sig);
-
-/*
- * True when the last handler that ran in this thread was installed with SA_RESTART: a call that
- * signal(7) lists as restartable then goes on instead of returning EINTR.
- */
-bool signal_restarts(void);
 
 /* In the child of fork: a lock that another thread held stays with that thread. */
 void signal_fork_child(void);

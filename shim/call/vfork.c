@@ -4,7 +4,7 @@
  * to be overwritten there before the parent returns through it. The return address waits in a
  * register, which each process has for itself; the system call keeps all but rax, rcx and r11.
  */
-#include "shim/proc/vfork.h"
+#include "shim/call/vfork.h"
 
 #include "shim/call/edge.h"
 #include "shim/proc/thread.h"

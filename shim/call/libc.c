@@ -5,7 +5,7 @@
  * files, and those calls come here. Rows whose work no single system call does (LATE) look the
  * symbols up first; none of them is called by an allocator.
  */
-#include "shim/proc/libc.h"
+#include "shim/call/libc.h"
 
 #include <dlfcn.h>
 #include <errno.h>

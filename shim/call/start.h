@@ -2,8 +2,8 @@
 /*
  * How the library starts and ends in a process, and what happens when the process forks.
  */
-#ifndef SHIM_PROC_START_H
-#define SHIM_PROC_START_H
+#ifndef SHIM_CALL_START_H
+#define SHIM_CALL_START_H
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -14,7 +14,7 @@
  * the child's pid (thread_self.forking). _Fork() and system calls run no handlers: they call these
  * functions themselves.
  */
-#include "shim/proc/start.h"
+#include "shim/call/start.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -24,8 +24,8 @@
 #include "shim/fd/sock.h"
 #include "shim/proc/family.h"
 #include "shim/proc/knobs.h"
-#include "shim/proc/libc.h"
-#include "shim/proc/signal.h"
+#include "shim/call/libc.h"
+#include "shim/call/signal.h"
 #include "shim/proc/thread.h"
 
 bool start_done;
