@@ -5,7 +5,6 @@ EXTRA_DIST += tests/apps/passthrough.sh tests/apps/passthrough_other.c \
 	tests/apps/passthrough_sockets.py tests/apps/memlock.sh
 
 check_PROGRAMS += tests/apps/memlock
-TESTS += tests/apps/memlock.sh
 tests_apps_memlock_SOURCES = tests/apps/memlock.c
 
 if HAVE_CHECK

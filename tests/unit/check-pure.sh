@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The stack is sans-IO: what libstack leaves undefined is on a short list, and nothing in it can be
 # written at run time but what its caller hands in: no .data, no .bss, no thread-local storage.
+# sanitizers: no
 lib=${1:-${builddir:-.}/.libs/libstack.a}
 allowed=' memcpy memset memcmp memmove stack_panic _GLOBAL_OFFSET_TABLE_ '
 
