@@ -38,6 +38,18 @@ static void door_leave(int fd, struct ofd *o)
 	run_leave(sr, RUN_LATER);
 }
 
+/* What door_leave() took away, when the number is to stay after all. */
+static void door_return(int fd, struct ofd *o)
+{
+	struct stackrec *sr = o->sr;
+
+	if (!o->two_doors || !sr)
+		return;
+	run_enter(sr);
+	door_add(fd, o);
+	run_leave(sr, RUN_LATER);
+}
+
 /*
  * SO_LINGER: the last close waits until the peer has everything, or the time is up (RFC 9293
  * 3.10.4, Linux's inet_release()). Non-blocking sockets, too.
@@ -182,8 +194,10 @@ int fd_dup3(int old, int new_fd, int flags, bool is_dup2)
 		door_leave(new_fd, had);
 	r = sys_dup3(old, new_fd, flags);
 	if (r < 0) {
-		if (had)
+		if (had) {
 			fdtab_set(new_fd, had);
+			door_return(new_fd, had);
+		}
 		return r;
 	}
 	if (o)
