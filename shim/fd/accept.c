@@ -82,6 +82,7 @@ static int accept_stack(int fd, struct ofd *o, struct endpoint *peer, int flags)
 		accept_unslot(nfd, no);
 		return r;
 	}
+	fd_forget(nfd);
 	r = fdtab_set(nfd, no);
 	if (r < 0) { /* a number that the table does not hold: the connection ends here */
 		accept_unslot(nfd, no);
@@ -98,11 +99,13 @@ static int accept_kernel(int fd, struct ofd *o, struct sockaddr *addr, socklen_t
 {
 	int r = sys_accept4(fd, addr, len, flags);
 
-	if (r != -EAGAIN || !door_clear(o))
-		return r;
-	r = sys_accept4(fd, addr, len, flags);
-	if (r != -EAGAIN)
-		door_found(o);
+	if (r == -EAGAIN && door_clear(o)) {
+		r = sys_accept4(fd, addr, len, flags);
+		if (r != -EAGAIN)
+			door_found(o);
+	}
+	if (r >= 0)
+		fd_forget(r);
 	return r;
 }
 

@@ -227,7 +227,8 @@ static int listener_shutdown(int fd, struct ofd *o, int how)
 		return r;
 	}
 	if (!list_empty(&o->peers)) {
-		door_del(fd, o);
+		door_del(fd);
+		o->door_ready = 0;
 		sock_release(o); /* the others go on; the kernel answers for this one */
 	} else {
 		if (o->claimed) {

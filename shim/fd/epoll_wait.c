@@ -8,6 +8,7 @@
 
 #include "shim/dev/dev.h"
 #include "shim/fd/epoll_set.h"
+#include "shim/fd/fdtab.h"
 #include "shim/proc/sys.h"
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
@@ -26,9 +27,9 @@ bool epoll_wake_one(struct epoll_set *set)
 	return true;
 }
 
-/* Off the list of the set it slept on; if it was woken for events that it then did not take, the
- * next one is. */
-void epoll_waiter_leave(struct waiter *w)
+/* Off the list of the set it slept on. takes: it looks for events next, and wakes another for what
+ * it leaves; else, if it was woken for some, the next one is. */
+static void waiter_leave(struct waiter *w, bool takes)
 {
 	struct epoll_set *set = w->set;
 	bool woken;
@@ -39,10 +40,15 @@ void epoll_waiter_leave(struct waiter *w)
 	woken = list_empty(&w->on_set);
 	list_del(&w->on_set);
 	w->set = NULL;
-	if (woken && !list_empty(&set->ready))
+	if (woken && !takes && !list_empty(&set->ready))
 		epoll_wake_one(set);
 	lock_release(&set->lock);
 	waiter_wake_flush();
+}
+
+void epoll_waiter_leave(struct waiter *w)
+{
+	waiter_leave(w, false);
 }
 
 /* True when it starts to sleep on the set; false: there may be something ready. */
@@ -79,12 +85,13 @@ static bool item_take(struct epitem *it, struct epoll_event *ev)
 	return true;
 }
 
+/* max 0: the kernel's half has taken all the room; then another thread is to take what is here. */
 static int harvest(struct epoll_set *set, struct epoll_event *ev, int max)
 {
 	struct list *pos, *last;
 	int n = 0;
 
-	if (list_empty(&set->ready) || max <= 0)
+	if (list_empty(&set->ready))
 		return 0;
 	epoll_lock(set);
 	/* What goes back to the end must not be met again. */
@@ -295,14 +302,15 @@ static int doze(struct epwait *e)
 	struct waiter *w = waiter_self();
 	int ret = 0;
 
-	if (!e->held) { /* another thread may close the set meanwhile */
-		ofd_hold(e->o);
-		e->held = true;
+	if (!e->held) { /* another thread may close the set meanwhile, or has */
+		e->held = ofd_hold_live(e->o);
+		if (!e->held || fdtab_get(e->epfd) != e->o)
+			return -EBADF;
 	}
 	if (!w || waiter_join(w, e->set))
 		ret = wait_sleep_epoll(e->sr, kernel, e->deadline, e->mask, e->nsigs0);
 	if (w)
-		epoll_waiter_leave(w);
+		waiter_leave(w, true);
 	return ret;
 }
 
@@ -322,8 +330,10 @@ static int wait_both(struct epwait *e)
 	for (;;) {
 		run_turn(e->sr);
 		now = now_ns();
-		kernel |= now - e->set->kcheck_ns >= KERNEL_CHECK_NS || now >= e->deadline;
+		kernel |= now - e->set->kcheck_ns >= KERNEL_CHECK_NS;
 		n = collect(e, kernel);
+		if (!n && !kernel && now >= e->deadline)
+			n = collect(e, true);
 		if (n || ret < 0)
 			return n ? n : ret;
 		if (now >= e->deadline)
@@ -332,6 +342,8 @@ static int wait_both(struct epwait *e)
 		if (kernel || turn_is_due(e))
 			continue;
 		ret = doze(e);
+		if (ret == -EBADF)
+			return ret;
 		kernel = ret != 0;
 	}
 }

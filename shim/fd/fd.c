@@ -32,9 +32,21 @@ static void door_leave(int fd, struct ofd *o)
 			if (i != fd && fdtab_get(i) == o)
 				other = i;
 	run_enter(sr);
-	door_del(fd, o);
+	door_del(fd);
 	if (other >= 0)
 		door_add(other, o);
+	run_leave(sr, RUN_LATER);
+}
+
+/* What door_leave() took away, when the number is to stay after all. */
+static void door_return(int fd, struct ofd *o)
+{
+	struct stackrec *sr = o->sr;
+
+	if (!o->two_doors || !sr)
+		return;
+	run_enter(sr);
+	door_add(fd, o);
 	run_leave(sr, RUN_LATER);
 }
 
@@ -141,6 +153,7 @@ static int dup_enter(int fd, struct ofd *o)
 		sys_close(fd);
 		return -EMFILE;
 	}
+	fd_forget(fd);
 	ofd_ref(o);
 	if (fdtab_set(fd, o) == 0)
 		return fd;
@@ -181,8 +194,10 @@ int fd_dup3(int old, int new_fd, int flags, bool is_dup2)
 		door_leave(new_fd, had);
 	r = sys_dup3(old, new_fd, flags);
 	if (r < 0) {
-		if (had)
+		if (had) {
 			fdtab_set(new_fd, had);
+			door_return(new_fd, had);
+		}
 		return r;
 	}
 	if (o)
@@ -306,9 +321,14 @@ void fd_exit(void)
 	for (uint32_t i = 0; i < family->nstacks; i++) {
 		struct stackrec *sr = &family->stacks[i];
 
-		/* As long as somebody else holds a socket, somebody else runs the stack. */
-		if (sr->st && !stack_in_use(sr))
+		/* As long as somebody else holds a socket, somebody else runs the stack; but what
+		 * our closing has queued goes out now, for the helper may have been ours. */
+		if (sr->st && !stack_in_use(sr)) {
 			stack_drain(sr, end);
+		} else if (sr->st) {
+			run_enter(sr);
+			run_leave(sr, RUN_KICK);
+		}
 	}
 	run_exit();
 }

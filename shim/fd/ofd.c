@@ -182,6 +182,25 @@ void ofd_hold(struct ofd *o)
 	row_add(holds_row(), o->idx, 1);
 }
 
+bool ofd_refs_add(struct ofd *o, uint32_t n)
+{
+	uint32_t refs = atomic_load_explicit(&o->refs, memory_order_relaxed);
+
+	do {
+		if (!refs)
+			return false;
+	} while (!atomic_compare_exchange_weak(&o->refs, &refs, refs + n));
+	return true;
+}
+
+bool ofd_hold_live(struct ofd *o)
+{
+	if (!ofd_refs_add(o, 1))
+		return false;
+	row_add(holds_row(), o->idx, 1);
+	return true;
+}
+
 void ofd_drop(struct ofd *o)
 {
 	if (refs_sub(o, 1, holds_row()))

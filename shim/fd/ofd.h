@@ -86,6 +86,11 @@ uint32_t ofd_refs_here(const struct ofd *o);
  */
 void ofd_hold(struct ofd *o);
 void ofd_drop(struct ofd *o);
+/* A hold for who has no lock: false if it is at an end. Another description may have taken its
+ * place, so the caller looks into the table again. */
+bool ofd_hold_live(struct ofd *o);
+/* n more, in no row yet: false if there was none any more, and it may be somebody else's. */
+bool ofd_refs_add(struct ofd *o, uint32_t n);
 /* The n references of a dead process that its row counts are gone. Takes sr->lock: to be called
  * without any. */
 void ofd_unref_dead(struct ofd *o, uint32_t n, uint16_t *row);

@@ -19,6 +19,8 @@
 #define POLL_WANTED \
 	(POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLWRNORM | POLLRDBAND | POLLWRBAND | POLLRDHUP)
 
+#define POLL_BLIND_NS 1000000ull /* without a watch: look again after this */
+
 static struct ofd *ours(int fd)
 {
 	struct ofd *o = fdtab_get(fd);
@@ -54,7 +56,7 @@ static int state_init(struct poll_state *ps, struct pollfd *fds, nfds_t n)
 	ps->fds = fds;
 	ps->n = n;
 	ps->mapped = 0;
-	ps->watching = false;
+	ps->watching = ps->blind = ps->kernel = false;
 	if (state_bytes(n) > sizeof(ps->small)) {
 		ps->mapped = state_bytes(n);
 		mem = sys_mmap(NULL, ps->mapped, PROT_READ | PROT_WRITE,
@@ -75,10 +77,12 @@ static int state_init(struct poll_state *ps, struct pollfd *fds, nfds_t n)
 		ps->kfds[i].revents = 0;
 		if (ps->o[i] && ps->o[i]->kind != OFD_EPOLL)
 			ps->kfds[i].fd = -1;
+		ps->kernel |= ps->kfds[i].fd >= 0;
 	}
 	return 0;
 }
 
+/* What is watched is held, too: closed by another thread, it may not become another's meanwhile. */
 static void state_watch(struct poll_state *ps)
 {
 	struct waiter *w = waiter_self();
@@ -87,10 +91,22 @@ static void state_watch(struct poll_state *ps)
 		return;
 	ps->watching = true;
 	run_enter(ps->sr);
-	for (nfds_t i = 0; i < ps->n; i++)
-		if (ps->o[i] && fdtab_get(ps->fds[i].fd) == ps->o[i])
-			ps->ww[i] = watch_add(ps->sr, w, ps->o[i],
-					      rdy_wanted((uint16_t)ps->fds[i].events));
+	for (nfds_t i = 0; i < ps->n; i++) {
+		if (!ps->o[i])
+			continue;
+		if (fdtab_get(ps->fds[i].fd) != ps->o[i]) { /* closed meanwhile: the kernel's say */
+			ps->o[i] = NULL;
+			ps->kfds[i].fd = ps->fds[i].fd;
+			ps->kernel = true;
+			continue;
+		}
+		ps->ww[i] = watch_add(ps->sr, w, ps->o[i],
+				      rdy_wanted((uint16_t)ps->fds[i].events));
+		if (ps->ww[i])
+			ofd_hold(ps->o[i]);
+		else
+			ps->blind = true;
+	}
 	run_leave(ps->sr, RUN_KICK);
 }
 
@@ -99,9 +115,14 @@ static void state_fini(struct poll_state *ps)
 	if (ps->watching) {
 		run_enter(ps->sr);
 		for (nfds_t i = 0; i < ps->n; i++)
-			if (ps->ww[i])
+			if (ps->ww[i]) {
+				ps->o[i] = ps->ww[i]->o; /* select may have let go of it */
 				watch_del(ps->sr, ps->ww[i]);
+			}
 		run_leave(ps->sr, RUN_LATER);
+		for (nfds_t i = 0; i < ps->n; i++)
+			if (ps->ww[i])
+				ofd_drop(ps->o[i]);
 	}
 	if (ps->mapped)
 		sys_munmap(ps->o, ps->mapped);
@@ -146,9 +167,10 @@ static int take_kernel(struct poll_state *ps)
 static int look(struct poll_state *ps)
 {
 	struct timespec zero = {0, 0};
-	int n = look_ours(ps), ret;
+	int n = look_ours(ps), ret = 0;
 
-	ret = sys_ppoll(ps->kfds, ps->n, &zero, NULL);
+	if (ps->kernel)
+		ret = sys_ppoll(ps->kfds, ps->n, &zero, NULL);
 	if (ret < 0 && ret != -EINTR)
 		return ret;
 	return n + take_kernel(ps);
@@ -180,6 +202,20 @@ uint64_t poll_deadline(const struct timespec *timeout)
 	return now + (uint64_t)timeout->tv_sec * 1000000000ull + (uint64_t)timeout->tv_nsec;
 }
 
+static int state_sleep(struct poll_state *ps, uint64_t deadline, const sigset_t *mask,
+		       uint32_t nsigs0)
+{
+	uint64_t blind = now_ns() + POLL_BLIND_NS;
+	int ret;
+
+	if (ps->blind && deadline > blind)
+		deadline = blind;
+	if (ps->kernel)
+		return wait_sleep(ps->sr, ps->kfds, (unsigned)ps->n, deadline, mask, nsigs0);
+	ret = wait_sleep_epoll(ps->sr, -1, deadline, mask, nsigs0);
+	return ret < 0 ? ret : 0;
+}
+
 static int wait_loop(struct poll_state *ps, uint64_t deadline, const sigset_t *mask)
 {
 	uint32_t nsigs0 = thread_self.nsigs;
@@ -209,7 +245,7 @@ static int wait_loop(struct poll_state *ps, uint64_t deadline, const sigset_t *m
 			continue;
 		state_watch(ps);
 		if (!ours_ready(ps))
-			ret = wait_sleep(ps->sr, ps->kfds, (unsigned)ps->n, deadline, mask, nsigs0);
+			ret = state_sleep(ps, deadline, mask, nsigs0);
 	}
 }
 

@@ -18,7 +18,9 @@ struct poll_state {
 	struct waiter_watch **ww; /* watches while asleep */
 	struct pollfd *kfds;	  /* what the kernel is asked; fd -1: nothing */
 	struct stackrec *sr;
-	bool doors; /* one of them has two */
+	bool doors;  /* one of them has two */
+	bool kernel; /* there is something to ask the kernel about */
+	bool blind;  /* not all of ours could be watched */
 	bool watching;
 	size_t mapped;
 	/* What of n ready entries really counts (select); may take entries out of kfds. */

@@ -70,7 +70,10 @@ int sock_created(int fd, int domain, int type, int protocol)
 	int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct ofd *o;
 
-	if (fd < 0 || domain != AF_INET || thread_is_internal() || sock_off())
+	if (fd < 0 || thread_is_internal())
+		return fd;
+	fd_forget(fd);
+	if (domain != AF_INET || sock_off())
 		return fd;
 	if (!(base == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP)) &&
 	    !(base == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP)))
@@ -267,7 +270,8 @@ static bool listener_again(int fd, struct ofd *o, int backlog, int *ret)
 		if (*ret == 0)
 			stack_listen_backlog(sr->st, o->sk, (uint32_t)backlog);
 	} else {
-		door_del(fd, o);
+		door_del(fd);
+		o->door_ready = 0;
 		sock_release(o);
 		o->stopped = 0;
 	}

@@ -48,7 +48,8 @@ int sock_ioctl(int fd, struct ofd *o, unsigned long req, void *arg);
 
 /* T: any tracked descriptor, epoll sets included. */
 int fd_close(int fd);                       /* hidden ones: -EBADF */
-/* What fd_close() does before the kernel closes: for those whose close is libc's own (fclose). */
+/* What fd_close() does before the kernel closes: for those whose close is libc's own (fclose); and
+ * for a number that the kernel has just given out, which was closed where we did not see it. */
 void fd_forget(int fd);
 int fd_fcntl(int fd, struct ofd *o, int cmd, unsigned long arg);
 int fd_dup(int fd, struct ofd *o);          /* as dup(2) */

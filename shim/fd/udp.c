@@ -197,11 +197,8 @@ ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 		r = udp_send_stack(&c, msg, to);
 	while (r == -EAGAIN && (r = call_again(&c, RDY_OUT)) == 0);
 	call_end(&c, c.nonblock ? RUN_LATER : RUN_KICK);
-	if (r == -EOPNOTSUPP)
-		return udp_send_shadow(fd, o, msg, flags);
-	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))
-		sock_sigpipe();
-	return r;
+	/* -EPIPE comes without SIGPIPE, which is for streams. */
+	return r == -EOPNOTSUPP ? udp_send_shadow(fd, o, msg, flags) : r;
 }
 
 /* ---- in ---------------------------------------------------------------------------------------------------- */

@@ -41,6 +41,7 @@ struct waiter_watch *watch_add(struct stackrec *sr, struct waiter *w, struct ofd
 	ww->watch.kind = WATCH_WAITER;
 	ww->watch.events = events | RDY_ERR | RDY_HUP;
 	ww->waiter = w;
+	ww->o = o;
 	list_push_back(&w->watches, &ww->own);
 	list_push_back(&o->watches, &ww->watch.node);
 	return ww;

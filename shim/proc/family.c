@@ -370,6 +370,11 @@ void family_reap(void)
 	}
 }
 
+void family_join_fork_child(void)
+{
+	pthread_mutex_init(&join_lock, NULL);
+}
+
 void family_disown(void)
 {
 	family = NULL;

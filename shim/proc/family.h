@@ -67,6 +67,7 @@ struct stackrec {
 	_Atomic uint32_t sleepers; /* threads asleep that will run a turn when a packet comes */
 	struct shim_lock lease;    /* held by the one helper thread that looks after it */
 	_Atomic uint32_t helper_word; /* futex, HELPER_* (run/helper.c) */
+	_Atomic uint64_t helper_until; /* the timer that the parked helper gets up for; 0: it is up */
 	_Atomic uint32_t tx_since_kick; /* packets queued or put on a ring and not yet kicked */
 	_Atomic uint64_t unkicked_ns; /* since when the oldest of them waits; 0: there is none */
 	_Atomic uint64_t turns;    /* turns run */
@@ -151,6 +152,8 @@ void family_slot_own(struct proc *p);
 /* Drops all references of a slot that the caller has put into PROC_LEAVING, and frees it. */
 void family_slot_drop(struct proc *p);
 
+/* In a forked child: another thread of the parent may have been in family_join(). */
+void family_join_fork_child(void);
 /* In a forked child that no slot was left for: this process has no family, and will have none. */
 void family_disown(void);
 /* Slots in use; more than 1: somebody may have to be reaped. No lock: a hint. */

@@ -40,10 +40,9 @@ void family_fork_prepare(void)
 	for (uint32_t i = 0; i < end; i++) {
 		uint16_t n = __atomic_load_n(&family_self->ofd_refs[i], __ATOMIC_RELAXED);
 
-		if (n) {
+		/* Unless another thread has closed the last one since we looked. */
+		if (n && ofd_refs_add(&family->ofds[i], n))
 			p->ofd_refs[i] = n;
-			atomic_fetch_add(&family->ofds[i].refs, n);
-		}
 	}
 	fork_slot = p;
 }
@@ -60,6 +59,14 @@ void family_fork_parent(pid_t child)
 	family_slot_drop(p);
 }
 
+/* The parent's other thread has closed what it opened while the child was made: it is the kernel's. */
+static void table_forget(const struct ofd *o)
+{
+	for (int fd = 0, n = fdtab_end(); fd < n; fd++)
+		if (fdtab_get(fd) == o)
+			fdtab_clear(fd);
+}
+
 /* Makes the row agree with the table: seen[i] is how often the table names description i. */
 static void row_mend(struct proc *p, const uint16_t *seen, uint32_t end)
 {
@@ -72,8 +79,10 @@ static void row_mend(struct proc *p, const uint16_t *seen, uint32_t end)
 			ofd_unref_dead(&family->ofds[i], had - seen[i], p->ofd_refs);
 			continue;
 		}
-		p->ofd_refs[i] = seen[i];
-		atomic_fetch_add(&family->ofds[i].refs, seen[i] - had);
+		if (ofd_refs_add(&family->ofds[i], seen[i] - had))
+			p->ofd_refs[i] = seen[i];
+		else
+			table_forget(&family->ofds[i]);
 	}
 }
 
@@ -103,7 +112,10 @@ void family_fork_child(void)
 	struct proc *p = fork_slot;
 
 	fork_slot = NULL;
-	if (!family || thread_self.in_vfork)
+	if (thread_self.in_vfork)
+		return;
+	family_join_fork_child();
+	if (!family)
 		return;
 	fd_hidden_fork_child();
 	run_fork_child();

@@ -66,13 +66,12 @@ int door_add(int fd, struct ofd *o)
 	return ret < 0 ? ret : door_watch(fd, o);
 }
 
-void door_del(int fd, struct ofd *o)
+void door_del(int fd)
 {
 	struct epoll_event ev;
 
 	if (door >= 0)
 		sys_epoll_ctl(fd_hidden_at(door), EPOLL_CTL_DEL, fd, &ev);
-	o->door_ready = 0;
 }
 
 int door_fd(struct stackrec *sr)

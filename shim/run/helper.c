@@ -15,7 +15,8 @@
  * futex without timeout, or REAP_NS while there are other processes to look after): nothing is
  * open, or for PARK_TICKS somebody has been asleep on the devices and nothing has happened. A
  * thread that wakes from such a sleep unparks it (helper_unpark), and so does whoever opens a
- * socket.
+ * socket, or leaves a timer behind that is due before all those that were known then: the sleepers
+ * would not wake for it.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -34,6 +35,7 @@
 #define TICK_NS		   2000000ull /* how late output that nobody kicks may be */
 #define UNATTENDED_NS	   2000000ull /* well below a delayed ACK's 40 ms and any RTO */
 #define REAP_NS		   1000000000ull
+#define CHARGE_NS	   50000000ull /* how late a timer may be that is armed while in charge */
 #define PARK_TICKS	   3
 #define HELPER_STACK_BYTES (256 * 1024)
 #define HELPER_DEV_FDS	   64
@@ -71,16 +73,30 @@ static bool may_park(struct stackrec *sr)
 	return idle(sr) || (atomic_load(&sr->sleepers) && !tx_waits(sr) && !dev_rx_pending(sr));
 }
 
+/* A timer that nobody has run in time: the sleepers went by older ones. */
+static bool overdue(struct stackrec *sr, uint64_t now)
+{
+	return stack_next_ns(sr->st) <= now - UNATTENDED_NS;
+}
+
 static void park(struct stackrec *sr)
 {
-	struct timespec ts = {REAP_NS / 1000000000ull, 0};
+	uint64_t now = now_ns(), until = stack_next_ns(sr->st), left = UINT64_MAX;
+	struct timespec ts;
 
+	atomic_store(&sr->helper_until, until);
 	atomic_store(&sr->helper_word, HELPER_PARKED);
+	if (until != UINT64_MAX) /* the sleepers' first */
+		left = (until > now ? until - now : 0) + UNATTENDED_NS;
+	if (left > REAP_NS && family_members() > 1)
+		left = REAP_NS;
+	ts = (struct timespec){(time_t)(left / 1000000000ull), (long)(left % 1000000000ull)};
 	/* Asked again: whoever comes from here on sees PARKED. */
-	if (may_park(sr))
+	if (may_park(sr) && stack_next_ns(sr->st) >= until)
 		sys_futex(&sr->helper_word, FUTEX_WAIT, HELPER_PARKED,
-			  family_members() > 1 ? &ts : NULL, NULL, 0);
+			  left != UINT64_MAX ? &ts : NULL, NULL, 0);
 	atomic_store(&sr->helper_word, HELPER_AWAKE);
+	atomic_store(&sr->helper_until, 0);
 }
 
 /* Nobody attends: turn, then sleep until a packet or a timer, or somebody may be back. */
@@ -101,8 +117,8 @@ static void take_charge(struct stackrec *sr, uint64_t now)
 	next = stack_next_ns(sr->st);
 	if (next <= now || dev_rx_pending(sr))
 		goto out;
-	if (next - now > REAP_NS)
-		next = now + REAP_NS;
+	if (next - now > CHARGE_NS)
+		next = now + CHARGE_NS;
 	ts.tv_sec = (time_t)((next - now) / 1000000000ull);
 	ts.tv_nsec = (long)((next - now) % 1000000000ull);
 	n = dev_fds(sr, dev, HELPER_DEV_FDS);
@@ -118,6 +134,9 @@ static void look_after(struct stackrec *sr)
 	uint64_t now, attended, reaped = 0, turns = 0;
 	unsigned quiet = 0;
 
+	/* Whose lease this was may have ended in any state. */
+	atomic_store(&sr->helper_until, 0);
+	atomic_store(&sr->helper_word, HELPER_AWAKE);
 	for (;;) {
 		now = now_ns();
 		if (now - reaped >= REAP_NS) {
@@ -128,11 +147,11 @@ static void look_after(struct stackrec *sr)
 		attended = atomic_load_explicit(&sr->attended_ns, memory_order_relaxed);
 		quiet = sr->turns == turns && may_park(sr) ? quiet + 1 : 0;
 		turns = sr->turns;
-		if (idle(sr) || quiet >= PARK_TICKS) {
+		if ((idle(sr) || quiet >= PARK_TICKS) && !overdue(sr, now)) {
 			park(sr);
 			quiet = 0;
 		} else if (now > attended + UNATTENDED_NS &&
-			   (!atomic_load(&sr->sleepers) || dev_rx_pending(sr))) {
+			   (!atomic_load(&sr->sleepers) || dev_rx_pending(sr) || overdue(sr, now))) {
 			take_charge(sr, now);
 			turns = sr->turns;
 		} else {
@@ -180,9 +199,14 @@ void helper_start(struct stackrec *sr)
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	thread_leave();
-	if (err)
+	if (err) {
+		uint32_t word = HELPER_AWAKE;
+
+		/* Unless another process has one nobody comes by: whoever has output kicks it. */
+		atomic_compare_exchange_strong(&sr->helper_word, &word, HELPER_IN_CHARGE);
 		log_warn("no helper thread (error %d): timers run only while the program waits",
 			 err);
+	}
 }
 
 void helper_fork_child(void)

@@ -54,6 +54,7 @@ struct waiter {
 	struct list proc;            /* on its process's list (family.lock) */
 	struct waiter *all;          /* every waiter there ever was; set once */
 	struct waiter *later;        /* next to be poked by the thread that marked it */
+	_Atomic bool queued;         /* it is on such a chain, whose owner alone may touch later */
 	bool known;                  /* it is on the chain of all */
 	_Atomic uint32_t state;      /* WAITER_* */
 	pid_t pid, tid;
@@ -72,6 +73,7 @@ enum { WAITER_AWAKE, WAITER_SLEEPING, WAITER_WOKEN };
 struct waiter_watch {
 	struct watch watch;          /* WATCH_WAITER */
 	struct waiter *waiter;
+	struct ofd *o;
 	struct list own;             /* on waiter->watches */
 };
 
@@ -142,9 +144,10 @@ bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs
 /* How often the kernel's side is looked at while the stack's side keeps the thread busy. */
 #define KERNEL_CHECK_NS 100000ull
 
-/* The kernel's door of a two-door socket: watched by this process from now on / no more. sr->lock. */
+/* The kernel's door of a two-door socket: watched by this process from now on / no more. sr->lock.
+ * What is known of the door stays: it is the description's, which other descriptors may name. */
 int door_add(int fd, struct ofd *o);
-void door_del(int fd, struct ofd *o);
+void door_del(int fd);
 /* Asks the kernel which doors have something and notifies watchers. A system call; no lock held. */
 void door_poll(struct stackrec *sr);
 /* The descriptor to sleep on for that, or -1: this process has no doors. No lock held. */

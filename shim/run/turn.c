@@ -295,8 +295,13 @@ static int turn(struct stackrec *sr)
 
 static void leave(struct stackrec *sr)
 {
+	thread_enter(); /* no handler runs, for however long, before those are woken that must be */
 	lock_release(&sr->lock);
+	/* Those asleep go by the timers of when they fell asleep, and the helper relies on them. */
+	if (sr->st && unlikely(stack_next_ns(sr->st) < atomic_load(&sr->helper_until)))
+		helper_unpark(sr);
 	waiter_wake_flush();
+	thread_leave();
 }
 
 void run_leave(struct stackrec *sr, unsigned flags)
@@ -316,11 +321,12 @@ void run_leave(struct stackrec *sr, unsigned flags)
 	n = tx_waiting(sr);
 	if (n) {
 		now = now_ns();
-		if ((flags & RUN_KICK) || n >= KICK_PACKETS || helper_away(sr) ||
-		    (sr->unkicked_ns && now - sr->unkicked_ns > KICK_NS))
-			flush(sr, true, now);
-		else if (!sr->unkicked_ns)
+		/* Said first, with a fence: a helper that parks meanwhile sees it, or we see that. */
+		if (!sr->unkicked_ns)
 			sr->unkicked_ns = now;
+		if ((flags & RUN_KICK) || n >= KICK_PACKETS || helper_away(sr) ||
+		    now - sr->unkicked_ns > KICK_NS)
+			flush(sr, true, now);
 	}
 	leave(sr);
 }

@@ -157,10 +157,13 @@ struct waiter *waiter_self(void)
 static void waiter_poke(const struct waiter *w)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	struct waiter *self = waiter_self();
+	const struct waiter *self = waiter_self();
 	char byte = 0;
 
-	/* Without a socket of our own to send from, the sleeper's own timeout is what is left. */
+	/* Without a socket of our own to send from (no descriptor is left) the sleeper's will do; in
+	 * another process, its timeout is what is left. */
+	if (!self && w->pid == sys_getpid())
+		self = w;
 	if (!self)
 		return;
 	memcpy(sun.sun_path, w->name, w->name_len);
@@ -188,21 +191,31 @@ void waiter_wake(struct waiter *w)
 
 void waiter_wake_later(struct waiter *w)
 {
-	/* Only who turns SLEEPING into WOKEN gets here, so the link is ours alone. */
 	if (!waiter_mark(w))
 		return;
+	/* It may have woken by itself and slept again while another thread still has it on its chain:
+	 * that one will poke it, unless it was killed. */
+	if (unlikely(atomic_exchange(&w->queued, true))) {
+		waiter_poke(w);
+		return;
+	}
 	w->later = wake_later;
 	wake_later = w;
 }
 
 void waiter_wake_flush(void)
 {
-	while (unlikely(wake_later != NULL)) {
+	if (likely(!wake_later))
+		return;
+	thread_enter(); /* a handler would flush the same chain */
+	while (wake_later) {
 		struct waiter *w = wake_later;
 
 		wake_later = w->later;
+		atomic_store(&w->queued, false);
 		waiter_poke(w);
 	}
+	thread_leave();
 }
 
 void waiters_wake_all(void)
@@ -311,6 +324,16 @@ static uint64_t sleep_until(struct stackrec *sr, const struct waiter *w, uint64_
 	return deadline;
 }
 
+/* A wait that a filter forbids, or that lacks memory, must not become a loop that burns a processor. */
+static int sleep_failed(int ret)
+{
+	struct timespec blind = {0, WAIT_BLIND_NS};
+
+	if (ret >= 0 || ret == -EINTR)
+		return ret < 0 ? ret : 0;
+	return sys_nanosleep(&blind, NULL) == -EINTR ? -EINTR : 0;
+}
+
 /* The wait itself. 0, or -EINTR. */
 static int sleep_wait(struct sleep *s, struct waiter *w, struct timespec *ts,
 		      const sigset_t *sigmask)
@@ -320,7 +343,7 @@ static int sleep_wait(struct sleep *s, struct waiter *w, struct timespec *ts,
 	if (s->gate) {
 		ret = gate_sleep(w, ts, sigmask);
 		s->events = ret > 0 ? ret : 0;
-		return ret == -EINTR ? -EINTR : 0;
+		return sleep_failed(ret);
 	}
 	ret = sys_ppoll(s->fds, s->n, ts, sigmask);
 	if (ret > 0 && s->wake >= 0 && (s->fds[s->wake].revents & POLLIN))
@@ -328,7 +351,7 @@ static int sleep_wait(struct sleep *s, struct waiter *w, struct timespec *ts,
 	for (unsigned i = 0; ret > 0 && i < s->ndev; i++)
 		if (s->fds[s->dev + i].revents)
 			s->events |= GATE_DEVICE;
-	return ret == -EINTR ? -EINTR : 0;
+	return sleep_failed(ret);
 }
 
 /* Accounts for the sleep. 0 or -EINTR; what woke it is in s. */
@@ -522,7 +545,9 @@ static bool ofd_is_ready(void *arg)
 {
 	const struct ofd_wait *ow = arg;
 
-	return ofd_ready(ow->o) & ow->events;
+	/* A socket that left the stack (shutdown of a shared listener) will never be ready. */
+	return !atomic_load_explicit(&ow->o->sk, memory_order_relaxed) ||
+	       (ofd_ready(ow->o) & ow->events);
 }
 
 int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)

@@ -271,11 +271,14 @@ END_TEST
 START_TEST(a_closed_set_frees_its_items)
 {
 	int set = set_new();
+	struct ofd *o;
 
 	for (int i = 0; i < 100; i++)
 		ck_assert_int_eq(ctl(set, EPOLL_CTL_ADD, env_sock(), EPOLLIN), 0);
 	ck_assert_uint_eq(sr->epitems.out, 100);
+	o = fdtab_get(set);
 	env_close(set);
+	ck_assert(!ofd_hold_live(o));
 	ck_assert_uint_eq(sr->epitems.out, 0);
 	ck_assert_uint_eq(family->epsets.out, 0);
 }
@@ -535,6 +538,35 @@ START_TEST(poll_sleeps_until_ours_is_ready)
 }
 END_TEST
 
+static void *polls(void *arg)
+{
+	struct pollfd f = {.fd = *(int *)arg, .events = POLLIN};
+	struct timespec ts = {0, 300000000};
+
+	return (void *)(long)poll_op(&f, 1, &ts, NULL);
+}
+
+/* Its description may not become another socket's meanwhile, with a watch left on it. */
+START_TEST(a_socket_closed_under_poll_harms_no_other)
+{
+	int fd = env_sock(), old = fd, set = set_new(), next;
+	struct epoll_event ev;
+	pthread_t t;
+	void *n;
+
+	ck_assert_int_eq(pthread_create(&t, NULL, polls, &old), 0);
+	usleep(100000);
+	env_close(fd);
+	next = env_sock();
+	ck_assert_int_eq(ctl(set, EPOLL_CTL_ADD, next, EPOLLIN), 0);
+	pthread_join(t, &n);
+	ck_assert_int_eq((long)n, 0);
+	env_ready(next, RDY_IN, RDY_IN);
+	ck_assert_int_eq(wait_ms(set, &ev, 1, 100), 1);
+	ck_assert_uint_eq(sr->watches.out, 0);
+}
+END_TEST
+
 START_TEST(select_counts_bits_and_gives_the_time_left)
 {
 	int fd = env_sock(), p[2], n;
@@ -604,6 +636,7 @@ int main(void)
 	tcase_add_test(t, an_edge_wakes_one_of_many);
 	tcase_add_test(t, poll_mixes_ours_and_the_kernels);
 	tcase_add_test(t, poll_sleeps_until_ours_is_ready);
+	tcase_add_test(t, a_socket_closed_under_poll_harms_no_other);
 	tcase_add_test(t, select_counts_bits_and_gives_the_time_left);
 	tcase_add_test(t, select_is_not_woken_by_what_it_does_not_report);
 	suite_add_tcase(s, t);

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "shim/proc/knobs.h"
 #include "shim/proc/thread.h"
+#include "stack/internal.h"
 
 #define ROUNDS	 100000
 #define STUCK_NS 5000000000ull /* a lost wake-up shows as a round that takes this long */
@@ -127,6 +129,114 @@ START_TEST(the_gate_follows_the_set_that_is_slept_on)
 	close(idle);
 	close(on);
 	close(off);
+}
+END_TEST
+
+/* ---- two wakers, one sleeper on both of their lists ------------------------------------------ */
+
+static struct waiter *_Atomic napper[3];
+
+static void *nap(void *arg)
+{
+	struct waiter *_Atomic *slot = arg;
+	struct waiter *w = waiter_self();
+	uint64_t t0 = now_ns();
+
+	*slot = w;
+	wait_sleep(NULL, NULL, 0, t0 + STUCK_NS, NULL, thread_self.nsigs);
+	if (now_ns() - t0 >= STUCK_NS)
+		lost = 1;
+	return NULL;
+}
+
+static void *wake_again(void *arg)
+{
+	(void)arg;
+	waiter_wake_later(napper[2]);
+	waiter_wake_later(napper[1]);
+	waiter_wake_flush();
+	return NULL;
+}
+
+/* The first waker has marked 0 and 1 and not poked them; 1 wakes by itself, sleeps again, and is
+ * marked by a second waker: 0 must not be forgotten. */
+START_TEST(a_sleeper_between_two_wakers_loses_nobody)
+{
+	pthread_t t[3], other;
+
+	lost = 0;
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(pthread_create(&t[i], NULL, nap, (void *)&napper[i]), 0);
+		while (!napper[i] || atomic_load(&napper[i]->state) != WAITER_SLEEPING)
+			usleep(1000);
+	}
+	waiter_wake_later(napper[0]);
+	waiter_wake_later(napper[1]);
+	atomic_store(&napper[1]->state, WAITER_SLEEPING);
+	ck_assert_int_eq(pthread_create(&other, NULL, wake_again, NULL), 0);
+	pthread_join(other, NULL);
+	waiter_wake_flush();
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	ck_assert_int_eq(lost, 0);
+}
+END_TEST
+
+/* A waker for which no descriptor is left to send from. */
+START_TEST(a_waker_without_descriptors_wakes)
+{
+	struct rlimit none = {3, 3};
+	pthread_t t, other;
+
+	lost = 0;
+	napper[0] = NULL;
+	ck_assert_int_eq(pthread_create(&t, NULL, nap, (void *)&napper[0]), 0);
+	while (!napper[0] || atomic_load(&napper[0]->state) != WAITER_SLEEPING)
+		usleep(1000);
+	napper[1] = napper[2] = napper[0];
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(pthread_create(&other, NULL, wake_again, NULL), 0);
+	pthread_join(other, NULL);
+	pthread_join(t, NULL);
+	ck_assert_int_eq(lost, 0);
+}
+END_TEST
+
+/* ---- a timer that no sleeper knows of --------------------------------------------------------- */
+
+static bool within(uint64_t ns, bool (*yes)(void))
+{
+	uint64_t end = now_ns() + ns;
+
+	while (!yes() && now_ns() < end)
+		usleep(1000);
+	return yes();
+}
+
+static uint64_t turns;
+
+static bool is_parked(void)
+{
+	return atomic_load(&sr->helper_word) == HELPER_PARKED;
+}
+
+static bool has_turned(void)
+{
+	return atomic_load(&sr->turns) > turns;
+}
+
+/* Armed by a thread that then neither waits nor turns. */
+START_TEST(a_timer_armed_while_the_helper_is_parked_is_run)
+{
+	run_turn(sr);
+	for (int i = 0; i < 3; i++) {
+		ck_assert(within(STUCK_NS, is_parked));
+		turns = atomic_load(&sr->turns);
+		run_enter(sr);
+		atomic_store(&sr->st->next_ns, now_ns() + 20000000);
+		run_leave(sr, RUN_LATER);
+		ck_assert(within(STUCK_NS / 10, has_turned));
+	}
 }
 END_TEST
 
@@ -324,6 +434,9 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, no_wake_up_is_lost_between_threads, 0, WAYS);
 	tcase_add_test(t, the_gate_follows_the_set_that_is_slept_on);
+	tcase_add_test(t, a_sleeper_between_two_wakers_loses_nobody);
+	tcase_add_test(t, a_waker_without_descriptors_wakes);
+	tcase_add_test(t, a_timer_armed_while_the_helper_is_parked_is_run);
 	tcase_add_test(t, a_sleeper_is_woken_from_another_process);
 	tcase_add_test(t, a_deadline_is_never_early);
 	tcase_add_test(t, errors_count_without_being_asked_for);
