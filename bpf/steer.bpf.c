@@ -68,8 +68,8 @@ struct ports {
 };
 
 #define TCP_FLAGS_AT 13
-#define TCP_SYN	     0x02
-#define TCP_ACK	     0x10
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
 
 static __always_inline void mapped(unsigned char *to, __be32 v4)
 {

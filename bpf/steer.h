@@ -7,13 +7,13 @@
 #ifndef BPF_STEER_H
 #define BPF_STEER_H
 
-#define STEER_QUEUES 64u    /* receive queues of an interface that can have an AF_XDP socket */
-#define STEER_CLAIMS 16384u /* (protocol, local address, port); beyond: -ENOSPC, kernel socket */
-#define STEER_FLOWS  (1u << 17) /* exact four-tuples; likewise */
-#define STEER_PASSES 16384u /* connections that the kernel keeps; beyond: they are reset */
+#define STEER_QUEUES 64u       /* receive queues of an interface that can have an AF_XDP socket */
+#define STEER_CLAIMS 16384u    /* (protocol, local address, port); beyond: -ENOSPC, kernel socket */
+#define STEER_FLOWS (1u << 17) /* exact four-tuples; likewise */
+#define STEER_PASSES 16384u    /* connections that the kernel keeps; beyond: they are reset */
 
 /* What the value of a claim says: 0, all is ours, or */
-#define STEER_HOW_SYNS	 1u /* only SYNs so far (shim/dev/pass.c) */
+#define STEER_HOW_SYNS 1u   /* only SYNs so far (shim/dev/pass.c) */
 #define STEER_HOW_PASSES 2u /* except what is in the map of those that the kernel keeps */
 
 /* Everything to this address and port is ours. */
@@ -37,7 +37,7 @@ struct steer_flow {
 enum steer_count {
 	STEER_REDIRECTED, /* ours, given to the queue's socket (or passed on, if its slot is empty)
 			   */
-	STEER_PASSED,	  /* not ours */
+	STEER_PASSED,     /* not ours */
 	STEER_COUNTS
 };
 

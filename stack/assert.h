@@ -9,10 +9,10 @@
 /* Supplied by whoever embeds the stack: says where and what, then ends the process. */
 void stack_panic(const char *file, int line, const char *what) __attribute__((noreturn, cold));
 
-#define ASSERT(cond)                                                                               \
-	do {                                                                                       \
-		if (__builtin_expect(!(cond), 0))                                                  \
-			stack_panic(__FILE__, __LINE__, #cond);                                    \
+#define ASSERT(cond)                                            \
+	do {                                                    \
+		if (__builtin_expect(!(cond), 0))               \
+			stack_panic(__FILE__, __LINE__, #cond); \
 	} while (0)
 
 #define likely(x) __builtin_expect(!!(x), 1)

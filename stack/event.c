@@ -120,7 +120,7 @@ uint32_t stack_draining_count(const struct stack *st)
 	return st->ndraining;
 }
 
-/* ---- looking in, without the lock ---------------------------------------------------------- */
+/* ---- looking in, without the lock ----------------------------------------------------------- */
 
 /* True when size bytes at p lie in what has been carved, aligned as every object is. */
 static bool arena_holds(const struct arena *a, const void *p, size_t size)

@@ -18,33 +18,33 @@
 enum timer_kind {
 	TIMER_TCP_RETRANSMIT, /* RTO, SYN and SYN-ACK retransmission, persist: see tcp/timer.c */
 	TIMER_TCP_DELACK,
-	TIMER_TCP_KEEPALIVE,  /* keepalive; FIN-WAIT-2 and TIME-WAIT end */
-	TIMER_TCP_REQ,        /* a half-open connection: SYN-ACK again, then drop */
-	TIMER_TCP_TW,         /* TIME-WAIT, held in its small form */
-	TIMER_TCP_PROBE,      /* reserved for loss probes and pacing */
-	TIMER_DST,            /* a destination waits for its neighbour */
+	TIMER_TCP_KEEPALIVE, /* keepalive; FIN-WAIT-2 and TIME-WAIT end */
+	TIMER_TCP_REQ,       /* a half-open connection: SYN-ACK again, then drop */
+	TIMER_TCP_TW,        /* TIME-WAIT, held in its small form */
+	TIMER_TCP_PROBE,     /* reserved for loss probes and pacing */
+	TIMER_DST,           /* a destination waits for its neighbour */
 	TIMER_KINDS
 };
 
-/* ---- the destination cache (ip/dst.c) ------------------------------------------------------ */
+/* ---- the destination cache (ip/dst.c) ------------------------------------------------------- */
 
 struct dst {
-	struct list hash;      /* bucket chain */
+	struct list hash; /* bucket chain */
 	struct list lru;
-	struct list waiters;   /* sock.txw: to be resumed when the state changes */
-	struct list reqs;      /* tcp_req.dstw: SYN-ACKs to be sent when it is resolved */
-	struct list ask;       /* on the stack's request list */
-	struct list neigh;     /* of those with the same device and next hop, once routed */
+	struct list waiters; /* sock.txw: to be resumed when the state changes */
+	struct list reqs;    /* tcp_req.dstw: SYN-ACKs to be sent when it is resolved */
+	struct list ask;     /* on the stack's request list */
+	struct list neigh;   /* of those with the same device and next hop, once routed */
 	struct ip_addr addr;
 	struct dst_info info;
-	uint32_t refs;         /* connections that hold it */
-	uint32_t pmtu;         /* learnt by ICMP (RFC 1191); 0: none */
+	uint32_t refs; /* connections that hold it */
+	uint32_t pmtu; /* learnt by ICMP (RFC 1191); 0: none */
 	uint64_t pmtu_until_ns;
-	uint64_t asked_ns;     /* when it was last asked for, or failed; 0: never */
-	bool routed;           /* info has been given: device and next hop are known */
-	bool stale;            /* routes changed since: ask again when used, use meanwhile */
-	bool live;             /* not free: what dst_reset_all() goes by */
-	struct timer timer;    /* TIMER_DST: how long its waiters wait */
+	uint64_t asked_ns;  /* when it was last asked for, or failed; 0: never */
+	bool routed;        /* info has been given: device and next hop are known */
+	bool stale;         /* routes changed since: ask again when used, use meanwhile */
+	bool live;          /* not free: what dst_reset_all() goes by */
+	struct timer timer; /* TIMER_DST: how long its waiters wait */
 };
 
 /* The entry for addr, made (and asked for) when missing, one reference taken; NULL: no memory. */
@@ -58,10 +58,10 @@ struct dst *dst_find(struct stack *st, const struct ip_addr *addr);
  * -EHOSTUNREACH: no way there.
  */
 int dst_ready(struct stack *st, struct dst *d, struct sock *sk);
-/* After -EINPROGRESS: a half-open connection waits (off any other such list) until tcp_dst_ready() is
- * given it. It holds a reference; one that ends takes itself off. */
+/* After -EINPROGRESS: a half-open connection waits (off any other such list) until tcp_dst_ready()
+ * is given it. It holds a reference; one that ends takes itself off. */
 void dst_wait_req(struct stack *st, struct dst *d, struct list *req);
-int dst_init(struct stack *st); /* 0 or -ENOMEM */
+int dst_init(struct stack *st);       /* 0 or -ENOMEM */
 void dst_reset_all(struct stack *st); /* stack_reset_all(): keeps what is known, holds nothing */
 const struct pool *dst_pool(const struct stack *st);
 void dst_timer(struct stack *st, struct timer *t);
@@ -74,14 +74,14 @@ bool dst_pmtu_learn(struct stack *st, struct dst *d, uint32_t mtu, uint64_t now_
 /* The largest IP packet that fits a frame. A larger MTU helps super-segments only. */
 #define IP_MTU_MAX (FRAME_BYTES - FRAME_TX_HEADROOM - ETH_HLEN_BYTES)
 
-/* ---- a received packet, between IP and a transport ----------------------------------------- */
+/* ---- a received packet, between IP and a transport ------------------------------------------ */
 
 struct rx_pkt {
-	uint32_t frame;       /* head of the chain; data begins at the L4 header (meta->off moved) */
-	uint32_t len;         /* L4 header and payload, over all fragments */
+	uint32_t frame; /* head of the chain; data begins at the L4 header (meta->off moved) */
+	uint32_t len;   /* L4 header and payload, over all fragments */
 	struct ip_addr src, dst;
 	uint8_t dev, proto, tos, ttl;
-	bool csum_partial;    /* checksum field was accepted as a pseudo-header sum */
+	bool csum_partial; /* checksum field was accepted as a pseudo-header sum */
 };
 
 /* Drops the first n bytes of the chain (freeing frames that become empty). n <= p->len. */
@@ -104,11 +104,11 @@ void rx_free(struct stack *st, struct rx_pkt *p);
 enum stat_id ip_rx(struct stack *st, unsigned dev, uint32_t frame);
 enum stat_id icmp4_rx(struct stack *st, struct rx_pkt *p);
 
-/* ---- the way out (ip/output.c) ------------------------------------------------------------- */
+/* ---- the way out (ip/output.c) -------------------------------------------------------------- */
 
 struct ip_out {
 	struct tx_ent *ent;
-	uint8_t *l4;          /* where the transport header goes: l4_len contiguous bytes */
+	uint8_t *l4; /* where the transport header goes: l4_len contiguous bytes */
 	uint32_t l4_len;
 };
 
@@ -137,7 +137,7 @@ bool ip_wants_sum(const struct stack *st, const struct dst *d);
 /* TCP payload of the largest super-segment towards d; 0: none. */
 uint32_t ip_gso_max(const struct stack *st, const struct dst *d);
 
-/* ---- the stack ----------------------------------------------------------------------------- */
+/* ---- the stack ------------------------------------------------------------------------------ */
 
 struct tcp_state_tables; /* tcp/tcp.h: pools and hashes of TCP */
 struct udp_state_tables; /* udp/udp.h */
@@ -146,22 +146,22 @@ struct dst_cache;        /* ip/dst.c */
 struct stack {
 	struct arena *arena;
 	struct stack_cfg cfg;
-	uint64_t hash_key[2];        /* stack_hash()'s, from the secret */
-	uint32_t rng_key[8];         /* stack_random()'s: replaced by each refill */
+	uint64_t hash_key[2]; /* stack_hash()'s, from the secret */
+	uint32_t rng_key[8];  /* stack_random()'s: replaced by each refill */
 	uint32_t rng_buf[8];
-	uint32_t rng_left;           /* words of rng_buf not given out */
-	uint64_t now_ns;             /* of the entry being run: every public call sets it first */
-	_Atomic uint64_t next_ns;    /* when output wants stack_run(); timers have wheel.next_ns */
+	uint32_t rng_left;        /* words of rng_buf not given out */
+	uint64_t now_ns;          /* of the entry being run: every public call sets it first */
+	_Atomic uint64_t next_ns; /* when output wants stack_run(); timers have wheel.next_ns */
 	struct wheel wheel;
 	struct frame_pool frames;
-	struct pool blks;            /* struct blk */
-	struct blk *blk_limbo;       /* freed while a queued super-segment may refer to them */
-	uint32_t txq_bulk;           /* super-segments in the txq */
-	struct list tx_wait;         /* sock.txw: output waiting for a txq entry or a frame */
-	struct list tx_run;          /* those of them that the present stack_run() has to resume */
-	struct list events;          /* sock.ev */
-	struct list socks;           /* sock.all */
-	uint32_t nopen, ndraining;   /* sockets with, and without, an embedder */
+	struct pool blks;          /* struct blk */
+	struct blk *blk_limbo;     /* freed while a queued super-segment may refer to them */
+	uint32_t txq_bulk;         /* super-segments in the txq */
+	struct list tx_wait;       /* sock.txw: output waiting for a txq entry or a frame */
+	struct list tx_run;        /* those of them that the present stack_run() has to resume */
+	struct list events;        /* sock.ev */
+	struct list socks;         /* sock.all */
+	uint32_t nopen, ndraining; /* sockets with, and without, an embedder */
 	struct stack_dev dev[STACK_DEVS];
 	struct ip_addr local[STACK_LOCAL_ADDRS]; /* sorted */
 	uint32_t nlocal;
@@ -185,9 +185,9 @@ uint64_t stack_siphash(const uint64_t key[2], const void *p, size_t len);
 
 void stack_rand_init(struct stack *st, const uint8_t secret[32]);
 
-struct blk *blk_get(struct stack *st);                /* NULL at the limit */
-void blk_put(struct stack *st, struct blk *b);        /* one block; waits in limbo if it must */
-void blk_limbo_flush(struct stack *st);               /* the last super-segment has left the txq */
+struct blk *blk_get(struct stack *st);         /* NULL at the limit */
+void blk_put(struct stack *st, struct blk *b); /* one block; waits in limbo if it must */
+void blk_limbo_flush(struct stack *st);        /* the last super-segment has left the txq */
 
 /* Sets or clears readiness bits. Bits in raise are edges: the event is queued even if set before.
  * Without user (not yet accepted) edges only gather, until stack_sock_user(). */
@@ -196,14 +196,14 @@ void sock_ready(struct stack *st, struct sock *sk, uint32_t set, uint32_t clear,
 void sock_init(struct stack *st, struct sock *sk, enum sock_type type);
 /* The embedder has let go: no more events; counts as draining until sock_fini(). */
 void sock_orphan(struct stack *st, struct sock *sk);
-/* As sock_init() for one that the embedder holds, in stack_reset_all(): its lists are made anew, and
- * ready is what it is and what is told. */
+/* As sock_init() for one that the embedder holds, in stack_reset_all(): its lists are made anew,
+ * and ready is what it is and what is told. */
 void sock_revive(struct stack *st, struct sock *sk, uint32_t ready);
 static inline bool sock_is_live(const void *sk) /* where a struct sock begins its object */
 {
 	return ((const struct sock *)sk)->life == SOCK_LIVE;
 }
-void sock_fini(struct stack *st, struct sock *sk);    /* off every list; memory is the caller's */
+void sock_fini(struct stack *st, struct sock *sk); /* off every list; memory is the caller's */
 /* Keeps st->next_ns true after a change to what waits for room, or to the room. */
 void stack_tx_wanted(struct stack *st);
 /* Puts sk on tx_wait (off any other waiting list): resumed by stack_run() when there is room. */
@@ -215,10 +215,10 @@ uint32_t sock_rcvbuf(const struct stack *st, int val);
 uint32_t sock_sndbuf(const struct stack *st, int val);
 /* -err, clearing it and RDY_ERR; 0: none. */
 int sock_error_take(struct stack *st, struct sock *sk);
-int sock_opt_int(const void *val, uint32_t len, int *out);   /* 0, -EINVAL */
-int sock_opt_put(void *val, uint32_t *len, int v);           /* 0; cut to *len, as the kernel */
+int sock_opt_int(const void *val, uint32_t len, int *out); /* 0, -EINVAL */
+int sock_opt_put(void *val, uint32_t *len, int v);         /* 0; cut to *len, as the kernel */
 
-/* ---- what a transport offers to the rest --------------------------------------------------- */
+/* ---- what a transport offers to the rest ---------------------------------------------------- */
 
 /* tcp/: each takes over p's frames; gives the counter the packet ended in (STAT_rx_packets: used),
  * which stack_rx() counts: nobody else does. */
@@ -229,17 +229,18 @@ void tcp_timer(struct stack *st, struct timer *t);
 void tcp_tx_resume(struct stack *st, struct sock *sk);
 /* The destination of sk became unreachable (err positive), by the kernel's word. */
 void tcp_dst_failed(struct stack *st, struct sock *sk, int err);
-/* The destination of these tcp_req.dstw is resolved: their SYN-ACKs go with the next stack_run(). */
+/* The destination of these tcp_req.dstw is resolved: their SYN-ACKs go with the next
+ * stack_run(). */
 void tcp_dst_ready(struct stack *st, struct list *reqs);
 /* An ICMP error quoting a segment of ours (RFC 5927: seq must be in the window). l4: at least 8
  * bytes of the quoted TCP header. mtu: of type 3 code 4, plausible (RFC 1191 5); a transport that
  * accepts it calls dst_pmtu_learn(). Returns the counter it ended in. */
-enum stat_id tcp_icmp(struct stack *st, const struct endpoint *local,
-		      const struct endpoint *remote, const uint8_t *l4, uint8_t type, uint8_t code,
-		      uint32_t mtu);
+enum stat_id tcp_icmp(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
+		      const uint8_t *l4, uint8_t type, uint8_t code, uint32_t mtu);
 
-/* The TCP side of the entries in stack.h of the same suffix (sock.c has the switch): for STK_TCP and
- * STK_LISTENER. Options of SOL_SOCKET come here too, but for those that sock.c answers for all. */
+/* The TCP side of the entries in stack.h of the same suffix (sock.c has the switch): for STK_TCP
+ * and STK_LISTENER. Options of SOL_SOCKET come here too, but for those that sock.c answers for
+ * all. */
 int tcp_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
 	       uint32_t len, uint64_t now_ns);
 int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
@@ -277,8 +278,8 @@ int udp_tables_init(struct stack *st);
 enum stat_id udp_rx(struct stack *st, struct rx_pkt *p);
 void udp_tx_resume(struct stack *st, struct sock *sk);
 void udp_dst_failed(struct stack *st, struct sock *sk, int err);
-enum stat_id udp_icmp(struct stack *st, const struct endpoint *local,
-		      const struct endpoint *remote, uint8_t type, uint8_t code, uint32_t mtu);
+enum stat_id udp_icmp(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
+		      uint8_t type, uint8_t code, uint32_t mtu);
 
 int udp_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
 	       uint32_t len);

@@ -5,8 +5,8 @@
  *
  * Random: ChaCha20 (RFC 8439 2.3) with fast key erasure: each block yields the next key and 32
  * bytes to give out, so that a memory image taken later does not reveal what was given out. Hash:
- * SipHash-2-4, whose key is never used for anything else. Both keys are blocks of ChaCha20 under the
- * secret, told apart by the nonce.
+ * SipHash-2-4, whose key is never used for anything else. Both keys are blocks of ChaCha20 under
+ * the secret, told apart by the nonce.
  */
 #include "internal.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The entries of stack.h that mean the same for every type of socket: each picks the protocol's
- * own. Decides nothing but which; what differs not at all between protocols (SO_ERROR, SO_TYPE, ...)
- * is answered here.
+ * own. Decides nothing but which; what differs not at all between protocols (SO_ERROR, SO_TYPE,
+ * ...) is answered here.
  */
 #include "internal.h"
 

@@ -17,7 +17,7 @@ const struct stat_info stat_info[STAT_COUNT] = {
 #undef STAT
 };
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 /* Linux 6 with memory enough that nothing is scaled down; the names are the sysctls'. */
 void stack_cfg_default(struct stack_cfg *cfg)
@@ -111,7 +111,7 @@ uint64_t *stack_stats(struct stack *st)
 	return st->stats;
 }
 
-/* ---- devices and addresses ----------------------------------------------------------------- */
+/* ---- devices and addresses ------------------------------------------------------------------ */
 
 void stack_dev_set(struct stack *st, unsigned idx, const struct stack_dev *dev)
 {
@@ -168,7 +168,7 @@ void stack_local_del(struct stack *st, const struct ip_addr *a)
 	memmove(&st->local[i], &st->local[i + 1], (st->nlocal - i) * sizeof(*a));
 }
 
-/* ---- the turn ------------------------------------------------------------------------------ */
+/* ---- the turn ------------------------------------------------------------------------------- */
 
 enum stat_id stack_rx(struct stack *st, unsigned dev, uint32_t frame, uint64_t now_ns)
 {
@@ -191,8 +191,8 @@ void stack_tx_wanted(struct stack *st)
 {
 	uint64_t at = WHEEL_NEVER;
 
-	/* A full queue is looked at again when stack_tx_pop() makes room; that a frame has come back
-	 * from a device nobody tells. */
+	/* A full queue is looked at again when stack_tx_pop() makes room; that a frame has come
+	 * back from a device nobody tells. */
 	if (!list_empty(&st->tx_wait) || !list_empty(&st->tx_run)) {
 		if (st->frames.nfree == 0)
 			at = st->now_ns + WHEEL_TICK_NS;
@@ -238,9 +238,9 @@ static void tx_resume(struct stack *st, struct sock *sk)
 }
 
 /*
- * Each that waits when the turn begins is resumed once; one that has more to send than there is room
- * for goes to the end of the line, so that no bulk sender starves another. Those for whom no room is
- * left keep their places at the front.
+ * Each that waits when the turn begins is resumed once; one that has more to send than there is
+ * room for goes to the end of the line, so that no bulk sender starves another. Those for whom no
+ * room is left keep their places at the front.
  */
 static void tx_run(struct stack *st)
 {

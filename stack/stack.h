@@ -28,7 +28,7 @@
 struct stack;
 struct tcp_info; /* linux/tcp.h */
 
-/* ---- counters --------------------------------------------------------------------------- */
+/* ---- counters ------------------------------------------------------------------------------- */
 
 enum stat_id {
 #define STAT(name, kind, text) STAT_##name,
@@ -47,15 +47,16 @@ struct stat_info {
 
 extern const struct stat_info stat_info[STAT_COUNT];
 
-/* ---- configuration ---------------------------------------------------------------------- */
+/* ---- configuration -------------------------------------------------------------------------- */
 
 enum cc_algo { CC_RENO, CC_CUBIC, CC_ALGOS };
 
-/* Defaults come from the namespace's sysctls; each field is named for its sysctl where it has one. */
+/* Defaults come from the namespace's sysctls; each field is named for its sysctl where it has
+ * one. */
 struct stack_cfg {
 	uint32_t tcp_rmem[3]; /* min, default, max receive buffer, bytes */
 	uint32_t tcp_wmem[3];
-	uint32_t rmem_max, wmem_max; /* bound of SO_RCVBUF / SO_SNDBUF, before doubling */
+	uint32_t rmem_max, wmem_max;         /* bound of SO_RCVBUF / SO_SNDBUF, before doubling */
 	uint32_t rmem_default, wmem_default; /* UDP */
 	uint32_t somaxconn;
 	uint32_t tcp_max_syn_backlog;
@@ -72,12 +73,13 @@ struct stack_cfg {
 	uint8_t tcp_tw_reuse;
 	uint8_t ip_default_ttl;
 	enum cc_algo cc;
-	uint32_t frames;       /* size of the UMEM, in frames */
-	uint32_t max_conns;    /* limits of the pools */
+	uint32_t frames;    /* size of the UMEM, in frames */
+	uint32_t max_conns; /* limits of the pools */
 	uint32_t max_blks;
 };
 
-/* The kernel's own defaults on a machine with 1 GiB or more; what unit tests and the simulator use. */
+/* The kernel's own defaults on a machine with 1 GiB or more; what unit tests and the simulator
+ * use. */
 void stack_cfg_default(struct stack_cfg *cfg);
 
 /*
@@ -96,15 +98,15 @@ static inline void stack_count(struct stack *st, enum stat_id id, uint64_t n)
 	stack_stats(st)[id] += n;
 }
 
-/* ---- devices, addresses, destinations: as told by the embedder ---------------------------- */
+/* ---- devices, addresses, destinations: as told by the embedder ------------------------------ */
 
 #define STACK_DEVS 16
 #define STACK_DEV_LOOP 0 /* the loopback inside the stack */
 
 struct stack_dev {
 	bool up;
-	bool rx_partial_ok;     /* a checksum field holding only the pseudo-header sum is good */
-	bool tx_csum;           /* the device completes checksums (TXF_CSUM) */
+	bool rx_partial_ok; /* a checksum field holding only the pseudo-header sum is good */
+	bool tx_csum;       /* the device completes checksums (TXF_CSUM) */
 	uint32_t ifindex;
 	uint32_t mtu;           /* of the IP packet */
 	uint32_t gso_max_bytes; /* TCP payload of the largest super-segment; 0: none */
@@ -121,19 +123,19 @@ void stack_local_del(struct stack *st, const struct ip_addr *a);
 bool stack_local_has(const struct stack *st, const struct ip_addr *a);
 
 enum dst_state {
-	DST_ASK,         /* unknown: the embedder is to ask the kernel */
-	DST_WAIT,        /* route known, neighbour being resolved: packets wait */
+	DST_ASK,  /* unknown: the embedder is to ask the kernel */
+	DST_WAIT, /* route known, neighbour being resolved: packets wait */
 	DST_OK,
 	DST_UNREACHABLE, /* no route, or the neighbour failed: err says which */
 };
 
 struct dst_info {
 	enum dst_state state;
-	int err;              /* DST_UNREACHABLE: ENETUNREACH or EHOSTUNREACH */
-	uint8_t dev;          /* device index; STACK_DEV_LOOP for a local destination */
-	uint8_t mac[6];       /* of the next hop; DST_OK */
+	int err;        /* DST_UNREACHABLE: ENETUNREACH or EHOSTUNREACH */
+	uint8_t dev;    /* device index; STACK_DEV_LOOP for a local destination */
+	uint8_t mac[6]; /* of the next hop; DST_OK */
 	struct ip_addr next_hop;
-	uint32_t mtu;         /* of the route; 0: the device's */
+	uint32_t mtu; /* of the route; 0: the device's */
 };
 
 /* The next destination the stack wants to know about. False when there is none. */
@@ -149,7 +151,7 @@ bool stack_dst_waiting(const struct stack *st);
 /* A route, rule or address changed: every destination is asked again when next used. */
 void stack_dst_flush(struct stack *st);
 
-/* ---- packets and time -------------------------------------------------------------------- */
+/* ---- packets and time ----------------------------------------------------------------------- */
 
 /*
  * Takes in one packet: an Ethernet frame in a chain of frames from stack_frames(). The stack owns
@@ -172,7 +174,7 @@ uint64_t stack_next_ns(const struct stack *st);
 struct tx_ent *stack_tx_peek(struct stack *st);
 void stack_tx_pop(struct stack *st);
 
-/* ---- sockets ----------------------------------------------------------------------------- */
+/* ---- sockets -------------------------------------------------------------------------------- */
 
 enum sock_type { STK_TCP, STK_LISTENER, STK_UDP };
 
@@ -196,9 +198,9 @@ struct sock {
 	struct list all;        /* on the stack's list of all sockets */
 	struct list txw;        /* waiting to send: on the stack's tx_wait or a dst's waiters */
 	struct endpoint local, remote;
-	void *user;             /* the embedder's, in the arena; NULL until accepted */
-	bool claimed;           /* the embedder steers this very flow and wants to know its end */
-	uint32_t life;          /* SOCK_*: what stack_reset_all() goes by. Beyond the first 16 bytes */
+	void *user;    /* the embedder's, in the arena; NULL until accepted */
+	bool claimed;  /* the embedder steers this very flow and wants to know its end */
+	uint32_t life; /* SOCK_*: what stack_reset_all() goes by. Beyond the first 16 bytes */
 };
 
 /* Odd values, which no leftover of another object has by chance. */
@@ -222,17 +224,17 @@ void stack_sock_user(struct stack *st, struct sock *sk, void *user);
 
 /* Options as set before the socket was accelerated, and what an accepted connection inherits. */
 struct sock_opts {
-	uint32_t rcvbuf, sndbuf;      /* as getsockopt would give; 0: automatic */
+	uint32_t rcvbuf, sndbuf; /* as getsockopt would give; 0: automatic */
 	uint8_t reuseaddr, reuseport, keepalive, nodelay, cork, quickack;
-	int16_t linger_s;             /* -1: off */
+	int16_t linger_s;                          /* -1: off */
 	uint32_t keepidle_s, keepintvl_s, keepcnt; /* 0: the configuration's */
 	uint32_t user_timeout_ms;
 	uint32_t notsent_lowat;
 	uint32_t rcvlowat;
-	uint16_t maxseg;              /* 0: none set */
+	uint16_t maxseg; /* 0: none set */
 	uint32_t defer_accept_s;
-	uint8_t tos, ttl;             /* ttl 0: the configuration's */
-	int8_t cc;                    /* enum cc_algo, -1: the configuration's */
+	uint8_t tos, ttl; /* ttl 0: the configuration's */
+	int8_t cc;        /* enum cc_algo, -1: the configuration's */
 };
 
 void sock_opts_default(struct sock_opts *o);
@@ -242,7 +244,8 @@ int stack_listen(struct stack *st, const struct endpoint *local, const struct so
 		 uint32_t backlog, struct sock **out);
 /* listen() again on a listener changes its backlog. */
 void stack_listen_backlog(struct stack *st, struct sock *l, uint32_t backlog);
-/* The oldest established connection; -EAGAIN, or a pending error. The caller then calls stack_sock_user(). */
+/* The oldest established connection; -EAGAIN, or a pending error. The caller then calls
+ * stack_sock_user(). */
 int stack_accept(struct stack *st, struct sock *l, struct sock **out, uint64_t now_ns);
 
 /*
@@ -268,7 +271,8 @@ ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, i
  */
 int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int max_iov,
 		       size_t max_bytes);
-void stack_send_commit(struct stack *st, struct sock *sk, size_t n, unsigned flags, uint64_t now_ns);
+void stack_send_commit(struct stack *st, struct sock *sk, size_t n, unsigned flags,
+		       uint64_t now_ns);
 
 enum { RECV_PEEK = 1, RECV_TRUNC = 2, RECV_OOB = 4 };
 /* Bytes taken (0: end of stream, or 0 asked), -EAGAIN, -ENOTCONN or a pending error (cleared). With
@@ -287,15 +291,17 @@ void stack_close(struct stack *st, struct sock *sk, uint64_t now_ns);
 /* At once, by RST where there is a peer to tell. */
 void stack_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
 /*
- * After a lock holder died inside. Nothing is trusted but the slabs of the pools, each object's word
- * on whether it is alive, and plain values in it: lists, hashes, wheel, queues and free lists are
- * made anew. Listeners and UDP sockets go on, empty. Connections that a peer knows of are told by
- * RST, as far as there is room; those of the embedder fail with ECONNRESET (RDY_ERR|RDY_HUP|RDY_IN)
- * and are to be closed by it as ever; what no embedder holds (no user) is freed. lent: bit per frame
- * that is in the hands of a device (NULL: none); all others are the stack's again.
+ * After a lock holder died inside. Nothing is trusted but the slabs of the pools, each object's
+ * word on whether it is alive, and plain values in it: lists, hashes, wheel, queues and free lists
+ * are made anew. Listeners and UDP sockets go on, empty. Connections that a peer knows of are told
+ * by RST, as far as there is room; those of the embedder fail with ECONNRESET
+ * (RDY_ERR|RDY_HUP|RDY_IN) and are to be closed by it as ever; what no embedder holds (no user) is
+ * freed. lent: bit per frame that is in the hands of a device (NULL: none); all others are the
+ * stack's again.
  *
- * First stack_reset_tell(), after which the embedder sends what is in the txq, then stack_reset_all():
- * if the one who does this dies, too, the next still knows whom to tell. In between nothing else.
+ * First stack_reset_tell(), after which the embedder sends what is in the txq, then
+ * stack_reset_all(): if the one who does this dies, too, the next still knows whom to tell. In
+ * between nothing else.
  *
  * What of the users is true only the embedder knows: it first calls stack_disown_all(), and then
  * stack_sock_keep() for each socket that it still refers to (false: that socket is no more).
@@ -321,10 +327,10 @@ int stack_getopt(struct stack *st, struct sock *sk, int level, int name, void *v
 		 uint64_t now_ns);
 /* SIOCINQ: bytes readable now. */
 uint32_t stack_inq(const struct sock *sk);
-uint32_t stack_outq(const struct sock *sk);        /* SIOCOUTQ: not acknowledged */
-uint32_t stack_outq_notsent(const struct sock *sk);/* SIOCOUTQNSD */
+uint32_t stack_outq(const struct sock *sk);         /* SIOCOUTQ: not acknowledged */
+uint32_t stack_outq_notsent(const struct sock *sk); /* SIOCOUTQNSD */
 
-/* ---- UDP ---------------------------------------------------------------------------------- */
+/* ---- UDP ------------------------------------------------------------------------------------ */
 
 /* Takes over local for UDP. -EADDRINUSE, -ENOMEM. */
 int stack_udp_open(struct stack *st, const struct endpoint *local, const struct sock_opts *o,
@@ -342,22 +348,23 @@ ssize_t stack_udp_send(struct stack *st, struct sock *sk, const struct iovec *io
 		       const struct endpoint *to, const struct ip_addr *from, uint64_t now_ns);
 
 struct udp_meta {
-	struct endpoint from;   /* sender */
-	struct ip_addr to;      /* the local address it was sent to */
+	struct endpoint from; /* sender */
+	struct ip_addr to;    /* the local address it was sent to */
 	uint32_t ifindex;
 	uint8_t tos, ttl;
-	uint32_t full_len;      /* of the datagram, which may be more than was copied */
+	uint32_t full_len; /* of the datagram, which may be more than was copied */
 };
 /* One datagram, cut to the iov. -EAGAIN or a pending error. */
 ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		       unsigned flags, struct udp_meta *meta, uint64_t now_ns);
 
-/* ---- looking in: for shimstat; without the lock, from another process, on a read-only map -- */
+/* ---- looking in: for shimstat; without the lock, from another process, on a read-only map ---- */
 
 /* Fills ti as TCP_INFO does, with true numbers; reads only sk. */
 void stack_tcp_info(const struct stack *st, const struct sock *sk, struct tcp_info *ti,
 		    uint64_t now_ns);
-const char *stack_state_name(const struct sock *sk); /* as ss(8): "ESTAB", "LISTEN", "UNCONN", ... */
+const char *
+stack_state_name(const struct sock *sk); /* as ss(8): "ESTAB", "LISTEN", "UNCONN", ... */
 /* The first socket after prev (NULL: the first); NULL at the end. Pointers are checked against the
  * arena's bounds, so that a torn read ends the walk and never the process. */
 const struct sock *stack_sock_next(const struct stack *st, const struct sock *prev);

@@ -42,8 +42,8 @@ struct libc_calls {
 /* Makes call_name public under its name. */
 #define EXPORT(name) EXPORT_AS(name, name)
 /* Makes call_of public under another name of the same type, too. */
-#define EXPORT_AS(name, of)                                                                        \
-	extern __typeof__(call_##name) exported_##name __asm__(#name)                              \
+#define EXPORT_AS(name, of)                                           \
+	extern __typeof__(call_##name) exported_##name __asm__(#name) \
 		__attribute__((alias("call_" #of), visibility("default")))
 
 #endif

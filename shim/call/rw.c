@@ -10,7 +10,8 @@
 
 #include "shim/fd/sock.h"
 
-/* True when nothing at all is asked for: read() and readv() then return 0 at once, unlike recv(). */
+/* True when nothing at all is asked for: read() and readv() then return 0 at once, unlike
+ * recv(). */
 static bool rw_empty(const struct iovec *iov, int n)
 {
 	for (int i = 0; i < n; i++)

@@ -38,7 +38,7 @@
 #include "shim/run/run.h"
 #include "stack/assert.h"
 
-#define SIG_COUNT   65 /* 1 to 64 on every Linux we build for (MIPS has more) */
+#define SIG_COUNT 65 /* 1 to 64 on every Linux we build for (MIPS has more) */
 #define REQUEUE_MAX 32
 
 /* The kernel's set: bit sig - 1. The first word of a sigset_t is the same. */
@@ -85,7 +85,7 @@ void signal_fork_child(void)
 	atomic_flag_clear(&slots_lock);
 }
 
-/* ---- delivery --------------------------------------------------------------------------- */
+/* ---- delivery ------------------------------------------------------------------------------- */
 
 static uint64_t *context_mask(void *context)
 {
@@ -202,7 +202,7 @@ static void signal_trampoline(int sig, siginfo_t *info, void *context)
 	atomic_load_explicit(&s->handler, memory_order_relaxed)(sig, info, context);
 }
 
-/* ---- actions ---------------------------------------------------------------------------- */
+/* ---- actions -------------------------------------------------------------------------------- */
 
 static bool action_has_handler(const struct sigaction *act)
 {

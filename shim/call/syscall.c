@@ -15,7 +15,7 @@
 #include "shim/proc/sys.h"
 
 #define PTR(type, x) ((type *)(x))
-#define INT(x)	     ((int)(x))
+#define INT(x) ((int)(x))
 
 /*
  *   ROUTE(name, call)

@@ -27,12 +27,12 @@
 /* Packets put on the rings before the stack is told to make room: bounds the time in dev_tx(). */
 #define TX_BATCH_MAX 4096
 /* How long an XDP program may stay after its owner was told to end, before it is another's. */
-#define XDP_TRIES   10
+#define XDP_TRIES 10
 #define XDP_WAIT_NS 20000000
 /* Counters that cost a system call each are read this seldom. */
 #define STATS_NS 1000000000ull
 /* The loopback's, as of the kernel's lo. */
-#define LOOP_MTU       65536u
+#define LOOP_MTU 65536u
 #define LOOP_GSO_BYTES 65440u
 
 struct dev_priv dev_priv[FAMILY_STACKS];
@@ -305,7 +305,8 @@ static int net_attach(struct dev_state *ds, unsigned net, const struct link_info
 	native = knobs.xdp == KNOB_xdp_native || nd->zerocopy ||
 		 (knobs.xdp != KNOB_xdp_generic && li->kind[0] == '\0');
 	generic = knobs.xdp != KNOB_xdp_native && !nd->zerocopy;
-	/* Without multi-buffer, generic mode would silently lose a software neighbour's big packets. */
+	/* Without multi-buffer, generic mode would silently lose a software neighbour's big
+	 * packets. */
 	if (!nd->multibuf && li->kind[0] && knobs.xdp != KNOB_xdp_generic)
 		native = true, generic = false;
 	err = steer_load(ds, net, why);

@@ -22,7 +22,7 @@
 #define GSO_BATCH 16u
 /* Pieces of a batch. A super-segment of 64 KB in full blocks has 19; one alone must always fit,
  * which it does as long as its blocks hold 130 bytes each on average. */
-#define GSO_IOV		 512u
+#define GSO_IOV 512u
 #define GSO_SNDBUF_BYTES (16 << 20)
 /* Times in a row that a full device may refuse one before it counts as lost: the rest waits. */
 #define GSO_REFUSALS 64

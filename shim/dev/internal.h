@@ -43,11 +43,11 @@
 
 #define DEV_NETS (STACK_DEVS - 1u) /* device 0 of the stack is the loopback; net[i] is i + 1 */
 #define DEV_CLAIMS \
-	4096u /* claims of one stack; beyond: -ENOSPC, and the kernel serves the socket */
-#define DEV_LINKS     256u /* interfaces of the namespace that are remembered as lying over another */
-#define DEV_ADDRS     STACK_LOCAL_ADDRS
-#define DEV_HOPS      1024u /* next hops kept fresh; a power of two. The oldest gives way */
-#define DEV_HOP_WAYS  4u
+	4096u          /* claims of one stack; beyond: -ENOSPC, and the kernel serves the socket */
+#define DEV_LINKS 256u /* interfaces of the namespace that are remembered as lying over another */
+#define DEV_ADDRS STACK_LOCAL_ADDRS
+#define DEV_HOPS 1024u /* next hops kept fresh; a power of two. The oldest gives way */
+#define DEV_HOP_WAYS 4u
 #define DEV_MAC_SLOTS 256u
 
 /* Where rings are mapped: below the arena, at the same address in each process of the family. */
@@ -68,7 +68,7 @@ struct queue {
 	struct ring rx, tx, fill, comp;
 	uint32_t fill_target; /* frames the fill ring is to hold, for now; at most fill_max */
 	uint32_t fill_max;
-	bool fill_used;       /* it has been filled before */
+	bool fill_used; /* it has been filled before */
 };
 
 /* Descriptors of a net, in dev_priv.fd. */
@@ -132,17 +132,17 @@ struct hop {
 
 struct dev_state {
 	struct stackrec *sr;
-	uint64_t gen;	/* changes when id[] or fd[] do; a process with another one in dev_priv
+	uint64_t gen;   /* changes when id[] or fd[] do; a process with another one in dev_priv
 			   has to catch up before it uses descriptors or rings */
-	bool loop;	/* device 0 is open */
+	bool loop;      /* device 0 is open */
 	uint32_t nnets; /* high-water mark of net[] */
 	struct netdev net[DEV_NETS];
 	uint32_t nused; /* nets in use */
-	pid_t owner;	/* who opened the latest: fd[] are its numbers, and its children's */
+	pid_t owner;    /* who opened the latest: fd[] are its numbers, and its children's */
 	int fd[DEV_FDS];
 	uint64_t id[DEV_FDS]; /* what the descriptor is: SO_COOKIE, or type and id of a bpf object;
 				 0: there is none */
-	uint64_t *lent;	      /* bit per frame: in the hands of a device */
+	uint64_t *lent;       /* bit per frame: in the hands of a device */
 
 	/* Frames going round: packets linked by qnext. */
 	uint32_t loop_head, loop_tail, loop_len;
@@ -150,8 +150,8 @@ struct dev_state {
 	struct claim claim[DEV_CLAIMS];
 	uint32_t claim_bucket[256]; /* index + 1, by port */
 	uint32_t claim_free, claim_used;
-	bool passing; /* some claim is */
-	uint64_t pass_ns; /* when the kernel's connections were last looked at */
+	bool passing;                        /* some claim is */
+	uint64_t pass_ns;                    /* when the kernel's connections were last looked at */
 	struct steer_flow pass_at[DEV_NETS]; /* how far that came */
 
 	uint32_t nl_seq, nl_portid;

@@ -16,9 +16,9 @@
 #include "stack/ip/wire.h"
 
 /* Below the kernel's base_reachable_time (30 s, from half of it on at random). */
-#define REFRESH_NS   10000000000ull
+#define REFRESH_NS 10000000000ull
 #define REFRESH_HOPS 256u
-#define ANSWERS_MAX  256
+#define ANSWERS_MAX 256
 
 struct neigh_req {
 	struct nlmsghdr h;
@@ -326,7 +326,7 @@ static void dst_answer(struct dev_state *ds, const struct ip_addr *dst, struct d
 
 		memcpy(di->mac, all, 6);
 		if (ri.type == RTN_MULTICAST) { /* RFC 1112 6.4 */
-			const uint8_t mac[6] = {0x01,	    0x00,      0x5e, dst->b[13] & 0x7f,
+			const uint8_t mac[6] = {0x01,       0x00,      0x5e, dst->b[13] & 0x7f,
 						dst->b[14], dst->b[15]};
 
 			memcpy(di->mac, mac, 6);

@@ -21,7 +21,7 @@
 /* A dump arrives in pieces of up to 32 KB; this many hold the addresses of any host we serve. */
 #define NL_TALK_READS 4096
 #define NL_NEWS_READS 64
-#define NL_WAIT_S     1
+#define NL_WAIT_S 1
 
 /* ---- messages ------------------------------------------------------------------------------- */
 

@@ -26,10 +26,10 @@
 /* An entry may stay this long after its connection, and a round looks at so many of each interface:
  * they cost a system call each. */
 #define PASS_CHECK_NS 1000000000ull
-#define PASS_BATCH    64u
+#define PASS_BATCH 64u
 /* Answers come at once, from inside the system call; a list in pieces of up to 32 KB. */
-#define DIAG_WAIT_S	  1
-#define DIAG_READS_MAX	  65536
+#define DIAG_WAIT_S 1
+#define DIAG_READS_MAX 65536
 #define DIAG_NEW_SYN_RECV 12 /* TCP_NEW_SYN_RECV, which no header tells */
 
 #define DIAG_STATES                                                                              \

@@ -503,7 +503,7 @@ int steer_attach(struct dev_state *ds, unsigned net, bool try_native, bool try_g
 		fd = link_create(dev_fd(ds, slot), nd->ifindex, XDP_FLAGS_SKB_MODE);
 	if (fd < 0) {
 		*why = fd == -EBUSY || fd == -EEXIST ? VERDICT_xdp_busy
-		       : fd == -EPERM		     ? VERDICT_no_permission
+		       : fd == -EPERM                ? VERDICT_no_permission
 						     : VERDICT_no_bpf;
 		log_info("%s: attaching the steering program: error %d", nd->name, -fd);
 		return fd;

@@ -17,28 +17,28 @@
 #include "shim/proc/knobs.h"
 
 /* A 64 KB packet of an unsegmented peer takes 17 descriptors: room for more than 200 of them. */
-#define RX_ENTRIES   4096u
+#define RX_ENTRIES 4096u
 #define FILL_ENTRIES 4096u
 /*
  * The kernel takes frames first in, first out: it writes to all that the ring holds in turn, and
  * the fewer these are, the likelier they still lie in a cache. So the ring starts with this many,
  * enough for 4 MB of wide frames, and holds twice as many each time a refill finds it nearly empty.
  */
-#define FILL_TARGET  1024u
+#define FILL_TARGET 1024u
 #define FILL_LOW_DIV 8u
-#define TX_ENTRIES   2048u
+#define TX_ENTRIES 2048u
 /* A completion slot is reserved for each descriptor sent; never the shorter one. */
 #define COMP_ENTRIES 4096u
 /* Frames in the longest packet; one that has more is corrupt, and dropped. */
 #define RX_FRAMES_MAX 32u
-#define FILL_BATCH    32u
+#define FILL_BATCH 32u
 /* Of the pool, kept back for transmission when the fill ring is topped up. */
 #define TX_RESERVE(fp) ((fp)->count / 8)
 /* The kernel releases a UMEM some time after its last user has died: how long to wait for that. */
-#define BUSY_TRIES   50
+#define BUSY_TRIES 50
 #define BUSY_WAIT_NS 20000000
 /* Copy mode sends 32 descriptors a call; with a full ring of 2048 that is 64 calls. */
-#define KICK_CALLS   80
+#define KICK_CALLS 80
 #define SNDBUF_BYTES (16 << 20)
 
 /* As in the kernel's header from Linux 6.11 on. */

@@ -12,7 +12,8 @@
  */
 #include "sock_int.h"
 
-/* The local end for a connection to dst: address by route or bind(), port reserved in the shadow. */
+/* The local end for a connection to dst: address by route or bind(), port reserved in the
+ * shadow. */
 static int connect_local(int fd, const struct ip_addr *src, struct endpoint *local)
 {
 	struct endpoint want = {.addr = *src};
@@ -61,13 +62,14 @@ static enum verdict connect_start(int fd, struct ofd *o, struct stackrec *sr,
 	}
 	if (connect_local(fd, &src, &local) < 0)
 		return VERDICT_error;
-	if (dev == STACK_DEV_LOOP ? !stack_local_has(sr->st, &local.addr) &&
-					    !ip_is_loopback(&local.addr)
-				  : !dev_serves(sr, &local.addr) || ip_is_loopback(&local.addr))
+	if (dev == STACK_DEV_LOOP
+		    ? !stack_local_has(sr->st, &local.addr) && !ip_is_loopback(&local.addr)
+		    : !dev_serves(sr, &local.addr) || ip_is_loopback(&local.addr))
 		return VERDICT_other_iface;
 	opts_import(fd, o, &opts);
 	if (dev != STACK_DEV_LOOP) {
-		sock_reap_flows(sr); /* an ended one of the same four-tuple, before it is new again */
+		sock_reap_flows(
+			sr); /* an ended one of the same four-tuple, before it is new again */
 		r = flow_add(sr, IPPROTO_TCP, &local, dst);
 		if (r < 0)
 			return r == -EEXIST ? VERDICT_port_busy : VERDICT_no_memory;
@@ -84,7 +86,8 @@ static enum verdict connect_start(int fd, struct ofd *o, struct stackrec *sr,
 	return VERDICT_stack;
 }
 
-/* What connect() says while, and after, a connection is being made. in_progress: when it still is. */
+/* What connect() says while, and after, a connection is being made. in_progress: when it still
+ * is. */
 static int connect_wait(int fd, struct ofd *o, int in_progress)
 {
 	struct call c;
@@ -154,8 +157,7 @@ static void connect_dissolve(struct ofd *o)
 
 	run_enter(sr);
 	if (o->sk) {
-		stack_setopt(sr->st, o->sk, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset),
-			     now_ns());
+		stack_setopt(sr->st, o->sk, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset), now_ns());
 		sock_release(o);
 	}
 	o->conn = OFD_UNCONNECTED;
@@ -188,7 +190,7 @@ int sock_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t l
 	return connect_wait(fd, o, -EALREADY);
 }
 
-/* ---- names and shutdown ---------------------------------------------------------------------------- */
+/* ---- names and shutdown --------------------------------------------------------------------- */
 
 int sock_getsockname(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len)
 {

@@ -40,7 +40,7 @@
 #include "shim/proc/sys.h"
 #include "shim/run/run.h"
 
-#define EPSETS_MAX  (1u << 16)
+#define EPSETS_MAX (1u << 16)
 #define EPITEMS_MAX (1u << 22)
 #define WATCHES_MAX (1u << 20)
 #define POKE_MAX_NS 1000000000ull /* who is alive has come out of the kernel by then */
@@ -100,14 +100,14 @@ int epoll_created(int fd)
 	return fd;
 }
 
-/* ---- items -------------------------------------------------------------------------------- */
+/* ---- items ---------------------------------------------------------------------------------- */
 
 /* sr->lock held. */
 static struct epitem *item_find(const struct epoll_set *set, struct ofd *o, int fd)
 {
 	struct list *pos;
 
-	list_for_each (pos, &o->watches) {
+	list_for_each(pos, &o->watches) {
 		struct watch *w = list_entry(pos, struct watch, node);
 		struct epitem *it = container_of(w, struct epitem, watch);
 
@@ -222,7 +222,7 @@ static struct epitem *item_new(struct stackrec *sr, struct epoll_set *set, struc
 	return it;
 }
 
-/* ---- the kernel's half --------------------------------------------------------------------- */
+/* ---- the kernel's half ---------------------------------------------------------------------- */
 
 static int kernel_ctl(struct epoll_set *set, int epfd, int op, int fd, struct epoll_event *ev)
 {
@@ -306,7 +306,7 @@ void epoll_migrate(struct ofd *sock, int fd)
 {
 	struct list *pos, *tmp;
 
-	list_for_each_safe (pos, tmp, &sock->watches) {
+	list_for_each_safe(pos, tmp, &sock->watches) {
 		struct watch *w = list_entry(pos, struct watch, node);
 		struct epitem *it = container_of(w, struct epitem, watch);
 		struct epoll_event ev;
@@ -327,12 +327,12 @@ void epoll_migrate(struct ofd *sock, int fd)
 	}
 }
 
-/* ---- epoll_ctl ---------------------------------------------------------------------------- */
+/* ---- epoll_ctl ------------------------------------------------------------------------------ */
 
 static int ctl_add(struct stackrec *sr, struct epoll_set *set, int epfd, struct ofd *t, int fd,
 		   struct epoll_event *ev)
 {
-	enum item_state state = atomic_load(&t->sk)		? ITEM_OURS
+	enum item_state state = atomic_load(&t->sk)             ? ITEM_OURS
 				: t->kind == OFD_EPOLL && t->ep ? ITEM_NESTED
 								: ITEM_KERNEL;
 	struct epitem *it;
@@ -427,14 +427,14 @@ int epoll_ctl_op(int epfd, struct ofd *o, int op, int fd, struct epoll_event *ev
 	return ret;
 }
 
-/* ---- ends --------------------------------------------------------------------------------- */
+/* ---- ends ----------------------------------------------------------------------------------- */
 
 void epoll_forget(struct ofd *sock)
 {
 	struct stackrec *sr = sock->sr ? sock->sr : &family->stacks[0];
 	struct list *pos, *tmp;
 
-	list_for_each_safe (pos, tmp, &sock->watches) {
+	list_for_each_safe(pos, tmp, &sock->watches) {
 		struct watch *w = list_entry(pos, struct watch, node);
 
 		if (w->kind == WATCH_EPOLL)

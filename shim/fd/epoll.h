@@ -15,7 +15,8 @@
 
 #include "ofd.h"
 
-/* An epoll descriptor was made: starts tracking it unless nothing can be accelerated. Returns fd. */
+/* An epoll descriptor was made: starts tracking it unless nothing can be accelerated. Returns
+ * fd. */
 int epoll_created(int fd);
 /* o: the set's description. */
 int epoll_ctl_op(int epfd, struct ofd *o, int op, int fd, struct epoll_event *ev);
@@ -29,7 +30,8 @@ void epoll_forget(struct ofd *sock);
 
 /*
  * sock, a socket until now served by its shadow, has become an accelerated one (o->sk is set): sets
- * that hold it take its readiness from the stack from now on. fd: a descriptor of it. sr->lock held.
+ * that hold it take its readiness from the stack from now on. fd: a descriptor of it. sr->lock
+ * held.
  */
 void epoll_migrate(struct ofd *sock, int fd);
 /* Tells an item of edges. quiet: another exclusive item has been woken, so an exclusive one is not.
@@ -40,7 +42,8 @@ bool epoll_item_notify(struct watch *w, uint32_t edges, bool quiet);
 uint32_t epoll_level(const struct ofd *o);
 /* True when some of its members are not the kernel's to tell. No lock: a hint. */
 bool epoll_has_ours(const struct ofd *o);
-/* A waiter that will not come back (its process is gone) leaves the set it slept on. No lock held. */
+/* A waiter that will not come back (its process is gone) leaves the set it slept on. No lock
+ * held. */
 struct waiter;
 void epoll_waiter_leave(struct waiter *w);
 /* For family.c, when the family is made: pools of sets and items. False: no memory. */
@@ -54,8 +57,8 @@ static inline uint32_t rdy_expand(uint32_t rdy)
 static inline uint32_t rdy_wanted(uint32_t events)
 {
 	return (events & (RDY_IN | RDY_PRI | RDY_OUT | RDY_RDHUP)) |
-	       (events & EPOLLRDNORM ? RDY_IN : 0) | (events & EPOLLWRNORM ? RDY_OUT : 0) | RDY_ERR |
-	       RDY_HUP;
+	       (events & EPOLLRDNORM ? RDY_IN : 0) | (events & EPOLLWRNORM ? RDY_OUT : 0) |
+	       RDY_ERR | RDY_HUP;
 }
 /* The level now of whatever o is. */
 static inline uint32_t watch_level(const struct ofd *o)

@@ -13,17 +13,17 @@
 
 struct epoll_set {
 	struct shim_lock lock;
-	struct ofd *ofd;	    /* its description */
-	struct list ready;	    /* struct epitem.rdy */
-	struct list sleepers;	    /* struct waiter.on_set, longest asleep first */
-	struct list items;	    /* struct epitem.in_set: all of them */
-	_Atomic uint32_t nours;	    /* items that the kernel's half does not report */
+	struct ofd *ofd;            /* its description */
+	struct list ready;          /* struct epitem.rdy */
+	struct list sleepers;       /* struct waiter.on_set, longest asleep first */
+	struct list items;          /* struct epitem.in_set: all of them */
+	_Atomic uint32_t nours;     /* items that the kernel's half does not report */
 	_Atomic uint32_t ksleepers; /* threads asleep in the kernel's half alone */
 	_Atomic bool kernel_used;   /* the kernel's half has, or had, a member */
-	_Atomic bool nests;	    /* it holds, or held, other sets */
-	_Atomic bool poked;	    /* the kernel's half holds, or held, the eventfd */
-	_Atomic bool poking;	    /* it holds it */
-	uint64_t poke_ns;	    /* since when, at least */
+	_Atomic bool nests;         /* it holds, or held, other sets */
+	_Atomic bool poked;         /* the kernel's half holds, or held, the eventfd */
+	_Atomic bool poking;        /* it holds it */
+	uint64_t poke_ns;           /* since when, at least */
 	_Atomic bool kernel_turn;   /* with one event asked for: whose turn it is */
 	_Atomic uint64_t kcheck_ns; /* when the kernel's half was last looked at */
 };
@@ -37,13 +37,13 @@ enum item_state {
 struct epitem {
 	struct watch watch; /* events: RDY_* asked for; 0 when a one-shot has fired */
 	struct epoll_set *set;
-	struct ofd *o;	    /* whose readiness it reports */
+	struct ofd *o;      /* whose readiness it reports */
 	struct list rdy;    /* on set->ready */
 	struct list in_set; /* on set->items */
 	uint64_t data;
 	uint32_t events; /* as epoll_ctl() gave them */
-	int fd, epfd;	 /* as epoll_ctl() named them */
-	uint8_t state;	 /* enum item_state */
+	int fd, epfd;    /* as epoll_ctl() named them */
+	uint8_t state;   /* enum item_state */
 };
 
 extern char epoll_poke_mark;

@@ -13,7 +13,7 @@
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
-/* ---- our half ----------------------------------------------------------------------------- */
+/* ---- our half ------------------------------------------------------------------------------- */
 
 bool epoll_wake_one(struct epoll_set *set)
 {
@@ -129,7 +129,7 @@ uint32_t epoll_level(const struct ofd *o)
 	return level;
 }
 
-/* ---- the kernel's half -------------------------------------------------------------------- */
+/* ---- the kernel's half ---------------------------------------------------------------------- */
 
 /* Without the events of the eventfd that pokes sleepers. */
 static int poke_filter(struct epoll_set *set, struct epoll_event *ev, int n)
@@ -209,7 +209,7 @@ static int kernel_wait(struct epoll_set *set, int epfd, struct epoll_event *ev, 
 	return kept;
 }
 
-/* ---- both --------------------------------------------------------------------------------- */
+/* ---- both ----------------------------------------------------------------------------------- */
 
 struct epwait {
 	struct epoll_set *set;

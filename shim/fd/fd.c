@@ -13,13 +13,16 @@
 
 #include "shim/proc/log.h"
 
-#define LINGER_STEP_NS 5000000ull /* how often a lingering close looks; no event tells "all acked" */
-#define REFS_HERE_MAX 60000u      /* descriptors of one description in one process: its row counts
+#define LINGER_STEP_NS \
+	5000000ull /* how often a lingering close looks; no event tells "all acked" */
+#define REFS_HERE_MAX \
+	60000u /* descriptors of one description in one process: its row counts
 				     to 65535 */
 
-/* ---- closing -------------------------------------------------------------------------------------------- */
+/* ---- closing -------------------------------------------------------------------------------- */
 
-/* The kernel's door is watched under this number: let go, and watched under another one if there is. */
+/* The kernel's door is watched under this number: let go, and watched under another one if there
+ * is. */
 static void door_leave(int fd, struct ofd *o)
 {
 	struct stackrec *sr = o->sr;
@@ -142,7 +145,7 @@ int fd_close_range(unsigned first, unsigned last, int flags)
 	return close_range_visible(first, last, flags);
 }
 
-/* ---- duplicating ----------------------------------------------------------------------------------------- */
+/* ---- duplicating ---------------------------------------------------------------------------- */
 
 /* The kernel has made fd a duplicate of one that names o. */
 static int dup_enter(int fd, struct ofd *o)
@@ -207,7 +210,7 @@ int fd_dup3(int old, int new_fd, int flags, bool is_dup2)
 	return r;
 }
 
-/* ---- flags ------------------------------------------------------------------------------------------------- */
+/* ---- flags ---------------------------------------------------------------------------------- */
 
 static int fl_get(int fd, const struct ofd *o)
 {
@@ -262,7 +265,7 @@ int fd_fcntl(int fd, struct ofd *o, int cmd, unsigned long arg)
 	}
 }
 
-/* ---- the end of the process ----------------------------------------------------------------------------------- */
+/* ---- the end of the process ----------------------------------------------------------------- */
 
 /* Does any process of the family still hold a socket of this stack? */
 static bool stack_in_use(const struct stackrec *sr)

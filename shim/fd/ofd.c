@@ -95,7 +95,8 @@ static void ofd_end(struct ofd *o)
 	if (o->kind == OFD_EPOLL)
 		epoll_set_free(o);
 	else if (sr || !list_empty(&o->watches)) {
-		/* Sets remember a socket that the kernel serves, too: under the first stack's lock. */
+		/* Sets remember a socket that the kernel serves, too: under the first stack's
+		 * lock. */
 		run_enter(sr ? sr : &family->stacks[0]);
 		epoll_forget(o);
 		if (sr)
@@ -165,7 +166,8 @@ uint32_t ofd_refs_here(const struct ofd *o)
 /* This process's row of holds; made on first use and kept with the slot. NULL: no memory. */
 static uint16_t *holds_row(void)
 {
-	uint16_t *row = __atomic_load_n(&family_self->ofd_holds, __ATOMIC_ACQUIRE), *expected = NULL;
+	uint16_t *row = __atomic_load_n(&family_self->ofd_holds, __ATOMIC_ACQUIRE),
+		 *expected = NULL;
 
 	if (row)
 		return row;

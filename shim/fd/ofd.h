@@ -25,9 +25,9 @@ enum ofd_conn { OFD_UNCONNECTED, OFD_CONNECTING, OFD_CONNECTED };
 
 /* Where datagrams to one destination go: kept for the last one, for UDP_ROUTE_NS. */
 struct ofd_route {
-	struct endpoint to;          /* port 0: nothing kept */
-	struct ip_addr src;          /* source address when the socket is bound to any */
-	bool shadow;                 /* through the kernel: none of our devices leads there */
+	struct endpoint to; /* port 0: nothing kept */
+	struct ip_addr src; /* source address when the socket is bound to any */
+	bool shadow;        /* through the kernel: none of our devices leads there */
 	uint64_t until_ns;
 };
 
@@ -35,42 +35,42 @@ struct epoll_set;
 
 struct ofd {
 	uint8_t kind;
-	uint8_t family;              /* AF_INET, AF_INET6 */
-	uint8_t socktype;            /* SOCK_STREAM, SOCK_DGRAM */
-	uint8_t borrowed;            /* the shadow is a duplicate of the placeholder socket */
-	uint8_t two_doors;           /* the kernel's door is watched, too (listener, UDP) */
-	uint8_t conn;                /* enum ofd_conn */
-	uint8_t kernel_only;         /* an option that the stack has not: never accelerated */
-	uint8_t claimed;             /* claim_add() holds for bound (with its peers) */
-	uint8_t stopped;             /* a listener that shutdown() has stopped */
-	uint8_t corked;              /* UDP: a datagram is being put together in the kernel */
-	uint8_t udp_cmsg;            /* UDP_CMSG_* that recvmsg() is to give */
-	uint8_t fair;                /* alternates between the two doors */
-	_Atomic uint8_t nonblock;    /* O_NONBLOCK of an accelerated socket */
-	uint8_t verdict;             /* enum verdict */
-	_Atomic uint8_t door_ready;  /* kernel door: RDY_IN | RDY_ERR as last seen */
+	uint8_t family;             /* AF_INET, AF_INET6 */
+	uint8_t socktype;           /* SOCK_STREAM, SOCK_DGRAM */
+	uint8_t borrowed;           /* the shadow is a duplicate of the placeholder socket */
+	uint8_t two_doors;          /* the kernel's door is watched, too (listener, UDP) */
+	uint8_t conn;               /* enum ofd_conn */
+	uint8_t kernel_only;        /* an option that the stack has not: never accelerated */
+	uint8_t claimed;            /* claim_add() holds for bound (with its peers) */
+	uint8_t stopped;            /* a listener that shutdown() has stopped */
+	uint8_t corked;             /* UDP: a datagram is being put together in the kernel */
+	uint8_t udp_cmsg;           /* UDP_CMSG_* that recvmsg() is to give */
+	uint8_t fair;               /* alternates between the two doors */
+	_Atomic uint8_t nonblock;   /* O_NONBLOCK of an accelerated socket */
+	uint8_t verdict;            /* enum verdict */
+	_Atomic uint8_t door_ready; /* kernel door: RDY_IN | RDY_ERR as last seen */
 	uint32_t idx;
-	uint32_t next_free;          /* free list link (index + 1); family.lock */
-	uint32_t opts_set;           /* options set before it was accelerated: opts.c's table */
-	uint32_t rcvlowat;           /* SO_RCVLOWAT, 0 as 1 */
-	_Atomic uint32_t refs;       /* over all processes; holds included */
-	struct stackrec *sr;         /* the stack it was born on; set with sk */
-	struct sock *_Atomic sk;     /* NULL: not accelerated */
-	struct epoll_set *ep;        /* OFD_EPOLL */
-	struct list watches;         /* struct watch: who wants to know; sr->lock */
+	uint32_t next_free;      /* free list link (index + 1); family.lock */
+	uint32_t opts_set;       /* options set before it was accelerated: opts.c's table */
+	uint32_t rcvlowat;       /* SO_RCVLOWAT, 0 as 1 */
+	_Atomic uint32_t refs;   /* over all processes; holds included */
+	struct stackrec *sr;     /* the stack it was born on; set with sk */
+	struct sock *_Atomic sk; /* NULL: not accelerated */
+	struct epoll_set *ep;    /* OFD_EPOLL */
+	struct list watches;     /* struct watch: who wants to know; sr->lock */
 	uint64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
-	struct endpoint bound;       /* local address as the kernel bound it; port 0: not bound */
-	struct list peers;           /* others that share this listener by SO_REUSEPORT: events for
+	struct endpoint bound;  /* local address as the kernel bound it; port 0: not bound */
+	struct list peers;      /* others that share this listener by SO_REUSEPORT: events for
 					sk concern each of them; sr->lock */
-	struct ofd_route route;      /* UDP; sr->lock */
+	struct ofd_route route; /* UDP; sr->lock */
 };
 
 /* What to do when a description's readiness changes: an epoll item, or a sleeping thread. */
 enum watch_kind { WATCH_EPOLL, WATCH_WAITER };
 struct watch {
-	struct list node;            /* on ofd->watches */
+	struct list node; /* on ofd->watches */
 	uint8_t kind;
-	uint32_t events;             /* RDY_* of interest (RDY_ERR and RDY_HUP always are) */
+	uint32_t events; /* RDY_* of interest (RDY_ERR and RDY_HUP always are) */
 };
 
 /* A new description with one reference for this process, verdict undecided; NULL: none left. */

@@ -28,7 +28,7 @@
 #define SO_ZEROCOPY 60
 #endif
 
-/* ---- options that a socket brings along ----------------------------------------------------------- */
+/* ---- options that a socket brings along ----------------------------------------------------- */
 
 #define FIELD(f) offsetof(struct sock_opts, f), sizeof(((struct sock_opts *)0)->f)
 
@@ -122,7 +122,7 @@ void opts_import_timeouts(int fd, struct ofd *o)
 		o->sndtimeo_ns = timeo_ns(&tv);
 }
 
-/* ---- options that only the kernel serves ------------------------------------------------------------- */
+/* ---- options that only the kernel serves ---------------------------------------------------- */
 
 /* err: what a connection of the stack says to it; 0: it goes to the shadow. */
 static const struct {
@@ -174,7 +174,7 @@ static unsigned udp_cmsg_bit(int level, int name)
 		       : name == IP_RECVTTL ? UDP_CMSG_TTL
 					    : 0;
 	if (level == SOL_SOCKET)
-		return name == SO_TIMESTAMP	? UDP_CMSG_STAMP
+		return name == SO_TIMESTAMP     ? UDP_CMSG_STAMP
 		       : name == SO_TIMESTAMPNS ? UDP_CMSG_STAMPNS
 						: 0;
 	return 0;
@@ -200,7 +200,7 @@ static void opts_note(struct ofd *o, int level, int name, const void *val, sockl
 			o->opts_set |= 1u << i;
 }
 
-/* ---- setsockopt ------------------------------------------------------------------------------------------ */
+/* ---- setsockopt ----------------------------------------------------------------------------- */
 
 static uint64_t *timeo_field(struct ofd *o, int level, int name)
 {
@@ -226,8 +226,7 @@ static int timeo_set(uint64_t *field, const void *val, socklen_t len)
 	return 0;
 }
 
-static int opt_set_stack(int fd, struct ofd *o, int level, int name, const void *val,
-			 socklen_t len)
+static int opt_set_stack(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len)
 {
 	struct call c;
 	int r, lowat;
@@ -284,7 +283,7 @@ int sock_setsockopt(int fd, struct ofd *o, int level, int name, const void *val,
 	return r;
 }
 
-/* ---- getsockopt ------------------------------------------------------------------------------------------ */
+/* ---- getsockopt ----------------------------------------------------------------------------- */
 
 /* Hands out n bytes, cut to *len. */
 static int opt_give(void *val, socklen_t *len, const void *from, size_t n)
@@ -374,7 +373,7 @@ int sock_getsockopt(int fd, struct ofd *o, int level, int name, void *val, sockl
 	return r;
 }
 
-/* ---- ioctl -------------------------------------------------------------------------------------------------- */
+/* ---- ioctl ---------------------------------------------------------------------------------- */
 
 /* The size of the next datagram, at either door. */
 static int udp_inq(int fd, struct sock *sk)

@@ -42,7 +42,7 @@ bool poll_concerns_us(const struct pollfd *fds, nfds_t n)
 	return false;
 }
 
-/* ---- memory for one call ------------------------------------------------------------------ */
+/* ---- memory for one call -------------------------------------------------------------------- */
 
 static size_t state_bytes(nfds_t n)
 {
@@ -100,8 +100,7 @@ static void state_watch(struct poll_state *ps)
 			ps->kernel = true;
 			continue;
 		}
-		ps->ww[i] = watch_add(ps->sr, w, ps->o[i],
-				      rdy_wanted((uint16_t)ps->fds[i].events));
+		ps->ww[i] = watch_add(ps->sr, w, ps->o[i], rdy_wanted((uint16_t)ps->fds[i].events));
 		if (ps->ww[i])
 			ofd_hold(ps->o[i]);
 		else
@@ -128,7 +127,7 @@ static void state_fini(struct poll_state *ps)
 		sys_munmap(ps->o, ps->mapped);
 }
 
-/* ---- looking ------------------------------------------------------------------------------ */
+/* ---- looking -------------------------------------------------------------------------------- */
 
 /* Fills in revents of ours. How many are ready. */
 static int look_ours(struct poll_state *ps)
@@ -186,7 +185,7 @@ static bool ours_ready(void *arg)
 	return false;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------ */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 uint64_t poll_deadline(const struct timespec *timeout)
 {

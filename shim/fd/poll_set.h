@@ -14,9 +14,9 @@ struct waiter_watch;
 struct poll_state {
 	struct pollfd *fds; /* the caller's: events in, revents out */
 	nfds_t n;
-	struct ofd **o;		  /* of each: ours, or NULL for the kernel's */
+	struct ofd **o;           /* of each: ours, or NULL for the kernel's */
 	struct waiter_watch **ww; /* watches while asleep */
-	struct pollfd *kfds;	  /* what the kernel is asked; fd -1: nothing */
+	struct pollfd *kfds;      /* what the kernel is asked; fd -1: nothing */
 	struct stackrec *sr;
 	bool doors;  /* one of them has two */
 	bool kernel; /* there is something to ask the kernel about */

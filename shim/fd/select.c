@@ -12,10 +12,10 @@
 #include "shim/fd/poll_set.h"
 #include "shim/proc/sys.h"
 
-#define IN_SET	     (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
-#define OUT_SET	     (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
-#define EX_SET	     POLLPRI
-#define BITS	     (8 * (int)sizeof(unsigned long))
+#define IN_SET (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
+#define OUT_SET (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
+#define EX_SET POLLPRI
+#define BITS (8 * (int)sizeof(unsigned long))
 #define SELECT_SMALL 256 /* descriptors without memory of their own */
 
 /* Sets may be larger than FD_SETSIZE: glibc's macros stop there, the kernel does not. */

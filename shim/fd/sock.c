@@ -21,7 +21,7 @@
  * ACK, data, FIN and their answers; more is no longer "at once" in the kernel either. */
 #define SETTLE_TURNS 8
 
-/* ---- addresses ----------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 int sockaddr_get(const struct sockaddr *addr, socklen_t len, struct endpoint *ep)
 {
@@ -58,7 +58,7 @@ int shadow_name(int fd, struct endpoint *local)
 	return r < 0 ? r : sockaddr_get((struct sockaddr *)&in, len, local);
 }
 
-/* ---- which ones, and where ------------------------------------------------------------------------- */
+/* ---- which ones, and where ------------------------------------------------------------------ */
 
 static bool sock_off(void)
 {
@@ -169,7 +169,7 @@ int sock_bind(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len)
 	return r;
 }
 
-/* ---- listeners --------------------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------ */
 
 static bool sock_reuseport(struct stackrec *sr, struct sock *sk)
 {
@@ -320,7 +320,7 @@ int sock_listen(int fd, struct ofd *o, int backlog)
 	return r;
 }
 
-/* ---- the end -------------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 /* Connections that came through the claim of a listener need steering of their own once it goes. */
 void listener_keep_flows(struct stackrec *sr, const struct sock *l)
@@ -374,7 +374,7 @@ void sock_reap_flows(struct stackrec *sr)
 		flow_del(sr, IPPROTO_TCP, &local, &remote);
 }
 
-/* ---- borrowed shadows --------------------------------------------------------------------------------------- */
+/* ---- borrowed shadows ----------------------------------------------------------------------- */
 
 static _Atomic int placeholder = -1;
 
@@ -424,7 +424,7 @@ int sock_own_shadow(int fd, struct ofd *o)
 	return 0;
 }
 
-/* ---- operations that may block --------------------------------------------------------------------------------- */
+/* ---- operations that may block -------------------------------------------------------------- */
 
 /* A caller that asks again and again without ever waiting must still make progress: it runs a turn
  * when nobody has for this long. */
@@ -449,7 +449,8 @@ int call_begin(struct call *c, int fd, struct ofd *o, bool nonblock, uint64_t ti
 static bool turn_due(const struct stackrec *sr)
 {
 	return knobs.loopback ||
-	       now_ns() - atomic_load_explicit(&sr->attended_ns, memory_order_relaxed) > TURN_DUE_NS;
+	       now_ns() - atomic_load_explicit(&sr->attended_ns, memory_order_relaxed) >
+		       TURN_DUE_NS;
 }
 
 int call_again(struct call *c, uint32_t events)

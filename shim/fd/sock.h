@@ -47,12 +47,12 @@ int sock_getpeername(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *le
 int sock_ioctl(int fd, struct ofd *o, unsigned long req, void *arg);
 
 /* T: any tracked descriptor, epoll sets included. */
-int fd_close(int fd);                       /* hidden ones: -EBADF */
+int fd_close(int fd); /* hidden ones: -EBADF */
 /* What fd_close() does before the kernel closes: for those whose close is libc's own (fclose); and
  * for a number that the kernel has just given out, which was closed where we did not see it. */
 void fd_forget(int fd);
 int fd_fcntl(int fd, struct ofd *o, int cmd, unsigned long arg);
-int fd_dup(int fd, struct ofd *o);          /* as dup(2) */
+int fd_dup(int fd, struct ofd *o);                         /* as dup(2) */
 int fd_dup3(int old, int new_fd, int flags, bool is_dup2); /* either may be tracked or hidden */
 int fd_close_range(unsigned first, unsigned last, int flags);
 

@@ -17,7 +17,7 @@
 #include "shim/run/run.h"
 #include "sock.h"
 
-/* ---- an operation that may block ------------------------------------------------------------- */
+/* ---- an operation that may block ------------------------------------------------------------ */
 
 /*
  * Begun by call_begin() with the stack's lock taken; ended by call_end(). In between the operation
@@ -28,7 +28,7 @@ struct call {
 	struct stackrec *sr;
 	uint64_t deadline_ns; /* UINT64_MAX: none */
 	bool nonblock;
-	bool turned;          /* a turn has been run for a caller that does not wait */
+	bool turned; /* a turn has been run for a caller that does not wait */
 	bool held;
 };
 
@@ -80,7 +80,7 @@ void sock_catch_up(const struct ofd *o, int flags);
  * under way inside the stack arrive, so that a query sees what it would see there. No lock held. */
 void sock_settle(struct stackrec *sr);
 
-/* ---- addresses --------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 /* An AF_INET address as an endpoint. -EINVAL: too short; -EAFNOSUPPORT: of another family. */
 int sockaddr_get(const struct sockaddr *addr, socklen_t len, struct endpoint *ep);
@@ -109,7 +109,7 @@ static inline bool ip_is_broadcast(const struct ip_addr *a)
 	return ip_addr_is_v4(a) && a->w[3] == 0xffffffffu;
 }
 
-/* ---- how a socket comes to the stack ------------------------------------------------------------ */
+/* ---- how a socket comes to the stack -------------------------------------------------------- */
 
 static inline bool iface_is(const char *name)
 {
@@ -145,7 +145,7 @@ int sock_own_shadow(int fd, struct ofd *o);
 /* The placeholder that accepted connections borrow, made on first use; -Exxx. */
 int sock_placeholder(void);
 
-/* ---- options (opts.c) ---------------------------------------------------------------------------- */
+/* ---- options (opts.c) ----------------------------------------------------------------------- */
 
 /* The options set so far on the kernel's socket, for the stack's. */
 void opts_import(int fd, struct ofd *o, struct sock_opts *out);
@@ -154,10 +154,15 @@ void opts_import_timeouts(int fd, struct ofd *o);
 /* Seconds of SO_LINGER, or -1; sr->lock held. */
 int opts_linger(struct ofd *o);
 
-enum { UDP_CMSG_PKTINFO = 1, UDP_CMSG_TOS = 2, UDP_CMSG_TTL = 4, UDP_CMSG_STAMP = 8,
-       UDP_CMSG_STAMPNS = 16 };
+enum {
+	UDP_CMSG_PKTINFO = 1,
+	UDP_CMSG_TOS = 2,
+	UDP_CMSG_TTL = 4,
+	UDP_CMSG_STAMP = 8,
+	UDP_CMSG_STAMPNS = 16
+};
 
-/* ---- datagrams (udp.c) ------------------------------------------------------------------------------ */
+/* ---- datagrams (udp.c) ---------------------------------------------------------------------- */
 
 /* ofd.corked: until a datagram is complete (MSG_MORE), or while UDP_CORK is set. */
 enum { UDP_CORK_ONCE = 1, UDP_CORKED = 2 };

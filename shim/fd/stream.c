@@ -12,9 +12,10 @@
 #include <limits.h>
 #include <linux/errqueue.h>
 
-#define MSGS_MAX 1024          /* of one sendmmsg() or recvmmsg(): the kernel's UIO_MAXIOV */
-#define IOV_SLICE 16           /* pieces handed over at once after a partial write */
-#define PEEK_STEP_NS 1000000   /* MSG_PEEK | MSG_WAITALL looks this often: more bytes behind those
+#define MSGS_MAX 1024 /* of one sendmmsg() or recvmmsg(): the kernel's UIO_MAXIOV */
+#define IOV_SLICE 16  /* pieces handed over at once after a partial write */
+#define PEEK_STEP_NS \
+	1000000 /* MSG_PEEK | MSG_WAITALL looks this often: more bytes behind those
 				  that are there already make no event of their own to wait for */
 
 /* Bytes in all, at most what one call may move; -EINVAL for a length that cannot be. */
@@ -32,7 +33,8 @@ static ssize_t iov_total(const struct iovec *iov, size_t n)
 	return (ssize_t)sum;
 }
 
-/* The pieces of src from byte skip on, at most max of them. Returns how many; *rest: more follow. */
+/* The pieces of src from byte skip on, at most max of them. Returns how many; *rest: more
+ * follow. */
 static int iov_slice(struct iovec *dst, int max, const struct iovec *src, size_t n, size_t skip,
 		     bool *rest)
 {
@@ -51,7 +53,7 @@ static int iov_slice(struct iovec *dst, int max, const struct iovec *src, size_t
 	return k;
 }
 
-/* ---- out --------------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------ */
 
 static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_t iovcnt, int flags)
 {
@@ -110,7 +112,7 @@ ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 	return stream_send(fd, o, msg->msg_iov, msg->msg_iovlen, flags);
 }
 
-/* ---- in ------------------------------------------------------------------------------------------------ */
+/* ---- in ------------------------------------------------------------------------------------- */
 
 /* Peeking until len bytes are there: the ones that are there keep the socket ready all along. */
 static int peek_wait(struct call *c)
@@ -228,7 +230,7 @@ ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 	return r;
 }
 
-/* ---- many at once ------------------------------------------------------------------------------------------ */
+/* ---- many at once --------------------------------------------------------------------------- */
 
 int sock_sendmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flags)
 {

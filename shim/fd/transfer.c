@@ -19,10 +19,10 @@
 #define CHUNK_BYTES (128u << 10) /* read under one hold of the lock: some 10 us of copying */
 #define CHUNK_IOV 32
 #define BOUNCE_BYTES (64u << 10)
-#define BOUNCES 8                /* kept for reuse; more at once are mapped for the call only */
-#define COUNT_MAX 0x7ffff000u    /* of one call, as the kernel's MAX_RW_COUNT */
+#define BOUNCES 8             /* kept for reuse; more at once are mapped for the call only */
+#define COUNT_MAX 0x7ffff000u /* of one call, as the kernel's MAX_RW_COUNT */
 
-/* ---- bounce buffers --------------------------------------------------------------------------------- */
+/* ---- bounce buffers ------------------------------------------------------------------------- */
 
 static void *_Atomic bounces[BOUNCES];
 
@@ -52,13 +52,13 @@ static void bounce_put(char *p)
 	sys_munmap(p, BOUNCE_BYTES);
 }
 
-/* ---- file to socket ------------------------------------------------------------------------------------ */
+/* ---- file to socket ------------------------------------------------------------------------- */
 
 struct file_src {
 	int fd;
 	off_t pos;
-	size_t left;  /* still to send, at most */
-	bool cold;    /* the next page is not in memory, or this file cannot say */
+	size_t left; /* still to send, at most */
+	bool cold;   /* the next page is not in memory, or this file cannot say */
 };
 
 /* What a read that failed means for sendfile(). */
@@ -230,7 +230,7 @@ ssize_t sock_sendfile(int fd, struct ofd *o, int in_fd, off_t *offset, size_t co
 	return file_error(r);
 }
 
-/* ---- socket to pipe ------------------------------------------------------------------------------------- */
+/* ---- socket to pipe ------------------------------------------------------------------------- */
 
 static bool fd_nonblock(int fd)
 {
@@ -294,7 +294,8 @@ static ssize_t splice_from_sock(int fd, struct ofd *o, int pipe_fd, size_t len, 
 	n = splice_peek(&c, buf, len < BOUNCE_BYTES ? len : BOUNCE_BYTES);
 	r = n;
 	while (n > 0) {
-		/* A pipe that never waits may be written under the lock: nobody reads in between. */
+		/* A pipe that never waits may be written under the lock: nobody reads in
+		 * between. */
 		r = pipe_write(pipe_fd, buf, (size_t)n);
 		if (r > 0) {
 			taken.iov_len = (size_t)r;
@@ -308,7 +309,9 @@ static ssize_t splice_from_sock(int fd, struct ofd *o, int pipe_fd, size_t len, 
 		run_leave(c.sr, RUN_KICK);
 		r = pipe_wait(pipe_fd, POLLOUT, false);
 		run_enter(c.sr);
-		n = r < 0 || !call_sk(&c) ? 0 : splice_peek(&c, buf, len < BOUNCE_BYTES ? len : BOUNCE_BYTES);
+		n = r < 0 || !call_sk(&c)
+			    ? 0
+			    : splice_peek(&c, buf, len < BOUNCE_BYTES ? len : BOUNCE_BYTES);
 	}
 	call_end(&c, RUN_LATER);
 	if (r == -EPIPE)
@@ -318,7 +321,7 @@ out:
 	return r;
 }
 
-/* ---- pipe to socket ------------------------------------------------------------------------------------- */
+/* ---- pipe to socket ------------------------------------------------------------------------- */
 
 /* Reads what is there now. */
 static ssize_t pipe_read(int fd, const struct iovec *iov, int n)
@@ -338,8 +341,8 @@ static ssize_t pipe_read(int fd, const struct iovec *iov, int n)
 	return r < 0 ? r : sys_readv(fd, &part, 1);
 }
 
-/* One round; sr->lock held. Bytes moved; 0: no writer is left; -EAGAIN with *dry: the pipe is empty,
- * else there is no send memory. */
+/* One round; sr->lock held. Bytes moved; 0: no writer is left; -EAGAIN with *dry: the pipe is
+ * empty, else there is no send memory. */
 static ssize_t splice_round(struct call *c, int pipe_fd, size_t len, unsigned flags, bool *dry)
 {
 	struct sock *sk = call_sk(c);
@@ -350,7 +353,8 @@ static ssize_t splice_round(struct call *c, int pipe_fd, size_t len, unsigned fl
 	*dry = false;
 	if (sk->type != STK_TCP)
 		return -EPIPE;
-	n = stack_send_reserve(c->sr->st, sk, iov, CHUNK_IOV, len < CHUNK_BYTES ? len : CHUNK_BYTES);
+	n = stack_send_reserve(c->sr->st, sk, iov, CHUNK_IOV,
+			       len < CHUNK_BYTES ? len : CHUNK_BYTES);
 	if (n < 0)
 		return n;
 	r = pipe_read(pipe_fd, iov, n);
@@ -418,7 +422,8 @@ ssize_t sock_splice(int fd_in, loff_t *off_in, int fd_out, loff_t *off_out, size
 	/* The kernel refuses everything but a stream and a pipe without touching either. */
 	if (in && out)
 		return -EINVAL;
-	if (!len || off_in || off_out || (flags & ~0xfu) || !is_pipe_end(other, in ? O_WRONLY : O_RDONLY) ||
+	if (!len || off_in || off_out || (flags & ~0xfu) ||
+	    !is_pipe_end(other, in ? O_WRONLY : O_RDONLY) ||
 	    (in ? in : out)->socktype != SOCK_STREAM)
 		return sys_splice(fd_in, off_in, fd_out, off_out, len, flags);
 	if (len > COUNT_MAX)

@@ -18,7 +18,7 @@
 /* How long an answer about the route of a destination is believed. */
 #define UDP_ROUTE_NS 50000000ull
 
-/* ---- coming to the stack ---------------------------------------------------------------------------- */
+/* ---- coming to the stack -------------------------------------------------------------------- */
 
 /* Opens o at its bound address. sr->lock held. */
 static enum verdict udp_open(int fd, struct ofd *o, struct stackrec *sr)
@@ -27,8 +27,7 @@ static enum verdict udp_open(int fd, struct ofd *o, struct stackrec *sr)
 	struct sock *sk;
 	int r;
 
-	if (!dev_serves(sr, &o->bound.addr) &&
-	    !(knobs.loopback && ip_addr_is_any(&o->bound.addr)))
+	if (!dev_serves(sr, &o->bound.addr) && !(knobs.loopback && ip_addr_is_any(&o->bound.addr)))
 		return ip_is_loopback(&o->bound.addr) ? VERDICT_loopback : VERDICT_other_iface;
 	opts_import(fd, o, &opts);
 	if (opts.reuseport)
@@ -70,7 +69,8 @@ static void udp_try(int fd, struct ofd *o)
 /* Called when the shadow is bound, with o->bound set. asked_port: bind() named it. */
 void udp_accelerate(int fd, struct ofd *o, bool asked_port)
 {
-	/* A port that the kernel chose is a client's: a resolver, say, that binds before it asks. */
+	/* A port that the kernel chose is a client's: a resolver, say, that binds before it
+	 * asks. */
 	if (!asked_port && !iface_named() && !knobs.loopback) {
 		ofd_set_verdict(o, fd, VERDICT_client);
 		return;
@@ -118,7 +118,7 @@ int udp_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t le
 	return 0;
 }
 
-/* ---- out ------------------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------ */
 
 static ssize_t udp_send_shadow(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 {
@@ -155,8 +155,7 @@ static const struct ofd_route *udp_route(struct stackrec *sr, struct ofd *o, con
 		rt->shadow = !knobs.loopback || !sock_local_service(sr, STK_UDP, to);
 	else if (!rt->shadow)
 		rt->shadow = ip_is_loopback(&sk->local.addr) ||
-			     (!ip_addr_is_any(&sk->local.addr) &&
-			      !dev_serves(sr, &sk->local.addr));
+			     (!ip_addr_is_any(&sk->local.addr) && !dev_serves(sr, &sk->local.addr));
 	return rt;
 }
 
@@ -201,7 +200,7 @@ ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 	return r == -EOPNOTSUPP ? udp_send_shadow(fd, o, msg, flags) : r;
 }
 
-/* ---- in ---------------------------------------------------------------------------------------------------- */
+/* ---- in ------------------------------------------------------------------------------------- */
 
 /* Appends one ancillary message, cut (MSG_CTRUNC) as put_cmsg() of Linux does. */
 static void cmsg_put(struct msghdr *msg, size_t *used, int level, int type, const void *data,

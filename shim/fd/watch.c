@@ -15,7 +15,7 @@ void ofd_notify(struct ofd *o, uint32_t edges)
 {
 	struct list *pos, *tmp, *woken = NULL;
 
-	list_for_each_safe (pos, tmp, &o->watches) {
+	list_for_each_safe(pos, tmp, &o->watches) {
 		struct watch *w = list_entry(pos, struct watch, node);
 
 		if (!(w->events & edges))

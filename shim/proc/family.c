@@ -48,10 +48,11 @@
 #endif
 
 #define ARENA_MIN_BYTES (512ull << 20) /* tables of descriptions, a stack, its frames */
-#define FORKING_MAX_NS	10000000000ull /* between counting a child's references and its first act \
+#define FORKING_MAX_NS \
+	10000000000ull /* between counting a child's references and its first act \
 					*/
 #define SUSPECT_ROUNDS 2
-#define WAITERS_MAX    (1u << 16)
+#define WAITERS_MAX (1u << 16)
 
 struct family *family;
 struct proc *family_self;
@@ -60,7 +61,7 @@ static pthread_mutex_t join_lock = PTHREAD_MUTEX_INITIALIZER;
 static int join_err = 1; /* 1: not tried */
 static int family_fd = -1;
 
-/* ---- the mapping -------------------------------------------------------------------------- */
+/* ---- the mapping ---------------------------------------------------------------------------- */
 
 static uint64_t arena_bytes(void)
 {
@@ -177,7 +178,7 @@ int family_join(void)
 	return ret;
 }
 
-/* ---- members ------------------------------------------------------------------------------ */
+/* ---- members -------------------------------------------------------------------------------- */
 
 void family_enter(void)
 {
@@ -294,7 +295,7 @@ void family_slot_own(struct proc *p)
 	p->state = PROC_LIVE;
 }
 
-/* ---- those that are gone ------------------------------------------------------------------ */
+/* ---- those that are gone -------------------------------------------------------------------- */
 
 static void row_drop(uint16_t *row, uint32_t end)
 {

@@ -37,19 +37,19 @@ enum proc_state {
 };
 
 struct proc {
-	_Atomic uint32_t state;    /* enum proc_state; changed under family.lock */
-	_Atomic pid_t pid;         /* 0: nobody (yet) */
-	uint64_t start_time;       /* field 22 of /proc/PID/stat: tells a reused pid apart */
+	_Atomic uint32_t state; /* enum proc_state; changed under family.lock */
+	_Atomic pid_t pid;      /* 0: nobody (yet) */
+	uint64_t start_time;    /* field 22 of /proc/PID/stat: tells a reused pid apart */
 	char comm[16];
-	uint16_t *ofd_refs;        /* FAMILY_OFDS counts (lazily filled): descriptors this process
+	uint16_t *ofd_refs;  /* FAMILY_OFDS counts (lazily filled): descriptors this process
 				      holds of each description */
-	uint16_t *ofd_holds;       /* likewise: holds of its sleeping operations; fork leaves it */
-	uint64_t fdtab;            /* where, in its private memory, its fdtab is (0: none yet);
+	uint16_t *ofd_holds; /* likewise: holds of its sleeping operations; fork leaves it */
+	uint64_t fdtab;      /* where, in its private memory, its fdtab is (0: none yet);
 				      for shimstat, which reads it from outside */
-	struct list waiters;       /* struct waiter.proc: its sleeping threads (family.lock) */
-	uint32_t reaper;           /* PROC_LEAVING, PROC_FORKING: slot of who is at it */
-	uint32_t suspect;          /* rounds of family_reap() that found its byte unlocked */
-	uint64_t since_ns;         /* when the state was entered */
+	struct list waiters; /* struct waiter.proc: its sleeping threads (family.lock) */
+	uint32_t reaper;     /* PROC_LEAVING, PROC_FORKING: slot of who is at it */
+	uint32_t suspect;    /* rounds of family_reap() that found its byte unlocked */
+	uint64_t since_ns;   /* when the state was entered */
 };
 
 struct dev_state; /* shim/dev/dev.h */
@@ -57,28 +57,29 @@ struct dev_state; /* shim/dev/dev.h */
 /* A stack, its lock, and who looks after it. */
 struct stackrec {
 	struct shim_lock lock;
-	struct stack *_Atomic st;  /* NULL: not made yet */
+	struct stack *_Atomic st; /* NULL: not made yet */
 	struct dev_state *dev;
 	uint32_t idx;
-	_Atomic uint32_t verdict;  /* enum verdict: VERDICT_stack, or why no interface is attached;
+	_Atomic uint32_t verdict; /* enum verdict: VERDICT_stack, or why no interface is attached;
 				      VERDICT_undecided: not tried */
-	bool loopback;             /* dev_open_loopback() has succeeded */
+	bool loopback;            /* dev_open_loopback() has succeeded */
 	_Atomic uint64_t attended_ns; /* when somebody last ran a turn */
-	_Atomic uint32_t sleepers; /* threads asleep that will run a turn when a packet comes */
-	struct shim_lock lease;    /* held by the one helper thread that looks after it */
+	_Atomic uint32_t sleepers;    /* threads asleep that will run a turn when a packet comes */
+	struct shim_lock lease;       /* held by the one helper thread that looks after it */
 	_Atomic uint32_t helper_word; /* futex, HELPER_* (run/helper.c) */
-	_Atomic uint64_t helper_until; /* the timer that the parked helper gets up for; 0: it is up */
+	_Atomic uint64_t
+		helper_until; /* the timer that the parked helper gets up for; 0: it is up */
 	_Atomic uint32_t tx_since_kick; /* packets queued or put on a ring and not yet kicked */
-	_Atomic uint64_t unkicked_ns; /* since when the oldest of them waits; 0: there is none */
-	_Atomic uint64_t turns;    /* turns run */
-	uint64_t news_ns;          /* when dev_news() last ran; 0: it should, now */
-	uint64_t dst_asked;        /* STAT_dst_requests then */
-	struct pool epitems;       /* struct epitem; lock */
-	struct pool watches;       /* struct waiter_watch; lock */
+	_Atomic uint64_t unkicked_ns;   /* since when the oldest of them waits; 0: there is none */
+	_Atomic uint64_t turns;         /* turns run */
+	uint64_t news_ns;               /* when dev_news() last ran; 0: it should, now */
+	uint64_t dst_asked;             /* STAT_dst_requests then */
+	struct pool epitems;            /* struct epitem; lock */
+	struct pool watches;            /* struct waiter_watch; lock */
 };
 
 struct family {
-	struct arena arena;        /* must be first */
+	struct arena arena; /* must be first */
 	uint32_t abi;
 	char version[16];
 	pid_t founder;
@@ -87,10 +88,10 @@ struct family {
 	_Atomic uint32_t procs_used; /* high-water mark */
 	uint32_t nstacks;
 	struct stackrec stacks[FAMILY_STACKS];
-	struct ofd *ofds;          /* FAMILY_OFDS of them, lazily filled */
-	_Atomic uint32_t ofds_used;/* high-water mark */
-	uint32_t ofd_free;         /* free list head (index + 1), family.lock */
-	struct pool epsets, waiters; /* family.lock */
+	struct ofd *ofds;                  /* FAMILY_OFDS of them, lazily filled */
+	_Atomic uint32_t ofds_used;        /* high-water mark */
+	uint32_t ofd_free;                 /* free list head (index + 1), family.lock */
+	struct pool epsets, waiters;       /* family.lock */
 	struct waiter *_Atomic waiter_all; /* every waiter there ever was, through waiter.all */
 };
 
@@ -105,8 +106,8 @@ void family_leave(void);
 
 /*
  * Makes the arena, or does nothing when there is one. Called when the first descriptor is tracked;
- * any thread. Returns 0 or -ENOMEM, -EBUSY (address taken) or what memfd_create and mmap say; once it
- * has failed it keeps failing, quietly, and everything stays a kernel socket.
+ * any thread. Returns 0 or -ENOMEM, -EBUSY (address taken) or what memfd_create and mmap say; once
+ * it has failed it keeps failing, quietly, and everything stays a kernel socket.
  */
 int family_join(void);
 
@@ -124,14 +125,14 @@ void family_fork_child(void);
 void family_reap(void);
 
 /*
- * Our own descriptors (hide.c): moved high, close-on-exec, and hidden from the application's close().
- * fd_hide() returns the new number; the old one is closed (on failure, too). -Exxx: none left.
- * fd_hide_private() is for those that a forked child must not share: it finds them closed.
+ * Our own descriptors (hide.c): moved high, close-on-exec, and hidden from the application's
+ * close(). fd_hide() returns the new number; the old one is closed (on failure, too). -Exxx: none
+ * left. fd_hide_private() is for those that a forked child must not share: it finds them closed.
  */
 int fd_hide(int fd);
 int fd_hide_private(int fd);
 bool fd_is_hidden(int fd);
-void fd_unhide_close(int fd);  /* closes a hidden descriptor of ours */
+void fd_unhide_close(int fd); /* closes a hidden descriptor of ours */
 /*
  * The application wants this number for itself (dup2): ours moves elsewhere. 0 or -Exxx. Whoever
  * holds the old number goes on using it and asks fd_hidden_at() for the one to give the kernel.

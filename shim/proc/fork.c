@@ -59,7 +59,8 @@ void family_fork_parent(pid_t child)
 	family_slot_drop(p);
 }
 
-/* The parent's other thread has closed what it opened while the child was made: it is the kernel's. */
+/* The parent's other thread has closed what it opened while the child was made: it is the
+ * kernel's. */
 static void table_forget(const struct ofd *o)
 {
 	for (int fd = 0, n = fdtab_end(); fd < n; fd++)

@@ -17,9 +17,9 @@
 #include "shim/proc/sys.h"
 
 /* Above what select(2) users and most programs reach, below 1024, which every limit allows. */
-#define HIDE_BASE	 900
+#define HIDE_BASE 900
 #define HIDE_BELOW_LIMIT 64
-#define HIDE_MOVED_MAX	 64 /* a program that takes more of them gets -EMFILE from dup2 */
+#define HIDE_MOVED_MAX 64 /* a program that takes more of them gets -EMFILE from dup2 */
 
 #define WORDS (FAMILY_FDS / 64)
 

@@ -18,7 +18,7 @@
 
 struct knobs knobs;
 
-/* ---- the table ----------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------ */
 
 #define KNOB_BOOL(NAME, field, def, text)
 #define KNOB_INT(NAME, field, def, min, max, unit, text)
@@ -26,9 +26,11 @@ struct knobs knobs;
 #define KNOB_LIST(NAME, field, def, text)
 #define KNOB_ENUM(NAME, field, def, text) static const struct knob_choice choices_##field[] = {
 #define CHOICE(field, value, text) {#value, text},
-#define KNOB_END(field)                                                                            \
-	{ NULL, NULL }                                                                             \
-	}                                                                                          \
+#define KNOB_END(field)    \
+	{                  \
+		NULL, NULL \
+	}                  \
+	}                  \
 	;
 #include "shim/proc/knobs.def"
 #undef KNOB_BOOL
@@ -42,22 +44,22 @@ struct knobs knobs;
 #define AT(field) offsetof(struct knobs, field), sizeof(((struct knobs *)0)->field)
 
 const struct knob_info knob_info[KNOB_COUNT] = {
-#define KNOB_BOOL(NAME, field, def, text)                                                          \
+#define KNOB_BOOL(NAME, field, def, text) \
 	{#NAME, KNOB_TYPE_BOOL, #def, 0, 1, "", text, NULL, AT(field)},
-#define KNOB_INT(NAME, field, def, min, max, unit, text)                                           \
+#define KNOB_INT(NAME, field, def, min, max, unit, text) \
 	{#NAME, KNOB_TYPE_INT, #def, min, max, unit, text, NULL, AT(field)},
-#define KNOB_STR(NAME, field, def, bytes, text)                                                    \
+#define KNOB_STR(NAME, field, def, bytes, text) \
 	{#NAME, KNOB_TYPE_STR, def, 0, 0, "", text, NULL, AT(field)},
-#define KNOB_LIST(NAME, field, def, text)                                                          \
+#define KNOB_LIST(NAME, field, def, text) \
 	{#NAME, KNOB_TYPE_LIST, def, 0, 0, "", text, NULL, AT(field)},
-#define KNOB_ENUM(NAME, field, def, text)                                                          \
+#define KNOB_ENUM(NAME, field, def, text) \
 	{#NAME, KNOB_TYPE_ENUM, #def, 0, 0, "", text, choices_##field, AT(field)},
 #define CHOICE(field, value, text)
 #define KNOB_END(field)
 #include "shim/proc/knobs.def"
 };
 
-/* ---- values -------------------------------------------------------------------------------- */
+/* ---- values --------------------------------------------------------------------------------- */
 
 /* An optional sign, then digits to the end; -EINVAL, or -ERANGE beyond 63 bits. */
 static int parse_int(const char *s, int64_t *out)
@@ -138,8 +140,9 @@ static int set_list(struct knob_list *out, const char *value, char *why, size_t 
 	for (;; value += n + 1) {
 		n = strcspn(value, ",");
 		if (n == 0 || n >= KNOB_ITEM_BYTES) {
-			log_format(why, why_bytes, n ? "has an item longer than %d bytes"
-						     : "has an empty item", KNOB_ITEM_BYTES - 1);
+			log_format(why, why_bytes,
+				   n ? "has an item longer than %d bytes" : "has an empty item",
+				   KNOB_ITEM_BYTES - 1);
 			return -EINVAL;
 		}
 		if (l.count == KNOB_LIST_MAX) {
@@ -169,7 +172,10 @@ static int set_enum(const struct knob_info *ki, void *out, const char *value, ch
 	n = log_format(why, why_bytes, "must be ");
 	for (int j = 0; j < i; j++)
 		n += log_format(why + n, why_bytes - n, "%s%s",
-				j == 0 ? "" : j == i - 1 ? " or " : ", ", ki->choices[j].value);
+				j == 0       ? ""
+				: j == i - 1 ? " or "
+					     : ", ",
+				ki->choices[j].value);
 	return -EINVAL;
 }
 
@@ -200,7 +206,7 @@ int knob_set(struct knobs *k, int id, const char *value, char *why, size_t why_b
 	return -EINVAL;
 }
 
-/* ---- names --------------------------------------------------------------------------------- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 int knob_find(const char *name)
 {

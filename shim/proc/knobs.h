@@ -24,9 +24,13 @@ struct knob_list {
 #define KNOB_INT(NAME, field, def, min, max, unit, text)
 #define KNOB_STR(NAME, field, def, bytes, text)
 #define KNOB_LIST(NAME, field, def, text)
-#define KNOB_ENUM(NAME, field, def, text) enum knob_##field {
+#define KNOB_ENUM(NAME, field, def, text) \
+	enum knob_##field                 \
+	{
 #define CHOICE(field, value, text) KNOB_##field##_##value,
-#define KNOB_END(field) };
+#define KNOB_END(field) \
+	}               \
+	;
 #include "shim/proc/knobs.def"
 #undef KNOB_BOOL
 #undef KNOB_INT
@@ -81,14 +85,14 @@ struct knob_choice {
 };
 
 struct knob_info {
-	const char *name;      /* without SHIM_ */
+	const char *name; /* without SHIM_ */
 	enum knob_type type;
 	const char *def;
-	int64_t min, max;      /* KNOB_TYPE_INT */
+	int64_t min, max; /* KNOB_TYPE_INT */
 	const char *unit;
 	const char *text;
 	const struct knob_choice *choices; /* KNOB_TYPE_ENUM: up to a NULL value */
-	size_t offset, bytes;  /* of the member in struct knobs */
+	size_t offset, bytes;              /* of the member in struct knobs */
 };
 
 extern const struct knob_info knob_info[KNOB_COUNT] __attribute__((visibility("hidden")));

@@ -35,7 +35,7 @@ static _Atomic uint64_t log_second;
 static _Atomic uint32_t log_lines;
 static _Atomic uint32_t log_lost;
 
-/* ---- formatting --------------------------------------------------------------------------- */
+/* ---- formatting ----------------------------------------------------------------------------- */
 
 struct out {
 	char *buf;
@@ -200,7 +200,7 @@ static void log_write(const char *line, size_t len)
 
 	if (log_path[0])
 		fd = sys_call(SYS_openat, AT_FDCWD, log_path,
-				 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+			      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
 	else if (!stderr_is_ours())
 		return;
 	if (fd < 0)

@@ -49,10 +49,10 @@ size_t log_format(char *buf, size_t size, const char *fmt, ...)
 #define log_warn(...) log_at(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
-#define log_at(level, ...)                                                                         \
-	do {                                                                                       \
-		if (__builtin_expect(log_on(level), 0))                                            \
-			log_printf(level, __VA_ARGS__);                                            \
+#define log_at(level, ...)                              \
+	do {                                            \
+		if (__builtin_expect(log_on(level), 0)) \
+			log_printf(level, __VA_ARGS__); \
 	} while (0)
 
 #endif

@@ -6,7 +6,8 @@
 
 /*
  * Locks every mapping of this process but the one that begins at skip, as mlockall(MCL_CURRENT)
- * would; onfault: as with MCL_ONFAULT. 0, -EPERM, -ENOMEM (the limit), -EAGAIN (/proc can't be read).
+ * would; onfault: as with MCL_ONFAULT. 0, -EPERM, -ENOMEM (the limit), -EAGAIN (/proc can't be
+ * read).
  */
 int memlock_current(const void *skip, bool onfault);
 

@@ -71,15 +71,15 @@ static inline long sys_call6(long nr, long a, long b, long c, long d, long e, lo
 #define SYS_ARGS_3(nr, a, b) sys_call6(nr, (long)(a), (long)(b), 0, 0, 0, 0)
 #define SYS_ARGS_4(nr, a, b, c) sys_call6(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
 #define SYS_ARGS_5(nr, a, b, c, d) sys_call6(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
-#define SYS_ARGS_6(nr, a, b, c, d, e)                                                              \
+#define SYS_ARGS_6(nr, a, b, c, d, e) \
 	sys_call6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
-#define SYS_ARGS_7(nr, a, b, c, d, e, f)                                                           \
+#define SYS_ARGS_7(nr, a, b, c, d, e, f) \
 	sys_call6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 /* The kernel's signal set, in bytes. */
 #define SYS_SIGSET_BYTES 8
 
-/* ---- sockets ---- */
+/* ---- sockets -------------------------------------------------------------------------------- */
 
 static inline int sys_socket(int domain, int type, int protocol)
 {
@@ -169,7 +169,7 @@ static inline int sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	return (int)sys_call(SYS_getpeername, fd, addr, len);
 }
 
-/* ---- bytes ---- */
+/* ---- bytes ---------------------------------------------------------------------------------- */
 
 static inline ssize_t sys_read(int fd, void *buf, size_t n)
 {
@@ -238,7 +238,7 @@ static inline ssize_t sys_tee(int fd_in, int fd_out, size_t n, unsigned flags)
 	return sys_call(SYS_tee, fd_in, fd_out, n, flags);
 }
 
-/* ---- descriptors ---- */
+/* ---- descriptors ---------------------------------------------------------------------------- */
 
 static inline int sys_openat(int dir, const char *path, int flags, mode_t mode)
 {
@@ -317,7 +317,7 @@ static inline int sys_unlinkat(int dir, const char *path, int flags)
 	return (int)sys_call(SYS_unlinkat, dir, path, flags);
 }
 
-/* ---- waiting ---- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 static inline int sys_epoll_create1(int flags)
 {
@@ -364,7 +364,7 @@ static inline int sys_nanosleep(const struct timespec *t, struct timespec *left)
 	return (int)sys_call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, t, left);
 }
 
-/* ---- memory ---- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 /* The address, or -Exxx as a pointer: test with sys_is_err(). */
 static inline void *sys_mmap(void *addr, size_t n, int prot, int flags, int fd, off_t off)
@@ -387,7 +387,7 @@ static inline int sys_is_err(const void *p)
 	return (unsigned long)p > -4096ul;
 }
 
-/* ---- processes, threads, signals ---- */
+/* ---- processes, threads, signals ------------------------------------------------------------ */
 
 static inline pid_t sys_getpid(void)
 {

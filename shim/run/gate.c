@@ -27,7 +27,7 @@
 #endif
 
 #define GATE_DEV_FDS 64
-#define GATE_EVENTS  8
+#define GATE_EVENTS 8
 
 /* In the low bits of an event's data; above them, for GATE_APP, the number of the entering. */
 enum { GATE_WAKE, GATE_DEV, GATE_DOOR, GATE_APP, GATE_TAG_BITS = 8 };

@@ -11,8 +11,8 @@
  *
  * Its states: ticking (somebody attends, or output waits for a kick: every TICK_NS); in charge
  * (asleep on the devices, until the next timer; meanwhile others kick their own output), also when
- * somebody sleeps but packets have waited for long: the one whom they woke has not turned; parked (a
- * futex without timeout, or REAP_NS while there are other processes to look after): nothing is
+ * somebody sleeps but packets have waited for long: the one whom they woke has not turned; parked
+ * (a futex without timeout, or REAP_NS while there are other processes to look after): nothing is
  * open, or for PARK_TICKS somebody has been asleep on the devices and nothing has happened. A
  * thread that wakes from such a sleep unparks it (helper_unpark), and so does whoever opens a
  * socket, or leaves a timer behind that is due before all those that were known then: the sleepers
@@ -32,13 +32,13 @@
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
-#define TICK_NS		   2000000ull /* how late output that nobody kicks may be */
-#define UNATTENDED_NS	   2000000ull /* well below a delayed ACK's 40 ms and any RTO */
-#define REAP_NS		   1000000000ull
-#define CHARGE_NS	   50000000ull /* how late a timer may be that is armed while in charge */
-#define PARK_TICKS	   3
+#define TICK_NS 2000000ull       /* how late output that nobody kicks may be */
+#define UNATTENDED_NS 2000000ull /* well below a delayed ACK's 40 ms and any RTO */
+#define REAP_NS 1000000000ull
+#define CHARGE_NS 50000000ull /* how late a timer may be that is armed while in charge */
+#define PARK_TICKS 3
 #define HELPER_STACK_BYTES (256 * 1024)
-#define HELPER_DEV_FDS	   64
+#define HELPER_DEV_FDS 64
 
 static _Atomic uint32_t started; /* this process has its helper */
 
@@ -151,7 +151,8 @@ static void look_after(struct stackrec *sr)
 			park(sr);
 			quiet = 0;
 		} else if (now > attended + UNATTENDED_NS &&
-			   (!atomic_load(&sr->sleepers) || dev_rx_pending(sr) || overdue(sr, now))) {
+			   (!atomic_load(&sr->sleepers) || dev_rx_pending(sr) ||
+			    overdue(sr, now))) {
 			take_charge(sr, now);
 			turns = sr->turns;
 		} else {

@@ -20,7 +20,8 @@ void run_enter(struct stackrec *sr);
 
 enum {
 	RUN_LATER = 0, /* output may wait for the end of the application's turn, within a bound */
-	RUN_KICK = 1,  /* output goes out now: the caller is about to block, or is blocking by nature */
+	RUN_KICK =
+		1, /* output goes out now: the caller is about to block, or is blocking by nature */
 };
 /* Tells watchers, flushes what flags (or the bound) ask for, and releases the lock. */
 void run_leave(struct stackrec *sr, unsigned flags);
@@ -51,37 +52,37 @@ struct gate {
 
 /* What a thread sleeps with: one per thread, made on first use. In the arena. */
 struct waiter {
-	struct list proc;            /* on its process's list (family.lock) */
-	struct waiter *all;          /* every waiter there ever was; set once */
-	struct waiter *later;        /* next to be poked by the thread that marked it */
-	_Atomic bool queued;         /* it is on such a chain, whose owner alone may touch later */
-	bool known;                  /* it is on the chain of all */
-	_Atomic uint32_t state;      /* WAITER_* */
+	struct list proc;       /* on its process's list (family.lock) */
+	struct waiter *all;     /* every waiter there ever was; set once */
+	struct waiter *later;   /* next to be poked by the thread that marked it */
+	_Atomic bool queued;    /* it is on such a chain, whose owner alone may touch later */
+	bool known;             /* it is on the chain of all */
+	_Atomic uint32_t state; /* WAITER_* */
 	pid_t pid, tid;
-	int wakefd;                  /* hidden, in its own process: an abstract datagram socket */
-	uint8_t name_len;            /* address of it, for wakers in other processes */
+	int wakefd;       /* hidden, in its own process: an abstract datagram socket */
+	uint8_t name_len; /* address of it, for wakers in other processes */
 	char name[8];
-	_Atomic uint8_t covers;      /* stack that it counts as a sleeper of, plus 1 */
-	struct list watches;         /* struct waiter_watch.own (lock of stack 0) */
+	_Atomic uint8_t covers;        /* stack that it counts as a sleeper of, plus 1 */
+	struct list watches;           /* struct waiter_watch.own (lock of stack 0) */
 	struct epoll_set *_Atomic set; /* the set it waits for events of */
-	struct list on_set;          /* on that set's sleepers (set->lock) */
-	struct gate gate;            /* the thread's own */
+	struct list on_set;            /* on that set's sleepers (set->lock) */
+	struct gate gate;              /* the thread's own */
 };
 enum { WAITER_AWAKE, WAITER_SLEEPING, WAITER_WOKEN };
 
 /* A sleeping thread's interest in one description. */
 struct waiter_watch {
-	struct watch watch;          /* WATCH_WAITER */
+	struct watch watch; /* WATCH_WAITER */
 	struct waiter *waiter;
 	struct ofd *o;
-	struct list own;             /* on waiter->watches */
+	struct list own; /* on waiter->watches */
 };
 
 /* This thread's waiter; NULL: none can be had (then callers poll at short intervals). */
 struct waiter *waiter_self(void);
 /*
- * Wakes it if it sleeps, or keeps it from falling asleep: its next wait_sleep() returns at once. Any
- * thread of any process, and signal handlers of its own thread.
+ * Wakes it if it sleeps, or keeps it from falling asleep: its next wait_sleep() returns at once.
+ * Any thread of any process, and signal handlers of its own thread.
  */
 void waiter_wake(struct waiter *w);
 /* The same in two steps, so that nobody is woken into a lock that its waker still holds: marks it
@@ -97,9 +98,11 @@ void waiters_poke_marked(void);
 void waiters_drop(struct proc *p);
 
 /* Registers w's interest in o (events: RDY_*), and ends it. sr->lock held. NULL: no memory. */
-struct waiter_watch *watch_add(struct stackrec *sr, struct waiter *w, struct ofd *o, uint32_t events);
+struct waiter_watch *watch_add(struct stackrec *sr, struct waiter *w, struct ofd *o,
+			       uint32_t events);
 void watch_del(struct stackrec *sr, struct waiter_watch *ww);
-/* After a death in the middle of a change: forward links are always whole, so they mend the rest. */
+/* After a death in the middle of a change: forward links are always whole, so they mend the
+ * rest. */
 void list_mend(struct list *head);
 
 /*
@@ -120,8 +123,9 @@ int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const 
 		     uint32_t nsigs0);
 
 /*
- * Enters into w's gate what there is to sleep on: sr's devices, doors, w's wake-up, app (an epoll set
- * of the application's, or -1). 0, or -Exxx: there is no gate, the caller polls. Own thread only.
+ * Enters into w's gate what there is to sleep on: sr's devices, doors, w's wake-up, app (an epoll
+ * set of the application's, or -1). 0, or -Exxx: there is no gate, the caller polls. Own thread
+ * only.
  */
 int gate_prepare(struct waiter *w, struct stackrec *sr, int app);
 enum { GATE_WOKEN = 1, GATE_DEVICE = 2, GATE_KERNEL = 4 }; /* KERNEL: doors or app */
@@ -135,8 +139,9 @@ void gate_close(struct gate *g);
  */
 uint64_t wait_spin_ns(const struct stackrec *sr);
 /*
- * Spins until until_ns, a packet, a due timer, a wake-up, a signal handler, or ready(arg) being true.
- * last: the caller sleeps if it fails, which is when spinning has not paid. True: something came.
+ * Spins until until_ns, a packet, a due timer, a wake-up, a signal handler, or ready(arg) being
+ * true. last: the caller sleeps if it fails, which is when spinning has not paid. True: something
+ * came.
  */
 bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs0,
 	       bool (*ready)(void *arg), void *arg);
@@ -172,8 +177,8 @@ int run_turn_helper(struct stackrec *sr);
 bool run_due(struct stackrec *sr, uint64_t now);
 
 /*
- * The process ends: from now on no other thread of it can be inside a stack, so that none dies there
- * and takes the family's connections along. Called last, by fd_exit().
+ * The process ends: from now on no other thread of it can be inside a stack, so that none dies
+ * there and takes the family's connections along. Called last, by fd_exit().
  */
 void run_exit(void);
 /* After fork, in the child: threads are gone, private descriptors (doors) made anew when needed. */

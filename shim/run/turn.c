@@ -34,16 +34,16 @@
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
-#define TURN_RX_MAX	 64 /* packets a batch: enough to amortise, few enough to stay in L1/L2 */
-#define TURN_LOOP_ROUNDS 8  /* what the loopback gives back is taken in the same turn */
-#define KICK_PACKETS	 32 /* copy-mode transmit takes as many a call */
-#define KICK_NS		 50000ull    /* about a kick's worth of handlers on either side */
-#define NEWS_SOON_NS	 100000ull   /* while output waits for a neighbour */
-#define NEWS_NS		 10000000ull /* routes and neighbours change rarely; dead ones within 10 ms */
+#define TURN_RX_MAX 64     /* packets a batch: enough to amortise, few enough to stay in L1/L2 */
+#define TURN_LOOP_ROUNDS 8 /* what the loopback gives back is taken in the same turn */
+#define KICK_PACKETS 32    /* copy-mode transmit takes as many a call */
+#define KICK_NS 50000ull   /* about a kick's worth of handlers on either side */
+#define NEWS_SOON_NS 100000ull /* while output waits for a neighbour */
+#define NEWS_NS 10000000ull    /* routes and neighbours change rarely; dead ones within 10 ms */
 
 static _Atomic pid_t exiting_tid; /* the thread that ends the process; 0: none */
 
-/* ---- making the stack --------------------------------------------------------------------- */
+/* ---- making the stack ----------------------------------------------------------------------- */
 
 static int stack_make(struct stackrec *sr)
 {
@@ -136,7 +136,7 @@ struct stackrec *run_stack(bool loopback_only, enum verdict *why)
 	return NULL;
 }
 
-/* ---- in and out of the lock --------------------------------------------------------------- */
+/* ---- in and out of the lock ----------------------------------------------------------------- */
 
 /* The process is ending and its last thread must not find us inside: stay out, for ever. */
 static void exit_gate(struct stackrec *sr)
@@ -231,7 +231,7 @@ static void tell(struct stackrec *sr)
 		if (!o)
 			continue;
 		ofd_notify(o, edges);
-		list_for_each (pos, &o->peers) /* a ring of those that share a listener */
+		list_for_each(pos, &o->peers) /* a ring of those that share a listener */
 			ofd_notify(list_entry(pos, struct ofd, peers), edges);
 	}
 }
@@ -321,7 +321,8 @@ void run_leave(struct stackrec *sr, unsigned flags)
 	n = tx_waiting(sr);
 	if (n) {
 		now = now_ns();
-		/* Said first, with a fence: a helper that parks meanwhile sees it, or we see that. */
+		/* Said first, with a fence: a helper that parks meanwhile sees it, or we see
+		 * that. */
 		if (!sr->unkicked_ns)
 			sr->unkicked_ns = now;
 		if ((flags & RUN_KICK) || n >= KICK_PACKETS || helper_away(sr) ||

@@ -32,13 +32,13 @@
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
-#define WAIT_DEV_FDS	    64
-#define WAIT_STACK_FDS	    192	       /* more than that is put in memory of its own */
-#define WAIT_STUCK_NS	    1000000ull /* output that no ring has room for is tried again after this */
-#define WAIT_BLIND_NS	    1000000ull /* without a waiter: look again after this */
-#define SPIN_SLICE_NS	    20000ull /* two looks at the clock this far apart: somebody else ran */
-#define SPIN_WAKE_NS	    60000ull /* what a wake-up from sleep adds to the wait it ends */
-#define SPIN_SCORE_MAX	    16
+#define WAIT_DEV_FDS 64
+#define WAIT_STACK_FDS 192       /* more than that is put in memory of its own */
+#define WAIT_STUCK_NS 1000000ull /* output that no ring has room for is tried again after this */
+#define WAIT_BLIND_NS 1000000ull /* without a waiter: look again after this */
+#define SPIN_SLICE_NS 20000ull   /* two looks at the clock this far apart: somebody else ran */
+#define SPIN_WAKE_NS 60000ull    /* what a wake-up from sleep adds to the wait it ends */
+#define SPIN_SCORE_MAX 16
 #define SPIN_SCORE_MIN_PAYS 5
 
 /* Whether spinning pays for this thread: up when an event came within the bound, down when not. */
@@ -48,7 +48,7 @@ static __thread struct waiter *wake_later __attribute__((tls_model("initial-exec
 static pthread_key_t exit_key;
 static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
 
-/* ---- waiters ------------------------------------------------------------------------------ */
+/* ---- waiters -------------------------------------------------------------------------------- */
 
 static void waiter_free(struct waiter *w)
 {
@@ -160,8 +160,8 @@ static void waiter_poke(const struct waiter *w)
 	const struct waiter *self = waiter_self();
 	char byte = 0;
 
-	/* Without a socket of our own to send from (no descriptor is left) the sleeper's will do; in
-	 * another process, its timeout is what is left. */
+	/* Without a socket of our own to send from (no descriptor is left) the sleeper's will do;
+	 * in another process, its timeout is what is left. */
 	if (!self && w->pid == sys_getpid())
 		self = w;
 	if (!self)
@@ -193,8 +193,8 @@ void waiter_wake_later(struct waiter *w)
 {
 	if (!waiter_mark(w))
 		return;
-	/* It may have woken by itself and slept again while another thread still has it on its chain:
-	 * that one will poke it, unless it was killed. */
+	/* It may have woken by itself and slept again while another thread still has it on its
+	 * chain: that one will poke it, unless it was killed. */
 	if (unlikely(atomic_exchange(&w->queued, true))) {
 		waiter_poke(w);
 		return;
@@ -251,7 +251,7 @@ void waiters_drop(struct proc *p)
 	}
 }
 
-/* ---- sleeping ----------------------------------------------------------------------------- */
+/* ---- sleeping ------------------------------------------------------------------------------- */
 
 struct sleep {
 	struct pollfd small[WAIT_STACK_FDS];
@@ -324,7 +324,8 @@ static uint64_t sleep_until(struct stackrec *sr, const struct waiter *w, uint64_
 	return deadline;
 }
 
-/* A wait that a filter forbids, or that lacks memory, must not become a loop that burns a processor. */
+/* A wait that a filter forbids, or that lacks memory, must not become a loop that burns a
+ * processor. */
 static int sleep_failed(int ret)
 {
 	struct timespec blind = {0, WAIT_BLIND_NS};
@@ -474,10 +475,10 @@ int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_
 	return ret;
 }
 
-/* ---- spinning ----------------------------------------------------------------------------- */
+/* ---- spinning ------------------------------------------------------------------------------- */
 
-/* With one processor, whoever we wait for can't run while we spin. What counts is the machine's, not
- * how many this process may use: a server pinned to a processor of its own gains the most. */
+/* With one processor, whoever we wait for can't run while we spin. What counts is the machine's,
+ * not how many this process may use: a server pinned to a processor of its own gains the most. */
 static bool one_cpu(void)
 {
 	static _Atomic long cpus;
@@ -534,7 +535,7 @@ bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs
 	return false;
 }
 
-/* ---- one description ---------------------------------------------------------------------- */
+/* ---- one description ------------------------------------------------------------------------ */
 
 struct ofd_wait {
 	struct ofd *o;

@@ -185,7 +185,7 @@ static void look_xdp(const struct probe *p)
 			    ? "CAP_BPF and CAP_NET_ADMIN, see above."
 			    : "A kernel built with CONFIG_BPF_SYSCALL=y and CONFIG_XDP_SOCKETS=y.",
 		    "loading an XDP program and a socket map%s%s", p->prog || p->xskmap ? ": " : "",
-		    p->prog	? err_text(p->prog)
+		    p->prog     ? err_text(p->prog)
 		    : p->xskmap ? err_text(p->xskmap)
 				: "");
 	if (p->netns != 0) {
@@ -219,13 +219,13 @@ static void look_gains(const struct probe *p)
 		    "packet sockets for bulk output%s%s", p->gso_door ? ": " : "",
 		    p->gso_door ? err_text(p->gso_door) : "");
 	finding_add("io_uring", GAIN, p->uring == 0,
-		    "CONFIG_IO_URING=y, and sysctl kernel.io_uring_disabled=0.",
-		    "io_uring%s%s%s%s", p->uring ? ": " : "", p->uring ? err_text(p->uring) : "",
+		    "CONFIG_IO_URING=y, and sysctl kernel.io_uring_disabled=0.", "io_uring%s%s%s%s",
+		    p->uring ? ": " : "", p->uring ? err_text(p->uring) : "",
 		    (p->uring_ops & 15) == 15 ? ", with provided buffers" : "",
 		    p->uring_ops & 16 ? ", with zero-copy send" : "");
 }
 
-/* ---- sysctls --------------------------------------------------------------------------------- */
+/* ---- sysctls -------------------------------------------------------------------------------- */
 
 static const struct sysctl {
 	const char *name;
@@ -286,7 +286,7 @@ static void look_sysctls(void)
 	}
 }
 
-/* ---- interfaces ------------------------------------------------------------------------------ */
+/* ---- interfaces ----------------------------------------------------------------------------- */
 
 static void default_iface(char *name)
 {
@@ -421,7 +421,10 @@ static void print_text(bool fine)
 	for (unsigned i = 0; i < nfindings; i++) {
 		const struct finding *f = &findings[i];
 
-		printf("%-8s %-28s ", f->ok ? "ok" : f->need == NEEDED ? "MISSING" : "without",
+		printf("%-8s %-28s ",
+		       f->ok               ? "ok"
+		       : f->need == NEEDED ? "MISSING"
+					   : "without",
 		       f->id);
 		tool_wrap(f->detail, 38, 100);
 		if (*f->remedy) {

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void json_begin(const char *key, char bracket); /* '{' or '[' */
-void json_end(char bracket);                    /* '}' or ']'; a newline after the outermost */
+void json_begin(const char *key, char bracket);    /* '{' or '[' */
+void json_end(char bracket);                       /* '}' or ']'; a newline after the outermost */
 void json_str(const char *key, const char *value); /* NULL: null */
 void json_u64(const char *key, uint64_t value);
 void json_i64(const char *key, int64_t value);

@@ -131,7 +131,8 @@ int look_find(const pid_t *pids, int npids, struct found **out, unsigned *denied
 			;
 		if (i == n) {
 			grown = n < LOOK_FAMILIES_MAX
-					? realloc(list, (size_t)(n + 1) * sizeof(*list)) : NULL;
+					? realloc(list, (size_t)(n + 1) * sizeof(*list))
+					: NULL;
 			if (!grown)
 				continue;
 			list = grown;

@@ -17,7 +17,7 @@
 #define LOOK_MEMBERS_MAX 1024
 
 struct member {
-	pid_t pid;            /* as we see it */
+	pid_t pid; /* as we see it */
 	char comm[16];
 	uint64_t start_time;
 	const struct proc *slot; /* in the arena; NULL: it is about to come or to go */
@@ -25,7 +25,7 @@ struct member {
 
 struct found {
 	dev_t dev;
-	ino_t ino;            /* of the arena's memfd: what tells families apart */
+	ino_t ino; /* of the arena's memfd: what tells families apart */
 	uint64_t size_bytes;
 	unsigned nmembers;
 	struct member member[LOOK_MEMBERS_MAX];

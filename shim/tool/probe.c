@@ -83,7 +83,7 @@ static int load_pass(void)
 		.prog_type = BPF_PROG_TYPE_XDP,
 		.insns = (uintptr_t)pass,
 		.insn_cnt = sizeof(pass) / sizeof(pass[0]),
-		.license = (uintptr_t)"Dual BSD/GPL",
+		.license = (uintptr_t) "Dual BSD/GPL",
 		.prog_flags = BPF_F_XDP_HAS_FRAGS,
 		.expected_attach_type = BPF_XDP,
 	};
@@ -141,7 +141,8 @@ static int make_xsk(void *umem, uint64_t bytes, bool metadata, int *reg_err)
 /* A queue that was let go is free again a moment later: the kernel releases it from a worker. */
 static int try_bind(int xsk, unsigned ifindex, uint16_t flags)
 {
-	struct sockaddr_xdp sa = {.sxdp_family = AF_XDP, .sxdp_ifindex = ifindex,
+	struct sockaddr_xdp sa = {.sxdp_family = AF_XDP,
+				  .sxdp_ifindex = ifindex,
 				  .sxdp_flags = (uint16_t)(flags | XDP_COPY | XDP_USE_NEED_WAKEUP)};
 	int err = 0;
 
@@ -284,8 +285,8 @@ static int probe_uring(uint32_t *ops)
 static void probe_child(struct probe *p, uint64_t umem_bytes, uint64_t arena_bytes)
 {
 	int prog, fd, reg = 0;
-	void *umem = mmap(NULL, umem_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
+	void *umem =
+		mmap(NULL, umem_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	p->arena = probe_arena(arena_bytes);
 	p->uring = probe_uring(&p->uring_ops);
@@ -314,8 +315,8 @@ static void probe_child(struct probe *p, uint64_t umem_bytes, uint64_t arena_byt
 int probe_machine(struct probe *out, uint64_t umem_bytes, uint64_t arena_bytes)
 {
 	struct timespec tick = {0, 5000000};
-	struct probe *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct probe *p =
+		mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int err = -ETIMEDOUT;
 	pid_t pid;
 

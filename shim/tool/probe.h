@@ -11,17 +11,17 @@
 /* Each: 0, or -Exxx; PROBE_UNTRIED when something before it failed. */
 #define PROBE_UNTRIED INT32_MIN
 struct probe {
-	int xsk;         /* an AF_XDP socket */
-	int umem;        /* registering the packet memory of umem_bytes */
-	int tx_metadata; /* with room for transmit metadata */
-	int xskmap;      /* an XSKMAP */
-	int prog;        /* loading an XDP program (xdp.frags) */
-	int netns;       /* a network namespace with a veth pair in it */
+	int xsk;                       /* an AF_XDP socket */
+	int umem;                      /* registering the packet memory of umem_bytes */
+	int tx_metadata;               /* with room for transmit metadata */
+	int xskmap;                    /* an XSKMAP */
+	int prog;                      /* loading an XDP program (xdp.frags) */
+	int netns;                     /* a network namespace with a veth pair in it */
 	int link_native, link_generic; /* bpf_link on that veth */
-	int bind;        /* binding the socket to its queue, with XDP_USE_NEED_WAKEUP */
-	int bind_sg;     /* a second one, with XDP_USE_SG */
-	int gso_door;    /* a packet socket with PACKET_VNET_HDR and PACKET_QDISC_BYPASS */
-	int arena;       /* arena_bytes of address space at the family's fixed address */
+	int bind;     /* binding the socket to its queue, with XDP_USE_NEED_WAKEUP */
+	int bind_sg;  /* a second one, with XDP_USE_SG */
+	int gso_door; /* a packet socket with PACKET_VNET_HDR and PACKET_QDISC_BYPASS */
+	int arena;    /* arena_bytes of address space at the family's fixed address */
 	int uring;
 	uint32_t uring_ops; /* a bit each: recv, send, accept, provided buffers, send_zc */
 };

@@ -61,7 +61,8 @@ static void usage(FILE *to)
 	      "               [--set NAME=VALUE] [--library PATH] [--print]\n"
 	      "               COMMAND [ARGUMENT ...]\n"
 	      "       shimrun --check [--iface NAME] [--json]\n"
-	      "       shimrun --list-knobs | --help | --version\n", to);
+	      "       shimrun --list-knobs | --help | --version\n",
+	      to);
 }
 
 static void help(void)
@@ -83,7 +84,8 @@ static void help(void)
 	      "  shimrun --log info --set SPIN_US=0 haproxy -f haproxy.cfg\n"
 	      "  shimrun --check\n"
 	      "\nExit status: the command's; 126 cannot be executed, 127 not found. --check: 0\n"
-	      "can accelerate, 1 kernel sockets only. 2: wrong use.\n", stdout);
+	      "can accelerate, 1 kernel sockets only. 2: wrong use.\n",
+	      stdout);
 }
 
 static void list_knobs(void)

@@ -64,7 +64,8 @@ void stack_panic(const char *file, int line, const char *what)
 static void usage(FILE *to)
 {
 	fputs("usage: shimstat [-acdfilmpsv] [--json] [--watch SECONDS [--count N]] [PID ...]\n"
-	      "       shimstat --list-counters | --help | --version\n", to);
+	      "       shimstat --list-counters | --help | --version\n",
+	      to);
 }
 
 static void help(void)
@@ -86,7 +87,8 @@ static void help(void)
 	      "  shimstat -v $(pidof nginx)    is it accelerated, and if not, why\n"
 	      "  shimstat -m --watch 1         rates\n"
 	      "\nExit status: 0 shown, 1 nothing runs under libshim, 2 wrong use, 3 not\n"
-	      "permitted or another version.\n", stdout);
+	      "permitted or another version.\n",
+	      stdout);
 }
 
 static void list_counters(void)

@@ -27,8 +27,8 @@ static void text_family(const struct found *f, const struct family *fam)
 	uint64_t used = atomic_load(&((struct family *)(uintptr_t)fam)->arena.used_bytes);
 
 	printf("family %lu  libshim %.16s  founder %d  memory %" PRIu64 " MB carved of %" PRIu64
-	       " MB\n", (unsigned long)f->ino, fam->version, fam->founder, used >> 20,
-	       f->size_bytes >> 20);
+	       " MB\n",
+	       (unsigned long)f->ino, fam->version, fam->founder, used >> 20, f->size_bytes >> 20);
 	for (unsigned i = 0; i < f->nmembers; i++)
 		printf("  process %d %s%s\n", f->member[i].pid, f->member[i].comm,
 		       f->member[i].slot ? "" : " (coming or going)");
@@ -56,11 +56,11 @@ static void text_devices(const struct stackrec *sr)
 
 	for (unsigned i = 0; sr->dev && dev_report(sr, i, &r) == 0; i++)
 		printf("  device %.16s  mtu %u  queues %u  %s, %s%s%s%s  ring full %" PRIu64
-		       "  fill empty %" PRIu64 "  invalid %" PRIu64 "\n", r.ifname, r.mtu, r.queues,
-		       r.native ? "native" : "generic", r.zerocopy ? "zero copy" : "copy",
-		       r.multibuf ? ", multi-buffer" : "", r.tx_csum ? ", checksums" : "",
-		       r.gso_door ? ", bulk door" : "", r.rx_ring_full, r.rx_fill_empty,
-		       r.rx_invalid);
+		       "  fill empty %" PRIu64 "  invalid %" PRIu64 "\n",
+		       r.ifname, r.mtu, r.queues, r.native ? "native" : "generic",
+		       r.zerocopy ? "zero copy" : "copy", r.multibuf ? ", multi-buffer" : "",
+		       r.tx_csum ? ", checksums" : "", r.gso_door ? ", bulk door" : "",
+		       r.rx_ring_full, r.rx_fill_empty, r.rx_invalid);
 }
 
 static void text_info(const struct tcp_info *ti)
@@ -70,7 +70,8 @@ static void text_info(const struct tcp_info *ti)
 	if (ti->tcpi_snd_ssthresh < 0x7fffffff)
 		printf("  ssthresh %u", ti->tcpi_snd_ssthresh);
 	printf("  in flight %u  retransmitted %u (%u now)  acked %" PRIu64 "  received %" PRIu64
-	       "  rcv_space %u", ti->tcpi_unacked, ti->tcpi_total_retrans, ti->tcpi_retrans,
+	       "  rcv_space %u",
+	       ti->tcpi_unacked, ti->tcpi_total_retrans, ti->tcpi_retrans,
 	       (uint64_t)ti->tcpi_bytes_acked, (uint64_t)ti->tcpi_bytes_received,
 	       ti->tcpi_rcv_space);
 }
@@ -120,8 +121,8 @@ static void text_pools(const struct family *fam, const struct stack *st)
 	printf("  %-16s %10u %10u %10u %8u %10" PRIu64 "\n", "frame", fp->count - fp->nfree,
 	       fp->count - fp->nfree_min, fp->count, FRAME_BYTES, fp->failed);
 	for (unsigned i = 0; (p = stack_pool(st, i)) && look_holds(fam, p, sizeof(*p)); i++)
-		printf("  %-16.16s %10u %10u %10u %8u %10" PRIu64 "\n", p->name, p->out,
-		       p->out_max, p->limit, p->obj_bytes, p->failed);
+		printf("  %-16.16s %10u %10u %10u %8u %10" PRIu64 "\n", p->name, p->out, p->out_max,
+		       p->limit, p->obj_bytes, p->failed);
 }
 
 static void text_counters(const struct stack *st, const uint64_t *last, double seconds, bool all)
@@ -151,9 +152,10 @@ static void text_fd(const struct member *m, int fd, const struct ofd *o, void *a
 	if (o->bound.port)
 		look_addr(bound, &o->bound);
 	printf("  %7d %-15s %5d  %-6s %-22s %-13s ", m->pid, m->comm, fd,
-	       o->kind == OFD_EPOLL	? "epoll"
-	       : o->socktype == 2	? "udp"
-					: "tcp", bound, o->kind == OFD_EPOLL ? "-" : v->name);
+	       o->kind == OFD_EPOLL ? "epoll"
+	       : o->socktype == 2   ? "udp"
+				    : "tcp",
+	       bound, o->kind == OFD_EPOLL ? "-" : v->name);
 	if (o->kind == OFD_EPOLL)
 		putchar('\n');
 	else

@@ -7,11 +7,11 @@
 
 enum target_kind {
 	TARGET_OK,
-	TARGET_NOT_FOUND,   /* execvp would not find it */
-	TARGET_NOT_EXEC,    /* found, not executable */
-	TARGET_SETID,       /* set-user-ID, set-group-ID, file capabilities: LD_PRELOAD ignored */
-	TARGET_STATIC,      /* no dynamic loader */
-	TARGET_OTHER_ARCH,  /* the library is for another machine */
+	TARGET_NOT_FOUND,  /* execvp would not find it */
+	TARGET_NOT_EXEC,   /* found, not executable */
+	TARGET_SETID,      /* set-user-ID, set-group-ID, file capabilities: LD_PRELOAD ignored */
+	TARGET_STATIC,     /* no dynamic loader */
+	TARGET_OTHER_ARCH, /* the library is for another machine */
 };
 
 /*

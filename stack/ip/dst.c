@@ -17,12 +17,12 @@
 #define DST_MAX 65536u
 #define DST_BUCKETS 16384u
 #define DST_NEIGH_BUCKETS 1024u
-#define DST_WAIT_NS 3000000000ull    /* the kernel's mcast_solicit * retrans_time: 3 x 1 s */
-#define DST_REASK_NS 1000000000ull   /* bounds what one busy connection asks of the kernel */
+#define DST_WAIT_NS 3000000000ull       /* the kernel's mcast_solicit * retrans_time: 3 x 1 s */
+#define DST_REASK_NS 1000000000ull      /* bounds what one busy connection asks of the kernel */
 #define PMTU_EXPIRES_NS 600000000000ull /* RFC 1191 6.3: ten minutes */
-#define PMTU_MIN 552u                /* Linux's min_pmtu: below it, a lie costs more than it gains */
-#define MTU_MIN 68u                  /* RFC 791 3.2 */
-#define MTU_UNKNOWN 1500u            /* before the route is known: Ethernet's */
+#define PMTU_MIN 552u     /* Linux's min_pmtu: below it, a lie costs more than it gains */
+#define MTU_MIN 68u       /* RFC 791 3.2 */
+#define MTU_UNKNOWN 1500u /* before the route is known: Ethernet's */
 
 struct dst_cache {
 	struct pool pool;
@@ -156,7 +156,8 @@ static bool dst_is_live(const void *obj)
 	return ((const struct dst *)obj)->live;
 }
 
-/* What is known may be half written: good enough to send resets to, and asked for again with that. */
+/* What is known may be half written: good enough to send resets to, and asked for again with
+ * that. */
 void dst_reset_all(struct stack *st)
 {
 	struct pool_walk w = {0};
@@ -181,8 +182,7 @@ void dst_reset_all(struct stack *st)
 /* Puts d on the request list, unless it is there or was asked for a moment ago. */
 static void dst_ask(struct stack *st, struct dst *d)
 {
-	if (!list_empty(&d->ask) ||
-	    (d->asked_ns != 0 && st->now_ns < d->asked_ns + DST_REASK_NS))
+	if (!list_empty(&d->ask) || (d->asked_ns != 0 && st->now_ns < d->asked_ns + DST_REASK_NS))
 		return;
 	d->asked_ns = st->now_ns;
 	list_push_back(&st->dst->ask, &d->ask);
@@ -304,7 +304,8 @@ static void dst_fail(struct stack *st, struct dst *d, int err)
 	d->asked_ns = st->now_ns;
 	wait_over(st, d);
 	list_del(&d->ask);
-	while (!list_empty(&d->reqs)) /* they have timers of their own, for what is lost on the way */
+	while (!list_empty(
+		&d->reqs)) /* they have timers of their own, for what is lost on the way */
 		list_del(d->reqs.next);
 	/* A waiter that closes must not take it away. */
 	if (d->refs++ == 0)

@@ -104,7 +104,9 @@ int ip_begin(struct stack *st, struct sock *sk, struct dst *d, const struct ip_a
 		.frame = frame,
 		.len = m->len,
 		.dev = d->info.dev,
-		.flags = bulk ? TXF_CSUM | TXF_GSO : st->dev[d->info.dev].tx_csum ? TXF_CSUM : 0,
+		.flags = bulk                           ? TXF_CSUM | TXF_GSO
+			 : st->dev[d->info.dev].tx_csum ? TXF_CSUM
+							: 0,
 		.csum_start = (uint16_t)(ETH_HLEN_BYTES + hdrs),
 		.family = 4,
 		.proto = proto,

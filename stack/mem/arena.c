@@ -48,9 +48,8 @@ void *arena_carve(struct arena *a, size_t size, size_t align)
 		start = ((base + used + align - 1) & ~(uint64_t)(align - 1)) - base;
 		if (start > a->size_bytes || size > a->size_bytes - start)
 			return NULL;
-	} while (!atomic_compare_exchange_strong_explicit(&a->used_bytes, &used, start + size,
-							  memory_order_relaxed,
-							  memory_order_relaxed));
+	} while (!atomic_compare_exchange_strong_explicit(
+		&a->used_bytes, &used, start + size, memory_order_relaxed, memory_order_relaxed));
 	/* An arena that lay here before may have left its marks. */
 	mem_unpoison((uint8_t *)a + start, size);
 	return (uint8_t *)a + start;

@@ -14,8 +14,8 @@
 
 struct arena {
 	uint64_t magic;
-	uint64_t size_bytes;            /* of the whole mapping, this header included */
-	_Atomic uint64_t used_bytes;    /* carved so far, this header included */
+	uint64_t size_bytes;         /* of the whole mapping, this header included */
+	_Atomic uint64_t used_bytes; /* carved so far, this header included */
 };
 
 #define ARENA_MAGIC 0x316172656e612d31ull

@@ -14,26 +14,27 @@
 #include "arena.h"
 
 #define FRAME_BYTES 4096u
-/* Where the Ethernet header of a packet to be sent starts: room before it for AF_XDP TX metadata. */
+/* Where the Ethernet header of a packet to be sent starts: room before it for AF_XDP TX
+ * metadata. */
 #define FRAME_TX_HEADROOM 64u
 #define FRAME_NONE UINT32_MAX
 
 struct frame {
-	uint32_t next;   /* next fragment of the same packet, or FRAME_NONE */
-	uint32_t qnext;  /* for whoever holds the packet in a queue */
-	uint16_t off;    /* of the first byte, from the start of the frame */
-	uint16_t len;    /* bytes of this fragment */
-	uint32_t aux;    /* for whoever holds it (receive queue: sequence number) */
+	uint32_t next;  /* next fragment of the same packet, or FRAME_NONE */
+	uint32_t qnext; /* for whoever holds the packet in a queue */
+	uint16_t off;   /* of the first byte, from the start of the frame */
+	uint16_t len;   /* bytes of this fragment */
+	uint32_t aux;   /* for whoever holds it (receive queue: sequence number) */
 };
 
 struct frame_pool {
-	uint8_t *base;       /* count * FRAME_BYTES, page aligned */
-	struct frame *meta;  /* count of them */
-	uint32_t *free;      /* stack of free frame indexes */
+	uint8_t *base;      /* count * FRAME_BYTES, page aligned */
+	struct frame *meta; /* count of them */
+	uint32_t *free;     /* stack of free frame indexes */
 	uint32_t count;
 	uint32_t nfree;
 	uint32_t nfree_min;
-	uint64_t failed;     /* frame_get calls refused */
+	uint64_t failed; /* frame_get calls refused */
 };
 
 /* Carves count frames from the arena. Returns 0 or -ENOMEM. */

@@ -28,9 +28,9 @@ void pool_init(struct pool *p, struct arena *a, const char *name, size_t obj_byt
 	for (i = 0; i < sizeof(p->name) - 1 && name[i] != '\0'; i++)
 		p->name[i] = name[i];
 	p->arena = a;
-	p->obj_bytes = obj_bytes >= POOL_LINE_BYTES ?
-			       (uint32_t)(obj_bytes + POOL_LINE_BYTES - 1) & ~(POOL_LINE_BYTES - 1) :
-			       (uint32_t)(obj_bytes + 15) & ~15u;
+	p->obj_bytes = obj_bytes >= POOL_LINE_BYTES ? (uint32_t)(obj_bytes + POOL_LINE_BYTES - 1) &
+							      ~(POOL_LINE_BYTES - 1)
+						    : (uint32_t)(obj_bytes + 15) & ~15u;
 	p->limit = limit;
 }
 

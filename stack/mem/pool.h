@@ -15,13 +15,13 @@
 
 struct pool {
 	struct arena *arena;
-	char name[16];       /* for shimstat */
-	void *free;          /* LIFO: the object freed last is the one still in the cache */
+	char name[16]; /* for shimstat */
+	void *free;    /* LIFO: the object freed last is the one still in the cache */
 	uint32_t obj_bytes;
-	uint32_t limit;      /* objects that may be out at once */
-	uint32_t out;        /* objects out now */
+	uint32_t limit; /* objects that may be out at once */
+	uint32_t out;   /* objects out now */
 	uint32_t out_max;
-	uint64_t failed;     /* pool_get calls refused: limit, or arena used up */
+	uint64_t failed;         /* pool_get calls refused: limit, or arena used up */
 	struct pool_slab *slabs; /* all there are, newest first */
 };
 
@@ -32,8 +32,9 @@ struct pool_slab {
 };
 
 /*
- * name is copied (cut to 15 bytes). obj_bytes is rounded up to 16, from 64 on to 64, and objects are
- * aligned likewise; those of whole pages are page aligned. Never fails: slabs come with pool_get().
+ * name is copied (cut to 15 bytes). obj_bytes is rounded up to 16, from 64 on to 64, and objects
+ * are aligned likewise; those of whole pages are page aligned. Never fails: slabs come with
+ * pool_get().
  */
 void pool_init(struct pool *p, struct arena *a, const char *name, size_t obj_bytes, uint32_t limit);
 
@@ -54,10 +55,10 @@ struct pool_walk {
 void *pool_walk_next(const struct pool *p, struct pool_walk *w);
 
 /*
- * After a death in the middle of a change: nothing of the pool but its slabs is trusted. Objects for
- * which live() is true are out from here on, all others are free. live must tell from what the owner
- * wrote beyond the first 16 bytes, which are the pool's while an object is free; an object never
- * used is all zero there. NULL: none is live.
+ * After a death in the middle of a change: nothing of the pool but its slabs is trusted. Objects
+ * for which live() is true are out from here on, all others are free. live must tell from what the
+ * owner wrote beyond the first 16 bytes, which are the pool's while an object is free; an object
+ * never used is all zero there. NULL: none is live.
  */
 void pool_rebuild(struct pool *p, bool (*live)(const void *obj));
 

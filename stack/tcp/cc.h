@@ -15,15 +15,15 @@
 
 #include "../stack.h" /* enum cc_algo */
 
-#define CC_IW_SEGMENTS	10u /* RFC 6928 */
-#define CC_MIN_SEGMENTS 2u  /* ssthresh never falls below (RFC 5681 eq. 4) */
+#define CC_IW_SEGMENTS 10u /* RFC 6928 */
+#define CC_MIN_SEGMENTS 2u /* ssthresh never falls below (RFC 5681 eq. 4) */
 #define CC_SSTHRESH_INF 0x7fffffffu
-#define CC_CWND_MAX	(1u << 30) /* the largest window TCP can use (RFC 7323 2.3) */
+#define CC_CWND_MAX (1u << 30) /* the largest window TCP can use (RFC 7323 2.3) */
 
 enum cc_signal {
-	CC_SIGNAL_ECN,	     /* the peer echoed a mark (RFC 3168): at most once per round trip */
+	CC_SIGNAL_ECN,       /* the peer echoed a mark (RFC 3168): at most once per round trip */
 	CC_SIGNAL_NDUPACK,   /* a loss was found without a timeout; fast recovery begins */
-	CC_SIGNAL_RTO,	     /* the retransmission timer fired */
+	CC_SIGNAL_RTO,       /* the retransmission timer fired */
 	CC_SIGNAL_RTO_AGAIN, /* once more for the same loss: ssthresh stays (RFC 5681 3.1) */
 };
 
@@ -32,17 +32,17 @@ struct cc_cubic {
 	uint64_t epoch_ns;   /* start of the present congestion avoidance stage; 0: none */
 	uint64_t idle_ns;    /* since when cwnd is not in use; 0: it is (5.8) */
 	uint64_t w_est_fp;   /* the Reno-friendly estimate, in 1/1024 byte (4.3) */
-	uint32_t w_max;	     /* bytes; 0: none (after a timeout) */
+	uint32_t w_max;      /* bytes; 0: none (after a timeout) */
 	uint32_t cwnd_prior; /* cwnd before the last reduction, bytes */
-	uint32_t k_ms;	     /* from epoch_ns until w_max is reached again */
+	uint32_t k_ms;       /* from epoch_ns until w_max is reached again */
 	uint32_t grow_fp;    /* growth not yet a whole byte, in 1/1024 byte */
 };
 
 struct cc {
-	uint8_t algo;	     /* enum cc_algo */
-	uint32_t cwnd;	     /* bytes, at least one mss */
+	uint8_t algo;        /* enum cc_algo */
+	uint32_t cwnd;       /* bytes, at least one mss */
 	uint32_t ssthresh;   /* bytes; CC_SSTHRESH_INF until the first loss */
-	uint32_t mss;	     /* payload bytes of a full segment, options taken off */
+	uint32_t mss;        /* payload bytes of a full segment, options taken off */
 	uint32_t abc_acked;  /* RFC 3465 2.1: bytes acked in congestion avoidance, not yet used */
 	uint32_t prior_cwnd; /* before the last reduction: for an undo */
 	uint32_t prior_ssthresh;
@@ -55,7 +55,7 @@ struct cc_ack {
 	uint32_t acked_bytes;  /* that una moved over */
 	uint32_t flight_bytes; /* in flight before this ACK came */
 	bool cwnd_limited;     /* cwnd, and nothing else, had stopped output since the last ACK */
-	bool in_loss;	       /* repairing after an RTO: at most one MSS per ACK (RFC 3465 2.3) */
+	bool in_loss;          /* repairing after an RTO: at most one MSS per ACK (RFC 3465 2.3) */
 	uint64_t srtt_ns;      /* 0: unknown */
 };
 

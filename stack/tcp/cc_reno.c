@@ -12,7 +12,7 @@
  * value for senders without pacing.
  */
 #define ABC_LIMIT_LOSS 1u
-#define ABC_LIMIT      8u
+#define ABC_LIMIT 8u
 
 void cc_reno_init(struct cc *cc)
 {

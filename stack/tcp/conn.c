@@ -15,7 +15,7 @@
 #define IP4_HLEN 20u
 #define IP6_HLEN 40u
 
-/* ---- states ------------------------------------------------------------------------------ */
+/* ---- states --------------------------------------------------------------------------------- */
 
 #define TO(s) TCPS_BIT(TCPS_##s)
 static const uint32_t transitions[TCPS_COUNT] = {
@@ -76,7 +76,7 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 	sock_ready(st, &c->sk, set, all & ~set, raise & set);
 }
 
-/* ---- birth ------------------------------------------------------------------------------- */
+/* ---- birth ---------------------------------------------------------------------------------- */
 
 uint16_t tcp_mss_adv(struct stack *st, const struct dst *d, const struct sock_opts *o,
 		     const struct ip_addr *to)
@@ -255,7 +255,7 @@ int stack_connect(struct stack *st, const struct endpoint *local, const struct e
 	return 0;
 }
 
-/* ---- the end ----------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 void tcp_conn_free(struct stack *st, struct tcp_conn *c)
 {
@@ -460,7 +460,7 @@ void tcp_dst_failed(struct stack *st, struct sock *sk, int err)
 		c->ack_wait = ACK_NONE;
 }
 
-/* ---- what the application asks ----------------------------------------------------------- */
+/* ---- what the application asks -------------------------------------------------------------- */
 
 bool tcp_connecting(const struct sock *sk)
 {
@@ -507,11 +507,11 @@ uint32_t tcp_unacked(const struct sock *sk)
 const char *tcp_state_name(const struct sock *sk)
 {
 	static const char *const name[TCPS_COUNT] = {
-		[TCPS_ESTABLISHED] = "ESTAB",	 [TCPS_SYN_SENT] = "SYN-SENT",
-		[TCPS_SYN_RCVD] = "SYN-RECV",	 [TCPS_FIN_WAIT1] = "FIN-WAIT-1",
+		[TCPS_ESTABLISHED] = "ESTAB",    [TCPS_SYN_SENT] = "SYN-SENT",
+		[TCPS_SYN_RCVD] = "SYN-RECV",    [TCPS_FIN_WAIT1] = "FIN-WAIT-1",
 		[TCPS_FIN_WAIT2] = "FIN-WAIT-2", [TCPS_TIME_WAIT] = "TIME-WAIT",
-		[TCPS_CLOSED] = "UNCONN",	 [TCPS_CLOSE_WAIT] = "CLOSE-WAIT",
-		[TCPS_LAST_ACK] = "LAST-ACK",	 [TCPS_LISTEN] = "LISTEN",
+		[TCPS_CLOSED] = "UNCONN",        [TCPS_CLOSE_WAIT] = "CLOSE-WAIT",
+		[TCPS_LAST_ACK] = "LAST-ACK",    [TCPS_LISTEN] = "LISTEN",
 		[TCPS_CLOSING] = "CLOSING",
 	};
 	unsigned s = sk->type == STK_LISTENER ? TCPS_LISTEN : tcp_conn_of(sk)->state;

@@ -172,7 +172,7 @@ void tcp_tables_empty(struct tcp_state_tables *t)
 const struct pool *tcp_pool(const struct stack *st, unsigned idx)
 {
 	const struct tcp_state_tables *t = st->tcp;
-	const struct pool *all[] = {&t->conns,	&t->reqs,      &t->tws,
+	const struct pool *all[] = {&t->conns,  &t->reqs,      &t->tws,
 				    &t->ranges, &t->listeners, &t->sents};
 
 	return idx < ARRAY_SIZE(all) ? all[idx] : NULL;

@@ -10,9 +10,9 @@
 
 #include "tcp.h"
 
-#define ICMP_UNREACH	    3u
-#define ICMP_TIME_EXCEEDED  11u
-#define ICMP_PARAM_PROBLEM  12u
+#define ICMP_UNREACH 3u
+#define ICMP_TIME_EXCEEDED 11u
+#define ICMP_PARAM_PROBLEM 12u
 #define UNREACH_FRAG_NEEDED 4u
 
 /* 0: says nothing to us. */
@@ -21,7 +21,7 @@ static int icmp_errno(uint8_t type, uint8_t code)
 	/* as Linux's icmp_err_convert */
 	static const uint8_t unreach[] = {
 		ENETUNREACH,  EHOSTUNREACH, ENOPROTOOPT,  ECONNREFUSED, EMSGSIZE,     EOPNOTSUPP,
-		ENETUNREACH,  EHOSTDOWN,    ENONET,	  ENETUNREACH,	EHOSTUNREACH, ENETUNREACH,
+		ENETUNREACH,  EHOSTDOWN,    ENONET,       ENETUNREACH,  EHOSTUNREACH, ENETUNREACH,
 		EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH,
 	};
 

@@ -40,7 +40,7 @@ static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
 	/* Linux's names for the states of recovery: open, disorder, CWR, recovery, loss */
 	ti->tcpi_ca_state = c->rec.state == RECOVERY_LOSS   ? 4
 			    : c->rec.state == RECOVERY_FAST ? 3
-			    : c->sent.sacked_bytes > 0	    ? 1
+			    : c->sent.sacked_bytes > 0      ? 1
 							    : 0;
 	ti->tcpi_retransmits = c->retransmits < 255 ? (uint8_t)c->retransmits : 255;
 	ti->tcpi_backoff = c->rtt.backoff;

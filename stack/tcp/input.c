@@ -35,7 +35,7 @@ static enum step drop(struct in *in, enum stat_id why)
 	return STEP_DONE;
 }
 
-/* ---- first: timestamps and sequence number ----------------------------------------------- */
+/* ---- first: timestamps and sequence number -------------------------------------------------- */
 
 static bool paws_old(const struct stack *st, const struct tcp_conn *c, const struct tcp_seg *s)
 {
@@ -110,7 +110,7 @@ static enum step check_seq(struct in *in)
 	return drop(in, STAT_drop_tcp_window);
 }
 
-/* ---- second: RST; fourth: SYN ------------------------------------------------------------ */
+/* ---- second: RST; fourth: SYN --------------------------------------------------------------- */
 
 static enum step check_rst(struct in *in)
 {
@@ -160,7 +160,7 @@ static enum step check_syn(struct in *in)
 	return drop(in, STAT_drop_tcp_syn);
 }
 
-/* ---- fifth: ACK -------------------------------------------------------------------------- */
+/* ---- fifth: ACK ----------------------------------------------------------------------------- */
 
 void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recovery_out *out)
 {
@@ -362,7 +362,7 @@ static enum step do_ack(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- seventh: data ----------------------------------------------------------------------- */
+/* ---- seventh: data -------------------------------------------------------------------------- */
 
 static void measure_rcv_mss(struct tcp_conn *c, uint32_t len)
 {
@@ -433,13 +433,55 @@ static void deliver_reassembled(struct in *in)
 	}
 }
 
+/* Data beyond rcv_nxt: a hole, told at once (RFC 5681 4.2). */
+static enum step data_ahead(struct in *in)
+{
+	struct tcp_conn *c = in->c;
+	struct tcp_seg *s = in->s;
+	struct sack_block dup;
+	enum stat_id r;
+
+	in->ack_now = true;
+	c->rcv_ooopack++;
+	c->quickacks = TCP_QUICKACKS;
+	r = reass_insert(in->st, &c->reass, s->p, s->seq, &dup);
+	if (c->sack_ok && !seq_eq(dup.start, dup.end))
+		c->dsack = dup;
+	if (r != STAT_rx_packets)
+		in->verdict = r;
+	return STEP_ON;
+}
+
+/* Takes off what was received before. False: nothing is left. */
+static bool data_cut_old(struct in *in)
+{
+	struct tcp_conn *c = in->c;
+	struct tcp_seg *s = in->s;
+	uint32_t n = (uint32_t)seq_diff(c->rcv_nxt, s->seq);
+
+	if (c->sack_ok)
+		c->dsack = (struct sack_block){s->seq, seq_add(s->seq, n < s->len ? n : s->len)};
+	in->ack_now = true;
+	if (n >= s->len) {
+		in->verdict = STAT_drop_tcp_dup;
+		if (n > s->len) /* as old as its data: not the next number */
+			s->flags &= (uint8_t)~TH_FIN;
+		s->seq = c->rcv_nxt;
+		s->len = 0;
+		return false;
+	}
+	rx_pull(in->st, s->p, n);
+	s->seq = c->rcv_nxt;
+	s->len -= n;
+	return true;
+}
+
 static enum step do_data(struct in *in)
 {
 	struct stack *st = in->st;
 	struct tcp_conn *c = in->c;
 	struct tcp_seg *s = in->s;
 	struct seq edge = seq_add(c->rcv_nxt, rcv_wnd(c));
-	struct sack_block dup;
 
 	if (s->len == 0)
 		return STEP_ON;
@@ -467,40 +509,11 @@ static enum step do_data(struct in *in)
 			return drop(in, STAT_drop_tcp_window);
 		rx_trim(st, s->p, s->len);
 	}
-	if (seq_gt(s->seq, c->rcv_nxt)) {
-		enum stat_id r;
-
-		in->ack_now = true; /* RFC 5681 4.2: a hole is told at once */
-		c->rcv_ooopack++;
-		c->quickacks = TCP_QUICKACKS;
-		r = reass_insert(st, &c->reass, s->p, s->seq, &dup);
-		if (c->sack_ok && !seq_eq(dup.start, dup.end))
-			c->dsack = dup;
-		if (r != STAT_rx_packets)
-			in->verdict = r;
+	if (seq_gt(s->seq, c->rcv_nxt))
+		return data_ahead(in);
+	if (seq_lt(s->seq, c->rcv_nxt) && !data_cut_old(in))
 		return STEP_ON;
-	}
-	if (seq_lt(s->seq, c->rcv_nxt)) {
-		uint32_t n = (uint32_t)seq_diff(c->rcv_nxt, s->seq);
-
-		if (c->sack_ok)
-			c->dsack = (struct sack_block){s->seq,
-						       seq_add(s->seq, n < s->len ? n : s->len)};
-		in->ack_now = true;
-		if (n >= s->len) {
-			in->verdict = STAT_drop_tcp_dup;
-			if (n > s->len) /* as old as its data: not the next number */
-				s->flags &= (uint8_t)~TH_FIN;
-			s->seq = c->rcv_nxt;
-			s->len = 0;
-			return STEP_ON;
-		}
-		rx_pull(st, s->p, n);
-		s->seq = c->rcv_nxt;
-		s->len -= n;
-	}
-	/* The window was offered, but a peer that fills it with tiny segments gets no more than
-	 * this */
+	/* The window was offered, but who fills it with tiny segments gets no more than this. */
 	if (c->rcv.len > c->rcv_limit || !deliver(in, s->p->frame, s->len)) {
 		in->ack_now = true;
 		s->flags &= (uint8_t)~TH_FIN;
@@ -514,7 +527,7 @@ static enum step do_data(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- eighth: FIN ------------------------------------------------------------------------- */
+/* ---- eighth: FIN ---------------------------------------------------------------------------- */
 
 static enum step do_fin(struct in *in)
 {
@@ -557,7 +570,7 @@ static enum step do_fin(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- SYN-SENT (RFC 9293 3.10.7.3) -------------------------------------------------------- */
+/* ---- SYN-SENT (RFC 9293 3.10.7.3) ----------------------------------------------------------- */
 
 /* What the peer's SYN said. */
 static void take_syn(struct in *in)
@@ -633,7 +646,7 @@ static enum step syn_sent(struct in *in)
 	return STEP_ON;
 }
 
-/* ---- the way ----------------------------------------------------------------------------- */
+/* ---- the way -------------------------------------------------------------------------------- */
 
 static enum step steps(struct in *in)
 {

@@ -12,12 +12,12 @@
 
 #include "tcp.h"
 
-#define SYNACK_RTO_NS	RTT_RTO_INIT_NS
+#define SYNACK_RTO_NS RTT_RTO_INIT_NS
 #define SYNACK_RETRY_NS 10000000ull /* no frame, or no room in the txq */
 #define DEFER_TRIES_MAX 255u
-#define SYN_HAND_STEPS	16u
+#define SYN_HAND_STEPS 16u
 
-/* ---- listeners --------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------ */
 
 static struct list *bucket(struct stack *st, uint16_t port)
 {
@@ -32,9 +32,9 @@ struct tcp_listener *tcp_listener_find(struct stack *st, const struct endpoint *
 	struct tcp_listener *best = NULL;
 	uint32_t fit = 0, same = 0, hash = 0;
 
-	list_for_each (n, b) {
+	list_for_each(n, b) {
 		struct tcp_listener *l = list_entry(n, struct tcp_listener, node);
-		uint32_t f = ip_addr_is_any(&l->sk.local.addr)		   ? 1
+		uint32_t f = ip_addr_is_any(&l->sk.local.addr)             ? 1
 			     : ip_addr_eq(&l->sk.local.addr, &local->addr) ? 2
 									   : 0;
 
@@ -62,7 +62,7 @@ int stack_listen(struct stack *st, const struct endpoint *local, const struct so
 	struct tcp_listener *l;
 	struct list *n;
 
-	list_for_each (n, bucket(st, local->port)) {
+	list_for_each(n, bucket(st, local->port)) {
 		l = list_entry(n, struct tcp_listener, node);
 		if (l->sk.local.port == local->port &&
 		    ip_addr_eq(&l->sk.local.addr, &local->addr) &&
@@ -169,7 +169,7 @@ static bool acceptq_full(struct stack *st, const struct tcp_listener *l)
 	return true;
 }
 
-/* ---- requests ---------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------- */
 
 void tcp_req_free(struct stack *st, struct tcp_req *r)
 {
@@ -383,7 +383,7 @@ enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_
 	return STAT_rx_packets;
 }
 
-/* ---- the last ACK ------------------------------------------------------------------------ */
+/* ---- the last ACK --------------------------------------------------------------------------- */
 
 static void req_ack(struct stack *st, struct tcp_req *r)
 {

@@ -11,14 +11,14 @@
 #include "sent.h" /* struct sack_block */
 
 #define TCP_OPTS_MAX_BYTES 40u
-#define TCP_OPTS_TS_BYTES 12u  /* timestamps with their two NOPs */
-#define TCP_WSCALE_MAX 14u     /* RFC 7323 2.3 */
-#define TCP_SACK_BLOCKS 4u     /* what 40 bytes can hold */
+#define TCP_OPTS_TS_BYTES 12u /* timestamps with their two NOPs */
+#define TCP_WSCALE_MAX 14u    /* RFC 7323 2.3 */
+#define TCP_SACK_BLOCKS 4u    /* what 40 bytes can hold */
 
 /* What a segment's options said, or what a segment to be sent is to say. */
 struct tcp_opts {
-	uint16_t mss;        /* 0: none */
-	uint8_t wscale;      /* valid with has_wscale; at most TCP_WSCALE_MAX */
+	uint16_t mss;   /* 0: none */
+	uint8_t wscale; /* valid with has_wscale; at most TCP_WSCALE_MAX */
 	bool has_wscale, has_ts, sack_ok;
 	uint8_t nsack;
 	uint32_t tsval, tsecr;
@@ -27,7 +27,8 @@ struct tcp_opts {
 
 /*
  * Reads len (0 to 40) bytes of options. Whatever is malformed ends the reading; what came before it
- * counts. MSS, window scale and SACK-permitted count only when syn. Never fails: bytes from the wire.
+ * counts. MSS, window scale and SACK-permitted count only when syn. Never fails: bytes from the
+ * wire.
  */
 void tcp_opts_parse(struct tcp_opts *o, const uint8_t *p, uint32_t len, bool syn);
 

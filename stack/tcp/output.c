@@ -19,7 +19,7 @@ struct xmit {
 	struct seq seq;
 	uint32_t len; /* payload bytes */
 	uint8_t flags;
-	bool super;	       /* payload stays in the send blocks */
+	bool super;            /* payload stays in the send blocks */
 	struct sndbuf_pos pos; /* of the payload; len > 0 */
 };
 
@@ -386,7 +386,8 @@ void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 
 /*
  * Where an empty segment stands so that the peer finds it acceptable: at snd_nxt, but not beyond a
- * window that the peer has taken back meanwhile. What a rounding by the scale takes is no shrinking.
+ * window that the peer has taken back meanwhile. What a rounding by the scale takes is no
+ * shrinking.
  */
 static struct seq empty_seq(const struct tcp_conn *c)
 {
@@ -429,7 +430,7 @@ void tcp_tx_resume(struct stack *st, struct sock *sk)
 		tcp_send_ack(st, c);
 }
 
-/* ---- the ACK policy ---------------------------------------------------------------------- */
+/* ---- the ACK policy ------------------------------------------------------------------------- */
 
 void tcp_ack_owe(struct stack *st, struct tcp_conn *c, enum tcp_ack_wait wait)
 {
@@ -527,7 +528,7 @@ void tcp_challenge_ack(struct stack *st, struct tcp_conn *c)
 	tcp_send_ack(st, c);
 }
 
-/* ---- segments that belong to no connection ----------------------------------------------- */
+/* ---- segments that belong to no connection -------------------------------------------------- */
 
 int tcp_send_raw(struct stack *st, struct tcp_raw *r)
 {

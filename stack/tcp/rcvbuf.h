@@ -13,9 +13,10 @@
 
 /* Frames that one connection may hold whatever is in them; beyond, its data is copied out... */
 #define RCVBUF_FRAMES_MAX 64u
-/* ...unless the frames are filled to 1 / DENSE at least (a small copy would set a whole frame free),
- * and are no more than 1 / SHARE of those that are free: what readers hold shrinks with what is
- * left, so that no number of them can starve the devices. A bulk reader is never copied twice. */
+/* ...unless the frames are filled to 1 / DENSE at least (a small copy would set a whole frame
+ * free), and are no more than 1 / SHARE of those that are free: what readers hold shrinks with
+ * what is left, so that no number of them can starve the devices. A bulk reader is never copied
+ * twice. */
 #define RCVBUF_DENSE_DIV 4u
 #define RCVBUF_SHARE_DIV 16u
 /* With fewer free frames than 1 / this of all, everyone's data is copied out at once. */

@@ -11,13 +11,13 @@
 
 #define REASS_RANGES_MAX 128u  /* holes a peer can make us remember, per connection */
 #define REASS_FRAMES_MAX 2048u /* frames a peer can make us hold, per connection */
-#define REASS_DENSE_DIV	 8u    /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
+#define REASS_DENSE_DIV 8u     /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
 
 struct reass_range {
-	struct list node;     /* by sequence number */
+	struct list node; /* by sequence number */
 	struct seq start, end;
-	uint32_t head, tail;  /* packets by frame.qnext; frame.aux: first sequence number */
-	uint32_t stamp;       /* grows with each change: RFC 2018 4, most recent first */
+	uint32_t head, tail; /* packets by frame.qnext; frame.aux: first sequence number */
+	uint32_t stamp;      /* grows with each change: RFC 2018 4, most recent first */
 };
 
 struct reass {

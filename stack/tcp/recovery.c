@@ -9,10 +9,11 @@
 
 #include "../assert.h"
 
-#define REO_WND_PERSIST	 16u	      /* RFC 8985 6.2 step 4: recoveries without a D-SACK */
-#define TLP_ACK_DELAY_NS 200000000ull /* a lone segment's ACK may be delayed (8985 7.2 WCDelAckT) \
+#define REO_WND_PERSIST 16u /* RFC 8985 6.2 step 4: recoveries without a D-SACK */
+#define TLP_ACK_DELAY_NS \
+	200000000ull                 /* a lone segment's ACK may be delayed (8985 7.2 WCDelAckT) \
 				       */
-#define TS_GRANULARITY_NS 2000000ull  /* an echoed timestamp is no finer than its clock */
+#define TS_GRANULARITY_NS 2000000ull /* an echoed timestamp is no finer than its clock */
 
 void recovery_init(struct recovery *r, bool sack)
 {
@@ -25,7 +26,7 @@ uint32_t recovery_pipe(const struct recovery *r, const struct sent_map *m)
 							 : 0;
 }
 
-/* ---- RACK ---------------------------------------------------------------------------------- */
+/* ---- RACK ----------------------------------------------------------------------------------- */
 
 static bool rack_after(const struct recovery *r, uint64_t tx_ns, struct seq end)
 {
@@ -106,7 +107,7 @@ static uint32_t rack_detect(struct recovery *r, struct sent_map *m, const struct
 	if (!r->rack_valid)
 		return 0;
 	reo_wnd_ns = rack_reo_wnd_ns(r, m, rtt, mss);
-	list_for_each_safe (p, tmp, &m->flight) {
+	list_for_each_safe(p, tmp, &m->flight) {
 		struct sent_rec *rec = list_entry(p, struct sent_rec, state);
 		uint64_t until_ns = rec->tx_ns + r->rack_rtt_ns + reo_wnd_ns;
 

@@ -43,31 +43,31 @@ enum recovery_state {
 };
 
 struct recovery {
-	uint8_t state;	 /* enum recovery_state */
-	bool sack;	 /* the peer sends SACK */
+	uint8_t state;   /* enum recovery_state */
+	bool sack;       /* the peer sends SACK */
 	bool reord_seen; /* RFC 8985: reordering was observed on this path */
 	bool rack_valid;
-	bool tlp_out;	 /* a probe is out (RFC 8985 7.3) */
+	bool tlp_out;    /* a probe is out (RFC 8985 7.3) */
 	bool tlp_rexmit; /* and it was a retransmission */
 	bool dsack_round_valid;
-	bool point_valid;	 /* RFC 6582 step 1: point still bounds the next fast retransmit */
-	uint8_t reo_wnd_mult;	 /* quarters of min_rtt */
+	bool point_valid;        /* RFC 6582 step 1: point still bounds the next fast retransmit */
+	uint8_t reo_wnd_mult;    /* quarters of min_rtt */
 	uint8_t reo_wnd_persist; /* recoveries until mult falls back to 1 */
-	uint8_t rto_row;	 /* timeouts since una last moved */
+	uint8_t rto_row;         /* timeouts since una last moved */
 	uint32_t dupacks; /* in a row; for SACK peers those that brought new SACK information */
 	uint32_t reno_sacked_bytes; /* without SACK: what duplicate ACKs say has left the network */
-	struct seq point;	    /* snd_nxt when recovery began */
-	struct seq tlp_end;	    /* snd_nxt when the probe was sent */
-	struct seq dsack_round;	    /* reo_wnd_mult grows once per round trip */
-	uint64_t rack_tx_ns;	    /* of the most recently sent segment known delivered */
+	struct seq point;           /* snd_nxt when recovery began */
+	struct seq tlp_end;         /* snd_nxt when the probe was sent */
+	struct seq dsack_round;     /* reo_wnd_mult grows once per round trip */
+	uint64_t rack_tx_ns;        /* of the most recently sent segment known delivered */
 	struct seq rack_end;
 	uint64_t rack_rtt_ns;
 	uint64_t reo_ns;      /* when the next record in flight will count as lost; 0: none */
 	uint64_t rto_base_ns; /* the RTO runs from here */
 	uint64_t tlp_base_ns; /* the probe timeout runs from here */
 	uint32_t prr_delivered, prr_out, prr_start_bytes, prr_sndcnt; /* RFC 6937, bytes */
-	uint32_t recoveries;					      /* times FAST was entered */
-	uint32_t timeouts;					      /* times LOSS was entered */
+	uint32_t recoveries;                                          /* times FAST was entered */
+	uint32_t timeouts;                                            /* times LOSS was entered */
 	uint32_t lost_total_bytes; /* ever marked lost; for TCP_INFO, wraps */
 	/* For an undo (RFC 4015, 3708), which congestion control would be told about: the state
 	 * before the present recovery is what cc keeps; what of it was spurious is counted here. */
@@ -75,7 +75,7 @@ struct recovery {
 };
 
 struct recovery_in {
-	struct seq ack;		       /* SEG.ACK, una <= ack <= nxt */
+	struct seq ack;                /* SEG.ACK, una <= ack <= nxt */
 	const struct sack_block *sack; /* blocks of the segment's option; NULL: none */
 	unsigned nsack;
 	bool dupack;   /* RFC 5681 2: no data, no SYN or FIN, same window, ack == una,
@@ -89,14 +89,14 @@ struct recovery_out {
 	struct sent_ack ack; /* what the ACK brought to the sent-map */
 	uint32_t newly_lost_bytes;
 	uint32_t prior_flight_bytes; /* pipe before the ACK (FlightSize for ssthresh) */
-	bool progress;		     /* una moved */
-	bool enter;		     /* FAST begins: congestion */
-	bool leave;		     /* FAST or LOSS is over */
-	bool left_loss;		     /* ... and it was LOSS */
-	bool tlp_repaired;	     /* a probe repaired a loss: congestion (RFC 8985 7.4.2) */
-	bool cc_ack;		     /* una moved outside FAST: congestion control is to be told */
-	bool rtt_taken;		     /* rtt was given a sample */
-	bool spurious_tlp;	     /* the probe was needless */
+	bool progress;               /* una moved */
+	bool enter;                  /* FAST begins: congestion */
+	bool leave;                  /* FAST or LOSS is over */
+	bool left_loss;              /* ... and it was LOSS */
+	bool tlp_repaired;           /* a probe repaired a loss: congestion (RFC 8985 7.4.2) */
+	bool cc_ack;                 /* una moved outside FAST: congestion control is to be told */
+	bool rtt_taken;              /* rtt was given a sample */
+	bool spurious_tlp;           /* the probe was needless */
 };
 
 /* sack: the peer permits it. */

@@ -74,8 +74,7 @@ static void conn_close(struct stack *st, struct tcp_conn *c)
 	c->shut_rd = c->shut_wr = true;
 	if (lost)
 		c->sk.err = ECONNRESET;
-	sock_revive(st, &c->sk,
-		    RDY_IN | RDY_OUT | RDY_HUP | RDY_RDHUP | (c->sk.err ? RDY_ERR : 0));
+	sock_revive(st, &c->sk, RDY_IN | RDY_OUT | RDY_HUP | RDY_RDHUP | (c->sk.err ? RDY_ERR : 0));
 }
 
 static bool conn_is_out(const void *obj)

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RTT_RTO_MIN_NS	  200000000ull	  /* Linux; the peer delays its ACKs by less than that */
-#define RTT_RTO_MAX_NS	  120000000000ull /* Linux TCP_RTO_MAX */
-#define RTT_RTO_INIT_NS	  1000000000ull	  /* RFC 6298 2.1 */
+#define RTT_RTO_MIN_NS 200000000ull       /* Linux; the peer delays its ACKs by less than that */
+#define RTT_RTO_MAX_NS 120000000000ull    /* Linux TCP_RTO_MAX */
+#define RTT_RTO_INIT_NS 1000000000ull     /* RFC 6298 2.1 */
 #define RTT_MIN_WINDOW_NS 300000000000ull /* min_rtt forgets after this long (tcp_min_rtt_wlen) */
 
 struct rtt {

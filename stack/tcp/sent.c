@@ -149,7 +149,7 @@ void sent_reset(struct sent_map *m)
 {
 	struct list *p, *tmp;
 
-	list_for_each_safe (p, tmp, &m->recs)
+	list_for_each_safe(p, tmp, &m->recs)
 		rec_free(m, rec_of(p));
 	m->in_flight_bytes = m->sacked_bytes = m->lost_bytes = m->rexmit_bytes = 0;
 	m->una = m->fack = m->nxt;

@@ -44,12 +44,12 @@ struct sent_rec {
 	struct list node;      /* sent_map.recs, by sequence number */
 	struct list state;     /* sent_map.flight or .lost; on none when sacked */
 	struct seq start, end; /* end - start is at least 1; may cover many MSS */
-	uint64_t tx_ns;	       /* last transmission */
+	uint64_t tx_ns;        /* last transmission */
 	uint64_t delivered;    /* sent_map.delivered at that time (for delivery rate) */
 	uint64_t delivered_ns; /* sent_map.delivered_ns at that time */
 	uint64_t first_tx_ns;  /* sent_map.first_tx_ns at that time */
-	uint16_t flags;	       /* SENT_* */
-	uint16_t ntx;	       /* transmissions, saturating */
+	uint16_t flags;        /* SENT_* */
+	uint16_t ntx;          /* transmissions, saturating */
 };
 
 struct sent_map {
@@ -74,20 +74,20 @@ struct sent_map {
 /* What one acknowledgment brought. Zero it (or sent_ack_init) before the first call of a segment.
  */
 struct sent_ack {
-	uint32_t acked_bytes;	     /* data bytes una moved over (SYN and FIN not counted) */
-	uint32_t sacked_bytes;	     /* newly sacked, not already covered by una */
+	uint32_t acked_bytes;        /* data bytes una moved over (SYN and FIN not counted) */
+	uint32_t sacked_bytes;       /* newly sacked, not already covered by una */
 	uint32_t delivered_bytes;    /* newly acked or sacked: each byte counts once in its life */
 	uint32_t acked_rexmit_bytes; /* part of the bytes una moved over that had been sent twice */
-	bool any_rexmit;	     /* a newly delivered record had been sent more than once */
-	bool syn, fin;		     /* una moved over ours */
-	bool rtt_valid;		     /* rtt_tx_ns holds: */
+	bool any_rexmit;             /* a newly delivered record had been sent more than once */
+	bool syn, fin;               /* una moved over ours */
+	bool rtt_valid;              /* rtt_tx_ns holds: */
 	uint64_t rtt_tx_ns; /* tx time of the newest delivered record sent only once (Karn) */
 	struct seq rtt_end; /* its end */
 	bool rexmit_valid;  /* newest delivered record sent more than once: RACK checks it */
 	uint64_t rexmit_tx_ns;
 	struct seq rexmit_end;
-	bool reordered;	 /* a never-retransmitted byte below fack was delivered (8985 6.2 2) */
-	bool reneged;	 /* the first byte outstanding had been sacked: the peer dropped it */
+	bool reordered;  /* a never-retransmitted byte below fack was delivered (8985 6.2 2) */
+	bool reneged;    /* the first byte outstanding had been sacked: the peer dropped it */
 	bool fack_valid; /* fack holds: sent_map.fack before this segment */
 	struct seq fack;
 	bool dsack; /* the first block reported a duplicate (RFC 2883) */

@@ -12,12 +12,12 @@
 
 struct sndbuf {
 	struct blk *head, *tail;
-	struct blk *rsv;     /* handed out by sndbuf_reserve(), not yet in the chain */
-	struct blk *cur;     /* where the last slice was found: output mostly moves forward */
-	struct seq cur_seq;  /* sequence number of cur->data[0] */
-	struct seq una;      /* of the first byte held */
-	uint32_t head_off;   /* where that lies in head->data */
-	uint32_t len;        /* bytes held */
+	struct blk *rsv;    /* handed out by sndbuf_reserve(), not yet in the chain */
+	struct blk *cur;    /* where the last slice was found: output mostly moves forward */
+	struct seq cur_seq; /* sequence number of cur->data[0] */
+	struct seq una;     /* of the first byte held */
+	uint32_t head_off;  /* where that lies in head->data */
+	uint32_t len;       /* bytes held */
 };
 
 /* A place in the chain: the byte at data + off of blk. */
@@ -35,7 +35,8 @@ uint32_t sndbuf_append(struct stack *st, struct sndbuf *b, const struct iovec *i
 		       size_t skip, uint32_t max);
 
 /* Up to max_iov pieces of free space, max bytes in all; returns the pieces (0: blocks ran out). */
-int sndbuf_reserve(struct stack *st, struct sndbuf *b, struct iovec *iov, int max_iov, uint32_t max);
+int sndbuf_reserve(struct stack *st, struct sndbuf *b, struct iovec *iov, int max_iov,
+		   uint32_t max);
 /* The first n bytes of the reserved space now hold data; the rest is given back. */
 void sndbuf_commit(struct stack *st, struct sndbuf *b, uint32_t n);
 

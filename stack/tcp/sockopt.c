@@ -11,13 +11,14 @@
 
 #include "tcp.h"
 
-#define KEEPIDLE_MAX  32767
+#define KEEPIDLE_MAX 32767
 #define KEEPINTVL_MAX 32767
-#define KEEPCNT_MAX   127
-#define SYNCNT_MAX    127
-#define MAXSEG_MIN    88
-#define MAXSEG_MAX    32767
-#define LINGER2_MAX_S 60 /* Linux's TCP_FIN_TIMEOUT_MAX is 120; TIME-WAIT's length is the default \
+#define KEEPCNT_MAX 127
+#define SYNCNT_MAX 127
+#define MAXSEG_MIN 88
+#define MAXSEG_MAX 32767
+#define LINGER2_MAX_S \
+	60 /* Linux's TCP_FIN_TIMEOUT_MAX is 120; TIME-WAIT's length is the default \
 			  */
 
 static struct sock_opts *opts_of(struct sock *sk)
@@ -32,7 +33,7 @@ static struct tcp_conn *live_conn(struct sock *sk)
 	return sk->type == STK_TCP && c->state != TCPS_CLOSED ? c : NULL;
 }
 
-/* ---- SOL_SOCKET -------------------------------------------------------------------------- */
+/* ---- SOL_SOCKET ----------------------------------------------------------------------------- */
 
 static int set_linger(struct sock *sk, const void *val, uint32_t len)
 {
@@ -161,7 +162,7 @@ static int get_socket(struct sock *sk, int name, void *val, uint32_t *len)
 	}
 }
 
-/* ---- IPPROTO_TCP ------------------------------------------------------------------------- */
+/* ---- IPPROTO_TCP ---------------------------------------------------------------------------- */
 
 static int set_congestion(struct sock *sk, const void *val, uint32_t len)
 {
@@ -296,7 +297,7 @@ static int get_congestion(struct stack *st, struct sock *sk, void *val, uint32_t
 {
 	const struct sock_opts *o = opts_of(sk);
 	const char *name = cc_name(sk->type == STK_TCP ? (enum cc_algo)tcp_conn_of(sk)->cc.algo
-				   : o->cc >= 0	       ? (enum cc_algo)o->cc
+				   : o->cc >= 0        ? (enum cc_algo)o->cc
 						       : st->cfg.cc);
 	char buf[16] = {0}; /* TCP_CA_NAME_MAX */
 
@@ -324,7 +325,7 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 	case TCP_MAXSEG:
 		return sock_opt_put(val, len,
 				    conn && tcp_connected(sk) ? c->mss
-				    : o->maxseg		      ? o->maxseg
+				    : o->maxseg               ? o->maxseg
 							      : TCP_MSS_FALLBACK);
 	case TCP_KEEPIDLE:
 		return sock_opt_put(
@@ -366,7 +367,7 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 	}
 }
 
-/* ---- IPPROTO_IP -------------------------------------------------------------------------- */
+/* ---- IPPROTO_IP ----------------------------------------------------------------------------- */
 
 static int set_ip(struct sock *sk, int name, const void *val, uint32_t len)
 {

@@ -6,8 +6,8 @@
  * Theory of operation
  *
  * A connection is one struct tcp_conn, made complete: by stack_connect(), or when the last ACK of a
- * handshake finds a place in the listener's accept queue. Before that it is a struct tcp_req of some
- * hundred bytes, after its end a struct tcp_tw: neither peers that only send SYNs nor closed
+ * handshake finds a place in the listener's accept queue. Before that it is a struct tcp_req of
+ * some hundred bytes, after its end a struct tcp_tw: neither peers that only send SYNs nor closed
  * connections cost a full one.
  *
  * A segment takes one way: tcp_rx() finds whom it is for, input.c takes it through the steps of
@@ -34,10 +34,10 @@
 #include "sndbuf.h"
 
 #define TCP_HLEN_BYTES 20u
-#define TCP_MSS_MIN 88u             /* as Linux: below, overhead is an attack */
-#define TCP_MSS_FALLBACK 536u        /* RFC 9293 3.7.1: a SYN without the option */
-#define TCP_DELACK_NS 40000000ull   /* RFC 9293 3.8.6.3 allows 500 ms; Linux uses 40 */
-#define TCP_QUICKACKS 16u           /* ACKs sent without delay while the peer is in slow start */
+#define TCP_MSS_MIN 88u                /* as Linux: below, overhead is an attack */
+#define TCP_MSS_FALLBACK 536u          /* RFC 9293 3.7.1: a SYN without the option */
+#define TCP_DELACK_NS 40000000ull      /* RFC 9293 3.8.6.3 allows 500 ms; Linux uses 40 */
+#define TCP_QUICKACKS 16u              /* ACKs sent without delay while the peer is in slow start */
 #define TCP_TIMEWAIT_NS 60000000000ull /* 2 MSL as Linux has it, however large the sysctls */
 #define TCP_PAWS_24DAYS_NS (24ull * 86400 * 1000000000) /* RFC 7323 5.5 */
 #define TCP_PAWS_WINDOW 1           /* how far back, ms, a timestamp is still let pass in order */
@@ -80,61 +80,61 @@ struct tcp_conn {
 	uint32_t hash;
 
 	/* What every segment reads or writes. */
-	uint8_t state;           /* enum tcp_state; only tcp_state_set() writes it */
-	uint8_t ack_wait;        /* enum tcp_ack_wait */
-	uint8_t quickacks;       /* ACKs still to be sent without delay */
+	uint8_t state;     /* enum tcp_state; only tcp_state_set() writes it */
+	uint8_t ack_wait;  /* enum tcp_ack_wait */
+	uint8_t quickacks; /* ACKs still to be sent without delay */
 	uint8_t snd_wscale, rcv_wscale;
 	bool ts_ok, sack_ok, wscale_ok;
-	bool pingpong;           /* the application answers: ACKs can ride on its data */
-	bool shut_rd, shut_wr;   /* sk_shutdown, as Linux has it */
-	bool fin_queued;         /* our FIN follows the last byte of snd */
-	bool fin_seen;           /* the peer has sent its FIN, at fin_seq */
-	bool fin_rcvd;           /* and everything before it has come */
-	bool cwnd_limited;       /* cwnd, and nothing else, stopped output since the last ACK */
-	bool out_blocked;        /* output waits for the device or the destination */
-	bool nospace;            /* the application was turned away: room is news to it */
+	bool pingpong;         /* the application answers: ACKs can ride on its data */
+	bool shut_rd, shut_wr; /* sk_shutdown, as Linux has it */
+	bool fin_queued;       /* our FIN follows the last byte of snd */
+	bool fin_seen;         /* the peer has sent its FIN, at fin_seq */
+	bool fin_rcvd;         /* and everything before it has come */
+	bool cwnd_limited;     /* cwnd, and nothing else, stopped output since the last ACK */
+	bool out_blocked;      /* output waits for the device or the destination */
+	bool nospace;          /* the application was turned away: room is news to it */
 	bool orphan_counted;
-	bool syn_resent;         /* our SYN (or SYN-ACK) timed out */
-	uint16_t mss;            /* payload bytes of a full segment, options taken off */
-	uint16_t rcv_mss;        /* estimate of the peer's segment size */
-	uint16_t mss_clamp;      /* the peer's MSS option */
-	uint16_t mss_adv;        /* ours */
+	bool syn_resent;    /* our SYN (or SYN-ACK) timed out */
+	uint16_t mss;       /* payload bytes of a full segment, options taken off */
+	uint16_t rcv_mss;   /* estimate of the peer's segment size */
+	uint16_t mss_clamp; /* the peer's MSS option */
+	uint16_t mss_adv;   /* ours */
 
 	struct seq rcv_nxt;
-	struct seq rcv_adv;      /* right edge of the window as advertised; never moves back */
-	struct seq rcv_acked;    /* rcv_nxt in the last segment we sent */
+	struct seq rcv_adv;   /* right edge of the window as advertised; never moves back */
+	struct seq rcv_acked; /* rcv_nxt in the last segment we sent */
 	struct seq fin_seq;
 	struct seq snd_wl1, snd_wl2;
-	uint32_t snd_wnd;        /* bytes, scaled */
-	uint32_t snd_wnd_max;    /* the largest ever offered */
-	struct seq snd_sml;      /* end of the last small segment sent (Minshall) */
+	uint32_t snd_wnd;     /* bytes, scaled */
+	uint32_t snd_wnd_max; /* the largest ever offered */
+	struct seq snd_sml;   /* end of the last small segment sent (Minshall) */
 	uint32_t ts_recent;
-	uint32_t ts_off;         /* added to the clock, so that it tells nothing (RFC 7323 7.1) */
-	uint64_t ts_recent_ns;   /* when ts_recent was taken */
-	uint64_t last_rx_ns;     /* last segment from the peer: for keepalive */
+	uint32_t ts_off;       /* added to the clock, so that it tells nothing (RFC 7323 7.1) */
+	uint64_t ts_recent_ns; /* when ts_recent was taken */
+	uint64_t last_rx_ns;   /* last segment from the peer: for keepalive */
 	uint64_t last_data_rx_ns;
 	uint64_t last_data_tx_ns;
 	struct dst *dst;
 
 	struct rcvbuf rcv;
 	struct sndbuf snd;
-	struct sent_map sent;    /* its una and nxt are snd_una and snd_nxt */
+	struct sent_map sent; /* its una and nxt are snd_una and snd_nxt */
 	struct rtt rtt;
 	struct recovery rec;
 	struct cc cc;
 	struct reass reass;
 
-	struct list ack_node;    /* on the tables' ack_batch or ack_turn */
-	struct timer rtx;        /* TIMER_TCP_RETRANSMIT */
-	struct timer delack;     /* TIMER_TCP_DELACK */
-	struct timer keep;       /* TIMER_TCP_KEEPALIVE */
+	struct list ack_node;               /* on the tables' ack_batch or ack_turn */
+	struct timer rtx;                   /* TIMER_TCP_RETRANSMIT */
+	struct timer delack;                /* TIMER_TCP_DELACK */
+	struct timer keep;                  /* TIMER_TCP_KEEPALIVE */
 	uint64_t rtx_due_ns, delack_due_ns; /* the true times; the wheel may hold earlier ones */
-	uint8_t rtx_what;        /* enum tcp_rtx, timer.c */
-	uint8_t probes_out;      /* zero-window or keepalive probes unanswered */
+	uint8_t rtx_what;                   /* enum tcp_rtx, timer.c */
+	uint8_t probes_out;                 /* zero-window or keepalive probes unanswered */
 	uint8_t probe_backoff;
 	uint8_t soft_err_valid;
-	uint16_t soft_err;       /* reported if the connection then times out (RFC 5927) */
-	uint64_t stall_ns;       /* since when the peer has not answered; 0: it does */
+	uint16_t soft_err; /* reported if the connection then times out (RFC 5927) */
+	uint64_t stall_ns; /* since when the peer has not answered; 0: it does */
 
 	struct tcp_listener *listener; /* until accepted */
 	struct list accept_node;
@@ -146,15 +146,15 @@ struct tcp_conn {
 	struct seq drs_seq;            /* copied at the start of the present round trip */
 	uint32_t drs_space;            /* most read in one round trip */
 	uint64_t drs_ns;
-	uint64_t rcv_rtt_ns;           /* round trip as the receiver sees it; 0: unknown */
+	uint64_t rcv_rtt_ns; /* round trip as the receiver sees it; 0: unknown */
 	struct seq rcv_rtt_seq;
 	uint64_t rcv_rtt_start_ns;
 
-	struct sack_block dsack;       /* to be reported next; empty: none */
-	uint64_t oow_ack_ns;           /* last ACK for a segment out of window */
+	struct sack_block dsack; /* to be reported next; empty: none */
+	uint64_t oow_ack_ns;     /* last ACK for a segment out of window */
 	struct sock_opts o;
-	int32_t linger2_s;             /* TCP_LINGER2; 0: tcp_fin_timeout, negative: not at all */
-	uint8_t syn_retries;           /* TCP_SYNCNT; 0: the configuration's */
+	int32_t linger2_s;   /* TCP_LINGER2; 0: tcp_fin_timeout, negative: not at all */
+	uint8_t syn_retries; /* TCP_SYNCNT; 0: the configuration's */
 	struct seq iss, irs;
 
 	/* For TCP_INFO. */
@@ -179,42 +179,42 @@ enum { TCP_MINI_REQ, TCP_MINI_TW };
 struct tcp_req {
 	struct tcp_mini m;
 	struct tcp_listener *l;
-	struct list node;        /* listener's reqs, from the hand of req_victim() on */
-	struct list dstw;        /* on its destination's reqs, or the tables' synacks */
+	struct list node; /* listener's reqs, from the hand of req_victim() on */
+	struct list dstw; /* on its destination's reqs, or the tables' synacks */
 	struct seq iss, irs;
 	uint32_t ts_recent, ts_off;
-	uint64_t synack_ns;      /* first SYN-ACK; 0: none got out yet */
+	uint64_t synack_ns; /* first SYN-ACK; 0: none got out yet */
 	uint64_t oow_ack_ns;
-	uint32_t rcv_wnd;        /* as offered, bytes */
+	uint32_t rcv_wnd; /* as offered, bytes */
 	uint16_t mss_clamp, mss_adv;
-	uint16_t wnd;            /* the SYN's */
+	uint16_t wnd; /* the SYN's */
 	uint8_t snd_wscale, rcv_wscale;
-	uint8_t tries;           /* SYN-ACK timeouts */
+	uint8_t tries; /* SYN-ACK timeouts */
 	bool ts_ok, sack_ok, wscale_ok;
-	bool acked;              /* the last ACK came (and found no room, or waits for data) */
-	bool resent;             /* more than one SYN-ACK: no RTT sample */
+	bool acked;  /* the last ACK came (and found no room, or waits for data) */
+	bool resent; /* more than one SYN-ACK: no RTT sample */
 };
 
 /* RFC 9293 3.6.1; RFC 6191. */
 struct tcp_tw {
 	struct tcp_mini m;
-	struct list node;        /* oldest first */
+	struct list node; /* oldest first */
 	struct seq snd_nxt, rcv_nxt;
-	uint32_t rcv_wnd;        /* as the field says, unscaled by rcv_wscale */
+	uint32_t rcv_wnd; /* as the field says, unscaled by rcv_wscale */
 	uint32_t ts_recent, ts_off;
 	uint64_t ts_recent_ns;
 	uint64_t oow_ack_ns;
 	uint8_t rcv_wscale, tos, ttl;
 	bool ts_ok;
-	bool claimed;            /* sock.claimed of the connection it was */
-	bool live;               /* not free: what tcp_reset_all() goes by */
+	bool claimed; /* sock.claimed of the connection it was */
+	bool live;    /* not free: what tcp_reset_all() goes by */
 };
 
 struct tcp_listener {
 	struct sock sk;
-	struct list node;        /* hash bucket */
-	struct list reqs;        /* tcp_req.node */
-	struct list acceptq;     /* tcp_conn.accept_node */
+	struct list node;    /* hash bucket */
+	struct list reqs;    /* tcp_req.node */
+	struct list acceptq; /* tcp_conn.accept_node */
 	uint32_t nreqs, naccept;
 	uint32_t backlog;
 	bool shut;
@@ -227,28 +227,28 @@ struct tcp_state_tables {
 	struct tcp_mini **mini_hash;
 	uint32_t conn_mask, mini_mask;
 	struct list listen_hash[TCP_LISTEN_BUCKETS];
-	struct tcp_conn *last;   /* whom the last segment was for */
-	struct list ack_batch;   /* tcp_conn.ack_node: ACK at the end of this stack_run() */
-	struct list ack_turn;    /* ACK at the next one, unless an answer takes it along */
-	struct list ack_due;     /* those that were on ack_turn at the last stack_run() */
-	struct list synacks;     /* tcp_req.dstw: their destination has been resolved */
-	struct list tw;          /* tcp_tw.node */
-	struct list gone_conns;  /* tcp_conn.accept_node: ended, for stack_gone() to tell */
-	struct list gone_tws;    /* tcp_tw.node: likewise */
+	struct tcp_conn *last;  /* whom the last segment was for */
+	struct list ack_batch;  /* tcp_conn.ack_node: ACK at the end of this stack_run() */
+	struct list ack_turn;   /* ACK at the next one, unless an answer takes it along */
+	struct list ack_due;    /* those that were on ack_turn at the last stack_run() */
+	struct list synacks;    /* tcp_req.dstw: their destination has been resolved */
+	struct list tw;         /* tcp_tw.node */
+	struct list gone_conns; /* tcp_conn.accept_node: ended, for stack_gone() to tell */
+	struct list gone_tws;   /* tcp_tw.node: likewise */
 	uint32_t norphans;
-	uint64_t challenge_ns;   /* start of the present second of tcp_challenge_ack_limit */
-	uint32_t challenges;     /* left in it */
+	uint64_t challenge_ns; /* start of the present second of tcp_challenge_ack_limit */
+	uint32_t challenges;   /* left in it */
 };
 
 /* A segment, its header in host order. */
 struct tcp_seg {
-	struct rx_pkt *p;        /* header still in place until seg_payload() */
+	struct rx_pkt *p; /* header still in place until seg_payload() */
 	struct seq seq, ack;
-	uint32_t len;            /* payload bytes */
+	uint32_t len; /* payload bytes */
 	uint32_t hlen;
-	uint32_t wnd;            /* as in the header, not scaled */
-	uint8_t flags;           /* TH_* */
-	bool pulled;             /* header is off the chain */
+	uint32_t wnd;  /* as in the header, not scaled */
+	uint8_t flags; /* TH_* */
+	bool pulled;   /* header is off the chain */
 	struct tcp_opts opt;
 	struct endpoint local, remote;
 };
@@ -269,16 +269,17 @@ static inline bool tcp_state_in(const struct tcp_conn *c, uint32_t bits)
 }
 
 /* The states in which the peer knows our ISS and we know its own. */
-#define TCPS_SYNCED                                                                                \
-	(TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_FIN_WAIT1) | TCPS_BIT(TCPS_FIN_WAIT2) |        \
+#define TCPS_SYNCED                                                                         \
+	(TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_FIN_WAIT1) | TCPS_BIT(TCPS_FIN_WAIT2) | \
 	 TCPS_BIT(TCPS_CLOSE_WAIT) | TCPS_BIT(TCPS_LAST_ACK) | TCPS_BIT(TCPS_CLOSING))
 #define TCPS_CONNECTING (TCPS_BIT(TCPS_SYN_SENT) | TCPS_BIT(TCPS_SYN_RCVD))
 
-/* ---- conn.c: life, states, demux --------------------------------------------------------- */
+/* ---- conn.c: life, states, demux ------------------------------------------------------------ */
 
 /* The only way to change c->state; asserts RFC 9293 figure 5. Frees nothing. */
 void tcp_state_set(struct stack *st, struct tcp_conn *c, enum tcp_state to);
-/* A connection in CLOSED, in no hash; NULL at the limit. Sends and receives from iss and irs + 1. */
+/* A connection in CLOSED, in no hash; NULL at the limit. Sends and receives from iss and irs +
+ * 1. */
 struct tcp_conn *tcp_conn_new(struct stack *st, const struct endpoint *local,
 			      const struct endpoint *remote, const struct sock_opts *o,
 			      struct dst *dst, struct seq iss);
@@ -314,7 +315,7 @@ static inline uint32_t tcp_ts_now(const struct stack *st, uint32_t off)
 	return (uint32_t)(st->now_ns / 1000000) + off;
 }
 
-/* ---- demux.c: the hashes of connections, and of requests and TIME-WAITs ------------------ */
+/* ---- demux.c: the hashes of connections, and of requests and TIME-WAITs --------------------- */
 
 /* Empty hashes and lists. */
 void tcp_tables_empty(struct tcp_state_tables *t);
@@ -330,7 +331,7 @@ struct tcp_mini *tcp_mini_find(struct stack *st, const struct endpoint *local,
 void tcp_mini_hash(struct stack *st, struct tcp_mini *m);
 void tcp_mini_unhash(struct tcp_mini *m);
 
-/* ---- timewait.c -------------------------------------------------------------------------- */
+/* ---- timewait.c ----------------------------------------------------------------------------- */
 
 /* c's TIME-WAIT begins: takes its place with a small object; c goes to CLOSED. True: c is freed. */
 bool tcp_tw_start(struct stack *st, struct tcp_conn *c);
@@ -343,7 +344,7 @@ void tcp_tw_free(struct stack *st, struct tcp_tw *tw);
 /* An outgoing connection wants the four-tuple: may it have it (tcp_tw_reuse)? Frees tw if so. */
 bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, struct seq *iss);
 
-/* ---- listen.c ---------------------------------------------------------------------------- */
+/* ---- listen.c ------------------------------------------------------------------------------- */
 
 struct tcp_listener *tcp_listener_find(struct stack *st, const struct endpoint *local,
 				       const struct endpoint *remote);
@@ -368,7 +369,7 @@ void tcp_listener_shut(struct stack *st, struct tcp_listener *l);
 /* A connection that waits in the accept queue goes away. */
 void tcp_listener_forget(struct stack *st, struct tcp_conn *c);
 
-/* ---- input.c ----------------------------------------------------------------------------- */
+/* ---- input.c -------------------------------------------------------------------------------- */
 
 /* Takes the header off the chain, once. */
 void tcp_seg_pull(struct stack *st, struct tcp_seg *s);
@@ -377,15 +378,16 @@ enum stat_id tcp_input(struct stack *st, struct tcp_conn *c, struct tcp_seg *s);
 /* Takes what recovery reports to congestion control. */
 void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recovery_out *out);
 
-/* ---- output.c ---------------------------------------------------------------------------- */
+/* ---- output.c ------------------------------------------------------------------------------- */
 
 enum {
-	OUT_MORE = 1,   /* the application says more comes: hold a partial segment */
-	OUT_FORCE = 2,  /* a probe timer: whatever is there, as far as the window goes */
-	OUT_PROBE = 4,  /* a loss probe: one segment of new data beyond cwnd */
+	OUT_MORE = 1,  /* the application says more comes: hold a partial segment */
+	OUT_FORCE = 2, /* a probe timer: whatever is there, as far as the window goes */
+	OUT_PROBE = 4, /* a loss probe: one segment of new data beyond cwnd */
 };
 
-/* Sends what window, cwnd and Nagle allow: lost bytes first, then new ones, then FIN. Arms timers. */
+/* Sends what window, cwnd and Nagle allow: lost bytes first, then new ones, then FIN. Arms
+ * timers. */
 void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how);
 /* A segment without payload, now. flags: TH_*. seq: where. 0 or as ip_begin(). */
 int tcp_send_empty(struct stack *st, struct tcp_conn *c, struct seq seq, uint8_t flags);
@@ -416,7 +418,7 @@ void tcp_ack_sent(struct stack *st, struct tcp_conn *c);
 void tcp_challenge_ack(struct stack *st, struct tcp_conn *c);
 bool tcp_challenge_allowed(struct stack *st);
 
-/* ---- rcvwin.c: the receive window -------------------------------------------------------- */
+/* ---- rcvwin.c: the receive window ----------------------------------------------------------- */
 
 void tcp_rcvwin_init(struct stack *st, struct tcp_conn *c);
 /* The window to put in a header; moves rcv_adv. syn: of a segment with SYN, never scaled
@@ -432,7 +434,7 @@ uint8_t tcp_rcvwin_scale(const struct stack *st, const struct sock_opts *o);
 /* In-order data has come: the receiver's view of the round trip. */
 void tcp_rcvwin_rtt(struct stack *st, struct tcp_conn *c, const struct tcp_seg *s);
 
-/* ---- timer.c ----------------------------------------------------------------------------- */
+/* ---- timer.c -------------------------------------------------------------------------------- */
 
 void tcp_timers_init(struct tcp_conn *c);
 void tcp_timers_stop(struct stack *st, struct tcp_conn *c);

@@ -23,8 +23,8 @@
 
 enum tcp_rtx { RTX_NONE, RTX_RTO, RTX_REO, RTX_TLP, RTX_PERSIST };
 
-#define SEC_NS		      1000000000ull
-#define ORPHAN_RETRIES	      8u /* tcp_orphan_retries 0 means this, as in Linux */
+#define SEC_NS 1000000000ull
+#define ORPHAN_RETRIES 8u        /* tcp_orphan_retries 0 means this, as in Linux */
 #define ORPHAN_WINDOW_RETRIES 8u /* an orphan's zero-window probes */
 
 void tcp_timers_init(struct tcp_conn *c)
@@ -139,7 +139,7 @@ void tcp_timer_keep(struct stack *st, struct tcp_conn *c)
 	}
 }
 
-/* ---- what happens when they go off ------------------------------------------------------- */
+/* ---- what happens when they go off ---------------------------------------------------------- */
 
 /* The peer is taken for gone. */
 static void give_up(struct stack *st, struct tcp_conn *c)

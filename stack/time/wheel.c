@@ -4,11 +4,11 @@
  * say where the next occupied slot is, so that an idle hour costs what an idle millisecond does.
  *
  * Ticks are numbers in base 64, one digit per level. A timer lies on the level of the highest digit
- * in which its deadline differs from the wheel's tick, in the slot of its deadline's digit there. So
- * all timers of a level come before all of the next, within a level the slots come in order and lie
- * ahead of tick, and the slot that holds a timer follows from tick and deadline alone. What that
- * rests on, and wheel_move() upholds: when tick enters a slot of a higher level, what it holds is
- * spread over the levels below. A deadline that differs from tick above the top level (12 days)
+ * in which its deadline differs from the wheel's tick, in the slot of its deadline's digit there.
+ * So all timers of a level come before all of the next, within a level the slots come in order and
+ * lie ahead of tick, and the slot that holds a timer follows from tick and deadline alone. What
+ * that rests on, and wheel_move() upholds: when tick enters a slot of a higher level, what it holds
+ * is spread over the levels below. A deadline that differs from tick above the top level (12 days)
  * waits on the far list until tick carries into that digit.
  */
 #include "wheel.h"

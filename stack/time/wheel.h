@@ -28,15 +28,16 @@ struct timer {
  * which its deadline differs from tick; beyond the top level it lies in far.
  */
 struct wheel {
-	uint64_t tick;               /* everything before it has been moved to due */
-	uint64_t until;              /* before it, time has been handed out or is being */
-	_Atomic uint64_t next_ns;    /* no later than the earliest timer: stack_next_ns()'s, lock-free */
-	uint32_t armed;              /* timers in the wheel, due included */
+	uint64_t tick;  /* everything before it has been moved to due */
+	uint64_t until; /* before it, time has been handed out or is being */
+	_Atomic uint64_t
+		next_ns; /* no later than the earliest timer: stack_next_ns()'s, lock-free */
+	uint32_t armed;  /* timers in the wheel, due included */
 	uint64_t occupied[WHEEL_LEVELS]; /* bit per slot */
 	struct list slot[WHEEL_LEVELS][WHEEL_SLOTS];
-	struct list far;             /* beyond the top level: looked at when that has gone round */
-	struct list due;             /* reached, and not yet given out */
-	struct list spread;          /* being moved to lower levels */
+	struct list far;    /* beyond the top level: looked at when that has gone round */
+	struct list due;    /* reached, and not yet given out */
+	struct list spread; /* being moved to lower levels */
 };
 
 void wheel_init(struct wheel *w, uint64_t now_ns);
@@ -54,7 +55,8 @@ void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ns);
 void wheel_cancel(struct wheel *w, struct timer *t);
 /* The next timer due at now_ns, disarmed, or NULL. In the order of deadlines. Call until NULL. */
 struct timer *wheel_next_due(struct wheel *w, uint64_t now_ns);
-/* A time in ns no later than the earliest timer's (it may be earlier), or WHEEL_NEVER. O(levels). */
+/* A time in ns no later than the earliest timer's (it may be earlier), or WHEEL_NEVER.
+ * O(levels). */
 uint64_t wheel_next_ns(const struct wheel *w);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-/* ---- the copied ones: one stream of bytes, cut up by the queue's lengths ------------------- */
+/* ---- the copied ones: one stream of bytes, cut up by the queue's lengths -------------------- */
 
 static bool copied_append(struct stack *st, struct udp_sock *us, const struct rx_pkt *p)
 {
@@ -88,7 +88,7 @@ static void copied_drop(struct stack *st, struct udp_sock *us, uint32_t n)
 	ASSERT(n == 0);
 }
 
-/* ---- in ------------------------------------------------------------------------------------ */
+/* ---- in ------------------------------------------------------------------------------------- */
 
 static uint32_t chain_frames(struct stack *st, uint32_t idx)
 {
@@ -176,7 +176,7 @@ drop:
 	return r;
 }
 
-/* ---- out ----------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------ */
 
 void udp_rcvq_drop(struct stack *st, struct udp_sock *us)
 {

@@ -30,9 +30,8 @@ static uint32_t gather(uint8_t *to, const struct iovec *iov, int iovcnt, bool wa
 }
 
 /* 0, or as ip_begin(). */
-static int udp_emit(struct stack *st, struct udp_sock *us, struct dst *d,
-		    const struct ip_addr *src, uint16_t dport, const struct iovec *iov, int iovcnt,
-		    uint32_t len)
+static int udp_emit(struct stack *st, struct udp_sock *us, struct dst *d, const struct ip_addr *src,
+		    uint16_t dport, const struct iovec *iov, int iovcnt, uint32_t len)
 {
 	struct udp_hdr h = {
 		.sport = be16(us->sk.local.port),
@@ -55,7 +54,7 @@ static int udp_emit(struct stack *st, struct udp_sock *us, struct dst *d,
 	return 0;
 }
 
-/* ---- waiting for the neighbour ------------------------------------------------------------- */
+/* ---- waiting for the neighbour -------------------------------------------------------------- */
 
 void udp_wait_drop(struct stack *st, struct udp_sock *us, struct udp_dgram *g)
 {
@@ -154,7 +153,7 @@ void udp_dst_failed(struct stack *st, struct sock *sk, int err)
 	udp_tx_resume(st, sk);
 }
 
-/* ---- send ---------------------------------------------------------------------------------- */
+/* ---- send ----------------------------------------------------------------------------------- */
 
 /* The cached destination, if it is the same; a reference stays with the socket. */
 static struct dst *udp_dst(struct stack *st, struct udp_sock *us, const struct ip_addr *to)

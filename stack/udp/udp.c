@@ -34,7 +34,7 @@ const struct pool *udp_pool(const struct stack *st, unsigned idx)
 	return idx == 0 ? &st->udp->socks : idx == 1 ? &st->udp->dgrams : NULL;
 }
 
-/* ---- the hash ------------------------------------------------------------------------------ */
+/* ---- the hash ------------------------------------------------------------------------------- */
 
 struct udp_key {
 	struct ip_addr local, remote;
@@ -60,9 +60,8 @@ static struct list *udp_bucket(struct stack *st, const struct endpoint *local,
 
 static bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
 {
-	return a->port == b->port &&
-	       (ip_addr_eq(&a->addr, &b->addr) ||
-		(ip_addr_is_any(&a->addr) && ip_addr_is_any(&b->addr)));
+	return a->port == b->port && (ip_addr_eq(&a->addr, &b->addr) ||
+				      (ip_addr_is_any(&a->addr) && ip_addr_is_any(&b->addr)));
 }
 
 static bool udp_match(const struct udp_sock *us, const struct endpoint *local,
@@ -143,7 +142,7 @@ static void udp_unhash(struct stack *st, struct udp_sock *us)
 	st->udp->nconnected -= us->connected;
 }
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 /* The kernel's shadow has judged overlapping addresses; here only the same one twice can clash. */
 static bool udp_in_use(struct stack *st, const struct endpoint *local, const struct sock_opts *o)
@@ -296,7 +295,7 @@ uint32_t udp_outq(const struct sock *sk)
 	return udp_sock_of(sk)->wait_bytes;
 }
 
-/* ---- options ------------------------------------------------------------------------------- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 static int udp_setopt_ip(struct udp_sock *us, int name, int v)
 {
@@ -383,14 +382,14 @@ int udp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val
 	}
 }
 
-/* ---- errors told by ICMP ------------------------------------------------------------------- */
+/* ---- errors told by ICMP -------------------------------------------------------------------- */
 
 /* RFC 1122 4.1.3.3, as Linux has it without IP_RECVERR: what may pass is not reported. */
 static int icmp_hard_error(uint8_t type, uint8_t code)
 {
 	static const uint8_t unreach[] = {
-		[2] = ENOPROTOOPT, [3] = ECONNREFUSED, [4] = EMSGSIZE, [6] = ENETUNREACH,
-		[7] = EHOSTDOWN,   [8] = ENONET,       [9] = ENETUNREACH, [10] = EHOSTUNREACH,
+		[2] = ENOPROTOOPT,   [3] = ECONNREFUSED,  [4] = EMSGSIZE,      [6] = ENETUNREACH,
+		[7] = EHOSTDOWN,     [8] = ENONET,        [9] = ENETUNREACH,   [10] = EHOSTUNREACH,
 		[13] = EHOSTUNREACH, [14] = EHOSTUNREACH, [15] = EHOSTUNREACH,
 	};
 
@@ -399,8 +398,8 @@ static int icmp_hard_error(uint8_t type, uint8_t code)
 	return type == 3 && code < sizeof(unreach) ? unreach[code] : 0;
 }
 
-enum stat_id udp_icmp(struct stack *st, const struct endpoint *local,
-		      const struct endpoint *remote, uint8_t type, uint8_t code, uint32_t mtu)
+enum stat_id udp_icmp(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
+		      uint8_t type, uint8_t code, uint32_t mtu)
 {
 	struct udp_sock *us = udp_find(st, local, remote);
 	int err = icmp_hard_error(type, code);

@@ -8,8 +8,9 @@
  * them together an eighth of the UMEM, has further datagrams copied, one behind the other, into
  * blocks: a reader that is slow costs memory of its own and not the frames that all receive into.
  *
- * A datagram sent before its neighbour is known waits in a block, at most UDP_WAIT_MAX for a socket,
- * as the kernel's neighbour queue would have it; a closed socket lives until those have gone.
+ * A datagram sent before its neighbour is known waits in a block, at most UDP_WAIT_MAX for a
+ * socket, as the kernel's neighbour queue would have it; a closed socket lives until those have
+ * gone.
  */
 #ifndef STACK_UDP_UDP_H
 #define STACK_UDP_UDP_H
@@ -17,25 +18,25 @@
 #include "../internal.h"
 
 #define UDP_HLEN_BYTES 8u
-#define UDP_PAYLOAD_MAX 65507u    /* what an IPv4 packet can hold */
+#define UDP_PAYLOAD_MAX 65507u /* what an IPv4 packet can hold */
 #define UDP_BUCKETS 4096u
-#define UDP_FRAMES_MAX 64u        /* frames that a socket's queue may hold before copying */
-#define UDP_WAIT_MAX 32u          /* datagrams of a socket that wait for neighbours */
-#define UDP_DGRAM_COST 256u       /* counted against SO_RCVBUF beside the payload */
+#define UDP_FRAMES_MAX 64u  /* frames that a socket's queue may hold before copying */
+#define UDP_WAIT_MAX 32u    /* datagrams of a socket that wait for neighbours */
+#define UDP_DGRAM_COST 256u /* counted against SO_RCVBUF beside the payload */
 #define UDP_SOCKS_MAX 65536u
 #define UDP_DGRAMS_MAX 262144u
 
 /* A datagram in a queue: received, or waiting to be sent (then in blk). */
 struct udp_dgram {
 	struct list node;
-	uint32_t frame;           /* chain of the payload; FRAME_NONE: the next len bytes of copied */
+	uint32_t frame; /* chain of the payload; FRAME_NONE: the next len bytes of copied */
 	uint32_t nframes;
-	uint32_t len;             /* of the payload */
+	uint32_t len; /* of the payload */
 	struct endpoint remote;
 	struct ip_addr local;
 	uint8_t dev, tos, ttl;
 	struct blk *blk;
-	struct dst *dst;          /* waiting: one reference */
+	struct dst *dst; /* waiting: one reference */
 };
 
 struct udp_sock {
@@ -43,14 +44,14 @@ struct udp_sock {
 	struct list hash;
 	bool connected, shut_rd, shut_wr;
 	struct sock_opts o;
-	uint32_t rcvbuf, sndbuf;  /* bytes */
-	struct list rcvq;         /* udp_dgram.node, oldest first */
-	uint32_t rcvq_cost;       /* bytes, UDP_DGRAM_COST each included */
+	uint32_t rcvbuf, sndbuf; /* bytes */
+	struct list rcvq;        /* udp_dgram.node, oldest first */
+	uint32_t rcvq_cost;      /* bytes, UDP_DGRAM_COST each included */
 	uint32_t frames_held;
 	struct blk *copied, *copied_last; /* payload of the copied ones in rcvq, in order */
-	struct list waitq;        /* to be sent when their destinations are resolved */
+	struct list waitq;                /* to be sent when their destinations are resolved */
 	uint32_t nwait, wait_bytes;
-	struct dst *dst;          /* of the last datagram sent, one reference */
+	struct dst *dst; /* of the last datagram sent, one reference */
 };
 
 struct udp_state_tables {
@@ -69,15 +70,15 @@ static inline struct udp_sock *udp_sock_of(const struct sock *sk)
 struct udp_sock *udp_find(struct stack *st, const struct endpoint *local,
 			  const struct endpoint *remote);
 
-/* ---- recv.c ---- */
+/* ---- recv.c --------------------------------------------------------------------------------- */
 /* Frees the oldest datagram of the receive queue. */
 void udp_rcvq_drop(struct stack *st, struct udp_sock *us);
 
-/* ---- send.c ---- */
+/* ---- send.c --------------------------------------------------------------------------------- */
 /* Frees a datagram of waitq. */
 void udp_wait_drop(struct stack *st, struct udp_sock *us, struct udp_dgram *g);
 
-/* ---- udp.c ---- */
+/* ---- udp.c ---------------------------------------------------------------------------------- */
 /* Frees a closed socket once nothing of it waits. */
 void udp_sock_finish(struct stack *st, struct udp_sock *us);
 

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BYTES	      (8u << 20)
+#define BYTES (8u << 20)
 #define LOCKED_MAX_KB (1l << 20) /* far more than this program has, far less than an arena */
 
 static void *map(void)

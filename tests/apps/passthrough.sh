@@ -44,7 +44,7 @@ run() {
 	(
 		cd "$tmp/cwd" || exit 99
 		HOME=$tmp/cwd
-		PRE=env
+		PRE='env'
 		[ "$1" = ours ] && PRE="env LD_PRELOAD=${PRELOAD:-$lib}"
 		export HOME PRE lib here tmp
 		timeout 120 bash -c "$2" >"$tmp/$1.out" 2>"$tmp/$1.err" <"${INPUT:-/dev/null}"

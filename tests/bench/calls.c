@@ -63,7 +63,7 @@ static const struct {
 	const char *name;
 	void (*call)(void);
 } calls[] = {
-	{"read", do_read},	     {"write", do_write},	{"fcntl", do_fcntl},
+	{"read", do_read},          {"write", do_write}, {"fcntl", do_fcntl},
 	{"getsockopt", do_sockopt}, {"recv", do_recv},
 };
 

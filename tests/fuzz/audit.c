@@ -164,8 +164,8 @@ void fz_audit(struct fz *f)
 		else if (sk->type == STK_UDP)
 			audit_udp(&t, udp_sock_of(sk));
 		else if (!sk->orphan && !tcp_listener_of(sk)->shut)
-			fz_must(f, !(sk->ready & RDY_IN) ==
-					   list_empty(&tcp_listener_of(sk)->acceptq));
+			fz_must(f,
+				!(sk->ready & RDY_IN) == list_empty(&tcp_listener_of(sk)->acceptq));
 	}
 	if (t.n != st->frames.count)
 		fz_fail(f, "%u of %u frames have no owner", st->frames.count - t.n,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Judges each packet that the stack sends: lengths, checksums, options, payload, and that its numbers
- * follow from what it sent before. Learns from it what a peer would know. Reads headers by hand: it
- * must not share a mistake with the stack.
+ * Judges each packet that the stack sends: lengths, checksums, options, payload, and that its
+ * numbers follow from what it sent before. Learns from it what a peer would know. Reads headers by
+ * hand: it must not share a mistake with the stack.
  */
 #include <string.h>
 
@@ -103,7 +103,8 @@ static void check_payload(struct fz *f, const struct flow *w, uint32_t seq, cons
 	for (k = e->blk, left = len; left > 0; k = k->next, off = k ? k->start : 0) {
 		uint32_t n;
 
-		fz_must(f, k != NULL && off >= k->start && off <= k->end && k->end <= BLK_DATA_BYTES);
+		fz_must(f,
+			k != NULL && off >= k->start && off <= k->end && k->end <= BLK_DATA_BYTES);
 		n = k->end - off < left ? k->end - off : left;
 		fz_must(f, memcmp(k->data + off, fz_pattern(at), n) == 0);
 		at += n;
@@ -142,9 +143,10 @@ static void check_numbers(struct fz *f, struct flow *w, const uint8_t *h, uint32
 	/* nothing before the ISS, nothing beyond a hole */
 	fz_must(f, (int32_t)(seq - w->iss) >= 0);
 	if ((int32_t)(seq - w->nxt) > 0)
-		fz_fail(f, "sent %u (flags %#x, from port %u to %u of host %u) from %u while only up "
-			"to %u had been sent", len, flags, w->lport, w->rport, w->host,
-			seq - w->iss, w->nxt - w->iss);
+		fz_fail(f,
+			"sent %u (flags %#x, from port %u to %u of host %u) from %u while only up "
+			"to %u had been sent",
+			len, flags, w->lport, w->rport, w->host, seq - w->iss, w->nxt - w->iss);
 	if ((int32_t)(end - w->nxt) > 0)
 		w->nxt = end;
 	if (!(flags & TH_ACK))
@@ -209,15 +211,15 @@ void fz_emitted(struct fz *f, const struct tx_ent *e)
 	uint32_t l4_len = e->len - ETH - 20 + e->blk_len, field, pseudo;
 
 	f->emitted++;
-	fz_must(f, e->len == m->len && m->off >= FRAME_TX_HEADROOM && m->off + m->len <= FRAME_BYTES);
+	fz_must(f,
+		e->len == m->len && m->off >= FRAME_TX_HEADROOM && m->off + m->len <= FRAME_BYTES);
 	fz_must(f, m->next == FRAME_NONE);
 	fz_must(f, e->len >= ETH + 20 + 8 && get16(b + 12) == 0x0800 && e->family == 4);
 	fz_must(f, ip[0] == 0x45 && get16(ip + 2) == 20 + l4_len && get16(ip + 6) == 0x4000);
 	fz_must(f, ip[8] > 0 && ip[9] == e->proto && fz_sum(ip, 20, 0) == 0xffff);
 	fz_must(f, (e->flags & TXF_GSO) || e->dev == STACK_DEV_LOOP || 20 + l4_len <= f->mtu);
 	fz_must(f, !(e->flags & TXF_GSO) == (e->blk_len == 0));
-	fz_must(f, e->csum_start == ETH + 20 &&
-			   e->csum_offset == (ip[9] == IPPROTO_TCP_ ? 16 : 6));
+	fz_must(f, e->csum_start == ETH + 20 && e->csum_offset == (ip[9] == IPPROTO_TCP_ ? 16 : 6));
 	pseudo = fz_sum(ip + 12, 8, ip[9] + l4_len);
 	field = get16(h + e->csum_offset);
 	if (e->flags & TXF_CSUM)

@@ -29,7 +29,7 @@
 /* ---- choices -------------------------------------------------------------------------------- */
 
 struct src {
-	uint64_t rng;           /* state of the generator; used when bytes is NULL */
+	uint64_t rng; /* state of the generator; used when bytes is NULL */
 	const uint8_t *bytes, *end;
 };
 
@@ -47,29 +47,29 @@ static inline bool src_done(const struct src *s)
 /* A value at which something tends to happen: around zero, powers of two, the maximum. */
 uint32_t src_interesting(struct src *s);
 
-/* ---- the peer's view of a four-tuple, learnt from what the stack sends ---------------------------- */
+/* ---- the peer's view of a four-tuple, learnt from what the stack sends ---------------------- */
 
 struct flow {
 	bool used, iss_known, ack_known, edge_known;
 	uint16_t lport, rport;
-	uint8_t host;           /* which peer */
-	uint32_t iss, nxt;      /* the stack's ISS, and the end of all it has sent */
-	uint32_t ack;           /* what it has acknowledged: its rcv_nxt */
-	uint32_t edge;          /* ack plus window */
-	uint8_t wscale;         /* its own */
-	bool scale_sure;        /* it is in force; unknown after a SYN that the peer answers */
-	bool ts;                /* it sends timestamps */
-	bool dead;              /* a RST was the last that came: not worth much more */
-	bool syn_only;          /* it has sent a SYN and we have not answered */
-	uint32_t tsval;         /* its last */
+	uint8_t host;      /* which peer */
+	uint32_t iss, nxt; /* the stack's ISS, and the end of all it has sent */
+	uint32_t ack;      /* what it has acknowledged: its rcv_nxt */
+	uint32_t edge;     /* ack plus window */
+	uint8_t wscale;    /* its own */
+	bool scale_sure;   /* it is in force; unknown after a SYN that the peer answers */
+	bool ts;           /* it sends timestamps */
+	bool dead;         /* a RST was the last that came: not worth much more */
+	bool syn_only;     /* it has sent a SYN and we have not answered */
+	uint32_t tsval;    /* its last */
 	uint32_t my_iss, my_ts;
 };
 
 struct handle {
 	struct sock *sk;
 	bool have_next;
-	uint8_t next;           /* the byte that the stream goes on with */
-	uint32_t sent;          /* bytes given to the stack: the pattern's position */
+	uint8_t next;  /* the byte that the stream goes on with */
+	uint32_t sent; /* bytes given to the stack: the pattern's position */
 };
 
 struct fz {
@@ -91,24 +91,24 @@ struct fz {
 		uint8_t b[2048];
 	} replay[FZ_REPLAYS];
 	uint32_t nreplay;
-	uint8_t last_out[128];  /* the start of a packet the stack sent: for ICMP to quote */
+	uint8_t last_out[128]; /* the start of a packet the stack sent: for ICMP to quote */
 	uint32_t last_out_len;
-	uint64_t packets;       /* put in, over all rounds */
+	uint64_t packets; /* put in, over all rounds */
 	uint64_t emitted;
 	uint64_t stats[STAT_COUNT]; /* summed over rounds */
 	uint64_t states[16];        /* sockets seen by audits, by enum tcp_state */
-	uint64_t seed, round;   /* for messages */
+	uint64_t seed, round;       /* for messages */
 };
 
 /* Says what broke, at which packet of which seed, and ends the process by abort(). */
 void fz_fail(struct fz *f, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
-#define fz_must(f, cond)                                                                           \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			fz_fail(f, "%s:%d: %s", __FILE__, __LINE__, #cond);                        \
+#define fz_must(f, cond)                                                    \
+	do {                                                                \
+		if (!(cond))                                                \
+			fz_fail(f, "%s:%d: %s", __FILE__, __LINE__, #cond); \
 	} while (0)
 
-/* ---- world.c ---- */
+/* ---- world.c -------------------------------------------------------------------------------- */
 
 /* A round: a fresh stack, configured by choices of the source. f is zeroed by the caller once; src
  * is set before each round. */
@@ -123,7 +123,7 @@ void fz_drain(struct fz *f, bool hold);
 void fz_fill(struct fz *f, uint8_t *b, uint32_t n);
 struct ip_addr fz_host(struct fz *f, unsigned i);
 
-/* ---- peer.c ---- */
+/* ---- peer.c --------------------------------------------------------------------------------- */
 void fz_packet(struct fz *f);
 /* Puts len bytes in, cut into frames anyhow; counts and checks the verdict. */
 void fz_inject(struct fz *f, const uint8_t *b, uint32_t len, unsigned dev);
@@ -135,10 +135,10 @@ uint32_t fz_sum(const uint8_t *p, uint32_t len, uint32_t start);
 const uint8_t *fz_pattern(uint32_t at);
 #define FZ_PATTERN_BYTES (1u << 17)
 
-/* ---- emitted.c ---- */
+/* ---- emitted.c ------------------------------------------------------------------------------ */
 void fz_emitted(struct fz *f, const struct tx_ent *e);
 
-/* ---- audit.c ---- */
+/* ---- audit.c -------------------------------------------------------------------------------- */
 /* Every frame has one owner, every list and sum holds, readiness says what is. */
 void fz_audit(struct fz *f);
 

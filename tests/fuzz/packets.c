@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Random and mutated packets through the input path, by the million. Rounds of a fresh stack each,
- * every choice from a seed: --seed and --round bring a failure back. Ends with how often each reason
- * was reached, and fails when one that a packet can reach was not.
+ * every choice from a seed: --seed and --round bring a failure back. Ends with how often each
+ * reason was reached, and fails when one that a packet can reach was not.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -17,7 +17,7 @@
 #define ROUND_PACKETS 8192u
 #define AUDIT_STEPS 512u
 #define ALL_PACKETS 4000000u /* so many meet even what is rare */
-#define HANG_S 5 /* of CPU time, in which a step must end however slow the build */
+#define HANG_S 5             /* of CPU time, in which a step must end however slow the build */
 
 static struct fz fz;
 static volatile uint64_t steps;
@@ -62,7 +62,7 @@ static void run_round(uint64_t seed, uint64_t round, uint64_t limit)
 	fz_end(&fz);
 }
 
-/* ---- seeds for libFuzzer --------------------------------------------------------------------- */
+/* ---- seeds for libFuzzer -------------------------------------------------------------------- */
 
 #define SEED_BYTES 1536u
 #define SEED_TRIES 4000u
@@ -110,9 +110,9 @@ static int write_seeds(const char *dir, uint64_t seed)
 /* True when every reason for a drop, and every state, was met. */
 static bool report(void)
 {
-	static const char *const name[] = {NULL, "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED",
-					   "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED",
-					   "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING"};
+	static const char *const name[] = {NULL,         "ESTABLISHED", "SYN-SENT",  "SYN-RECEIVED",
+					   "FIN-WAIT-1", "FIN-WAIT-2",  "TIME-WAIT", "CLOSED",
+					   "CLOSE-WAIT", "LAST-ACK",    "LISTEN",    "CLOSING"};
 	bool ok = true;
 	unsigned i;
 
@@ -130,13 +130,13 @@ static bool report(void)
 static int usage(void)
 {
 	fprintf(stderr, "usage: packets [--quiet] [--seed N] [--count PACKETS] [--round N]\n"
-		"       packets --seeds DIR   (writes a corpus for fuzz_input)\n");
+			"       packets --seeds DIR   (writes a corpus for fuzz_input)\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option opts[] = {{"seed", 1, NULL, 's'}, {"count", 1, NULL, 'n'},
+	static const struct option opts[] = {{"seed", 1, NULL, 's'},  {"count", 1, NULL, 'n'},
 					     {"round", 1, NULL, 'r'}, {"quiet", 0, NULL, 'q'},
 					     {"seeds", 1, NULL, 'c'}, {0}};
 	uint64_t seed = 1, count = 300000, round = 0, only = UINT64_MAX;
@@ -180,7 +180,8 @@ int main(int argc, char **argv)
 	ok = report() || only != UINT64_MAX || count < ALL_PACKETS;
 	if (!ok)
 		printf("a reason for a drop, or a state, was never met\n");
-	printf("%llu packets in %llu rounds, each ended in one reason; %llu packets sent, all well formed\n",
+	printf("%llu packets in %llu rounds, each ended in one reason; "
+	       "%llu packets sent, all well formed\n",
 	       (unsigned long long)fz.packets, (unsigned long long)round,
 	       (unsigned long long)fz.emitted);
 	return ok ? 0 : 1;

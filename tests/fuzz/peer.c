@@ -45,7 +45,8 @@ static void head(struct fz *f, struct pkt *p, unsigned host, uint8_t proto, uint
 {
 	uint8_t *b = p->b;
 	bool loop = host == 3;
-	uint32_t src = ip_addr_to_v4(&f->peer[host]), dst = ip_addr_to_v4(loop ? &f->peer[3] : &f->me);
+	uint32_t src = ip_addr_to_v4(&f->peer[host]),
+		 dst = ip_addr_to_v4(loop ? &f->peer[3] : &f->me);
 
 	memset(b, 0, L4);
 	if (!loop) {
@@ -174,7 +175,8 @@ static void opts_syn(struct fz *f, struct seg *s)
 	if (!src_one_in(r, 4))
 		opt_add(s, (uint8_t[]){1, 1, 4, 2}, 4);
 	if (!src_one_in(r, 4))
-		opt_add(s, (uint8_t[]){1, 3, 3, (uint8_t)src_pick(r, src_one_in(r, 8) ? 256 : 15)}, 4);
+		opt_add(s, (uint8_t[]){1, 3, 3, (uint8_t)src_pick(r, src_one_in(r, 8) ? 256 : 15)},
+			4);
 }
 
 /* Options of any kind with any lengths. */
@@ -194,7 +196,7 @@ static void opts_soup(struct fz *f, struct seg *s)
 	}
 }
 
-/* ---- going in ---------------------------------------------------------------------------------- */
+/* ---- going in ------------------------------------------------------------------------------- */
 
 static void check_verdict(struct fz *f, enum stat_id r, const uint64_t *before)
 {
@@ -256,7 +258,7 @@ void fz_inject(struct fz *f, const uint8_t *b, uint32_t len, unsigned dev)
 	check_verdict(f, r, before);
 }
 
-/* ---- mutations ------------------------------------------------------------------------------------ */
+/* ---- mutations ------------------------------------------------------------------------------ */
 
 static void mutate_field(struct fz *f, struct pkt *p)
 {
@@ -365,7 +367,7 @@ static void send(struct fz *f, struct pkt *p, bool mutated)
 	fz_inject(f, p->b, p->len, src_one_in(r, 256) ? p->dev ^ 1u : p->dev);
 }
 
-/* ---- TCP ----------------------------------------------------------------------------------------------- */
+/* ---- TCP ------------------------------------------------------------------------------------ */
 
 struct flow *fz_flow(struct fz *f, unsigned host, uint16_t lport, uint16_t rport)
 {
@@ -495,22 +497,21 @@ static void sack_lie(struct fz *f, struct seg *s)
 
 	for (unsigned i = 0; i < n; i++) {
 		blk[i][0] = base + src_interesting(&f->src);
-		blk[i][1] = src_one_in(&f->src, 2) ? blk[i][0] + src_interesting(&f->src) :
-						     base - src_pick(&f->src, 5000);
+		blk[i][1] = src_one_in(&f->src, 2) ? blk[i][0] + src_interesting(&f->src)
+						   : base - src_pick(&f->src, 5000);
 	}
 	opt_sack(s, (const uint32_t(*)[2])blk, n);
 }
 
-/* What a segment of an open connection does to it; most are what a good peer might send. */
-static void flow_kind(struct fz *f, struct seg *s)
+/* What a good peer might send, in good times and bad. */
+static void flow_good(struct fz *f, struct seg *s, uint32_t kind, uint32_t small)
 {
 	struct src *r = &f->src;
 	struct flow *w = s->w;
-	uint32_t small = src_one_in(r, 4) ? 1 + src_pick(r, 20) : 1 + src_pick(r, 1448);
 
-	switch (src_pick(r, 40)) {
+	switch (kind) {
 	case 0 ... 5:
-		break; /* an ACK of everything */
+		break;  /* an ACK of everything */
 	case 6 ... 8: { /* of a part */
 		uint32_t part = src_pick(r, 4000);
 
@@ -538,6 +539,15 @@ static void flow_kind(struct fz *f, struct seg *s)
 		s->seq += src_pick(r, 8) - 4;
 		s->len = src_pick(r, 6);
 		break;
+	}
+}
+
+static void flow_hostile(struct fz *f, struct seg *s, uint32_t kind, uint32_t small)
+{
+	struct src *r = &f->src;
+	struct flow *w = s->w;
+
+	switch (kind) {
 	case 23:
 		if (src_one_in(r, 3))
 			s->flags = TH_RST | (src_one_in(r, 2) ? TH_ACK : 0);
@@ -594,6 +604,19 @@ static void flow_kind(struct fz *f, struct seg *s)
 	}
 }
 
+/* What a segment of an open connection does to it. */
+static void flow_kind(struct fz *f, struct seg *s)
+{
+	struct src *r = &f->src;
+	uint32_t small = src_one_in(r, 4) ? 1 + src_pick(r, 20) : 1 + src_pick(r, 1448);
+	uint32_t kind = src_pick(r, 40);
+
+	if (kind < 23)
+		flow_good(f, s, kind, small);
+	else
+		flow_hostile(f, s, kind, small);
+}
+
 static bool flow_packet(struct fz *f, struct pkt *p)
 {
 	struct flow *w = any_flow(f);
@@ -618,7 +641,7 @@ static bool flow_packet(struct fz *f, struct pkt *p)
 	return true;
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------ */
+/* ---- the rest ------------------------------------------------------------------------------- */
 
 static void udp_packet(struct fz *f, struct pkt *p)
 {
@@ -636,7 +659,8 @@ static void udp_packet(struct fz *f, struct pkt *p)
 /* An ICMP error about something the stack sent, or has not sent. */
 static void icmp_packet(struct fz *f, struct pkt *p)
 {
-	static const uint16_t mtu[] = {0, 1, 67, 68, 296, 551, 552, 576, 1006, 1280, 1499, 1500, 65535};
+	static const uint16_t mtu[] = {0,   1,    67,   68,   296,  551,  552,
+				       576, 1006, 1280, 1499, 1500, 65535};
 	struct src *r = &f->src;
 	uint8_t *h = p->b + L4;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The stack's surroundings: an application that calls whatever the interface allows, in any order; a
- * kernel that answers late or not at all about destinations; time in steps from nothing to weeks;
+ * The stack's surroundings: an application that calls whatever the interface allows, in any order;
+ * a kernel that answers late or not at all about destinations; time in steps from nothing to weeks;
  * devices that keep frames. Never breaks the contract of stack.h: what fails here is the stack.
  */
 #include <errno.h>
@@ -21,7 +21,7 @@
 #define LISTENERS 4u
 #define END_TURNS 400000u
 
-/* ---- choices ----------------------------------------------------------------------------------- */
+/* ---- choices -------------------------------------------------------------------------------- */
 
 uint64_t src_u64(struct src *s)
 {
@@ -86,7 +86,7 @@ void fz_fill(struct fz *f, uint8_t *b, uint32_t n)
 	}
 }
 
-/* ---- when something is wrong ---------------------------------------------------------------------- */
+/* ---- when something is wrong ---------------------------------------------------------------- */
 
 static struct fz *running; /* for stack_panic(), which is told nothing */
 
@@ -116,7 +116,7 @@ void stack_panic(const char *file, int line, const char *what)
 	die(running);
 }
 
-/* ---- sockets ---------------------------------------------------------------------------------------- */
+/* ---- sockets -------------------------------------------------------------------------------- */
 
 static struct handle *handle_free(struct fz *f)
 {
@@ -286,18 +286,30 @@ static void setopt_any(struct fz *f, struct handle *h)
 	static const struct {
 		int level, name;
 	} opt[] = {
-		{SOL_SOCKET, SO_RCVBUF},	{SOL_SOCKET, SO_SNDBUF},
-		{SOL_SOCKET, SO_RCVLOWAT},	{SOL_SOCKET, SO_KEEPALIVE},
-		{SOL_SOCKET, SO_LINGER},	{SOL_SOCKET, SO_ERROR},
-		{SOL_SOCKET, SO_REUSEADDR},	{IPPROTO_TCP, TCP_NODELAY},
-		{IPPROTO_TCP, TCP_CORK},	{IPPROTO_TCP, TCP_MAXSEG},
-		{IPPROTO_TCP, TCP_KEEPIDLE},	{IPPROTO_TCP, TCP_KEEPINTVL},
-		{IPPROTO_TCP, TCP_KEEPCNT},	{IPPROTO_TCP, TCP_SYNCNT},
-		{IPPROTO_TCP, TCP_LINGER2},	{IPPROTO_TCP, TCP_DEFER_ACCEPT},
-		{IPPROTO_TCP, TCP_QUICKACK},	{IPPROTO_TCP, TCP_USER_TIMEOUT},
-		{IPPROTO_TCP, TCP_NOTSENT_LOWAT}, {IPPROTO_TCP, TCP_CONGESTION},
-		{IPPROTO_TCP, TCP_INFO},	{IPPROTO_IP, IP_TOS},
-		{IPPROTO_IP, IP_TTL},		{SOL_SOCKET, 9999},
+		{SOL_SOCKET, SO_RCVBUF},
+		{SOL_SOCKET, SO_SNDBUF},
+		{SOL_SOCKET, SO_RCVLOWAT},
+		{SOL_SOCKET, SO_KEEPALIVE},
+		{SOL_SOCKET, SO_LINGER},
+		{SOL_SOCKET, SO_ERROR},
+		{SOL_SOCKET, SO_REUSEADDR},
+		{IPPROTO_TCP, TCP_NODELAY},
+		{IPPROTO_TCP, TCP_CORK},
+		{IPPROTO_TCP, TCP_MAXSEG},
+		{IPPROTO_TCP, TCP_KEEPIDLE},
+		{IPPROTO_TCP, TCP_KEEPINTVL},
+		{IPPROTO_TCP, TCP_KEEPCNT},
+		{IPPROTO_TCP, TCP_SYNCNT},
+		{IPPROTO_TCP, TCP_LINGER2},
+		{IPPROTO_TCP, TCP_DEFER_ACCEPT},
+		{IPPROTO_TCP, TCP_QUICKACK},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT},
+		{IPPROTO_TCP, TCP_NOTSENT_LOWAT},
+		{IPPROTO_TCP, TCP_CONGESTION},
+		{IPPROTO_TCP, TCP_INFO},
+		{IPPROTO_IP, IP_TOS},
+		{IPPROTO_IP, IP_TTL},
+		{SOL_SOCKET, 9999},
 	};
 	unsigned i = src_pick(&f->src, ARRAY_SIZE(opt));
 	uint8_t out[512];
@@ -321,7 +333,8 @@ static void udp_call(struct fz *f, struct handle *h)
 	static uint8_t b[BUF_BYTES];
 	struct src *r = &f->src;
 	struct iovec iov = {b, src_one_in(r, 4) ? src_pick(r, BUF_BYTES) : src_pick(r, 600)};
-	struct endpoint to = {.addr = f->peer[src_pick(r, 3)], .port = (uint16_t)(5000 + src_pick(r, 3))};
+	struct endpoint to = {.addr = f->peer[src_pick(r, 3)],
+			      .port = (uint16_t)(5000 + src_pick(r, 3))};
 	struct endpoint local = h->sk->local;
 	struct udp_meta meta;
 
@@ -332,7 +345,8 @@ static void udp_call(struct fz *f, struct handle *h)
 		break;
 	case 1:
 	case 2:
-		stack_udp_send(f->st, h->sk, &iov, 1, src_one_in(r, 3) ? NULL : &to, &f->me, f->now);
+		stack_udp_send(f->st, h->sk, &iov, 1, src_one_in(r, 3) ? NULL : &to, &f->me,
+			       f->now);
 		break;
 	default:
 		fz_must(f, stack_udp_recv(f->st, h->sk, &iov, 1, src_one_in(r, 4) ? RECV_PEEK : 0,
@@ -459,7 +473,7 @@ static void app_step(struct fz *f)
 	}
 }
 
-/* ---- devices, destinations, time ------------------------------------------------------------------------ */
+/* ---- devices, destinations, time ------------------------------------------------------------ */
 
 static void held_release(struct fz *f, uint32_t keep)
 {
@@ -486,8 +500,8 @@ void fz_drain(struct fz *f, bool hold)
 static void dst_answer(struct fz *f, const struct ip_addr *a, bool good)
 {
 	struct src *r = &f->src;
-	struct dst_info d = {.state = DST_OK, .dev = FZ_DEV, .next_hop = *a,
-			     .mac = {2, 0, 0, 0, 0, 2}};
+	struct dst_info d = {
+		.state = DST_OK, .dev = FZ_DEV, .next_hop = *a, .mac = {2, 0, 0, 0, 0, 2}};
 
 	if (ip_addr_eq(a, &f->peer[3])) {
 		d.dev = STACK_DEV_LOOP;
@@ -604,7 +618,7 @@ static void memory_step(struct fz *f)
 	}
 }
 
-/* ---- a round -------------------------------------------------------------------------------------------------- */
+/* ---- a round -------------------------------------------------------------------------------- */
 
 static void configure(struct fz *f, struct stack_cfg *c)
 {
@@ -650,8 +664,8 @@ static void devices(struct fz *f)
 	d.gso_max_bytes = d.tx_csum && src_one_in(r, 2) ? 61440 : 0;
 	f->mtu = d.mtu = src_one_in(r, 4) ? 576 + src_pick(r, 3000) : 1500;
 	stack_dev_set(f->st, FZ_DEV, &d);
-	d = (struct stack_dev){.up = true, .rx_partial_ok = true, .tx_csum = true,
-			       .ifindex = 1, .mtu = 65535};
+	d = (struct stack_dev){
+		.up = true, .rx_partial_ok = true, .tx_csum = true, .ifindex = 1, .mtu = 65535};
 	stack_dev_set(f->st, STACK_DEV_LOOP, &d);
 }
 
@@ -673,7 +687,8 @@ void fz_begin(struct fz *f)
 	f->now = f->start = SEC + src_pick(&f->src, 1u << 31) * MS;
 	configure(f, &cfg);
 	fz_fill(f, secret, sizeof(secret));
-	fz_must(f, stack_create(arena_init(f->base, ARENA_BYTES), &cfg, secret, f->now, &f->st) == 0);
+	fz_must(f,
+		stack_create(arena_init(f->base, ARENA_BYTES), &cfg, secret, f->now, &f->st) == 0);
 	f->me = ip_addr_v4(be32(0x0a000001));
 	for (i = 0; i < 3; i++)
 		f->peer[i] = ip_addr_v4(be32(0x0a000002 + i));

@@ -453,7 +453,8 @@ static void two_interfaces(void)
 	end("two_interfaces_and_four_queues");
 }
 
-/* By hand, so that no VLAN device is needed. tagged: 802.1Q, VLAN 9, around a datagram that we claim. */
+/* By hand, so that no VLAN device is needed. tagged: 802.1Q, VLAN 9, around a datagram that we
+ * claim. */
 static int send_raw(bool tagged)
 {
 	static const uint8_t tag[4] = {0x81, 0x00, 0x00, 0x09};

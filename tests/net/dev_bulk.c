@@ -38,7 +38,7 @@ static struct tx_ent *send_tcp(uint32_t seq, uint32_t ack, uint8_t flags, const 
 
 	*t = (struct tcp_hdr){
 		be16(40000), be16(7200),   be32(seq), be32(ack), (uint8_t)((20 + olen) << 2),
-		flags,	     be16(0xffff), 0,	      0};
+		flags,       be16(0xffff), 0,         0};
 	t->csum = pseudo(IPPROTO_TCP, 20 + olen + blen);
 	memcpy(t + 1, opts, olen);
 	e = fake_send(1, b, 14 + 20 + 20 + olen);

@@ -9,7 +9,7 @@
 
 #include "shim/dev/dev.h"
 
-#define FAKE_RX	    4096u
+#define FAKE_RX 4096u
 #define FAKE_FRAMES 8192u
 
 struct fake_rx {

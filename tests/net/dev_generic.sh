@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2154 # builddir comes from who runs it: tests/README.md
 # The device room against the kernel over a veth, the steering program in generic mode.
 # timeout: 110
 set -u

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rig of the device room's tests: two namespaces joined by a veth pair, the room in one of them with
- * a fake stack on top, a peer on the kernel's stack in the other. Each case begins with begin() and
- * ends with end().
+ * The rig of the device room's tests: two namespaces joined by a veth pair, the room in one of them
+ * with a fake stack on top, a peer on the kernel's stack in the other. Each case begins with
+ * begin() and ends with end().
  */
 #ifndef TESTS_NET_DEV_RIG_H
 #define TESTS_NET_DEV_RIG_H
@@ -29,17 +29,17 @@
 #include "stack/ip/csum.h"
 #include "stack/ip/wire.h"
 
-#define ADDR_A	"10.77.0.1"
-#define ADDR_B	"10.77.0.2"
+#define ADDR_A "10.77.0.1"
+#define ADDR_B "10.77.0.2"
 #define WAIT_MS 4000
-#define GSO_BYTES  60000u
+#define GSO_BYTES 60000u
 #define BACK_BYTES 400000u
 
 /* Ours is a, the peer's b. */
 extern char ns_a[32], ns_b[32], if_a[16], if_b[16];
 extern uint8_t mac_a[6], mac_b[6];
 extern int cases, failures;
-extern int master; /* pid of the process that made the namespaces */
+extern int master;  /* pid of the process that made the namespaces */
 extern bool failed; /* the present case */
 
 #define CHECK(cond)                                                         \

@@ -2,12 +2,13 @@
 /*
  * A server whose workers are killed at random instants, and its clients. Knows nothing of the shim.
  *
- *   killer server PORT SEED KILLS WORKERS   echoes; kills one of its workers every few milliseconds,
- *                                           KILLS times, starts another in its place, and serves on
+ *   killer server PORT SEED KILLS WORKERS   echoes; kills one of its workers every few
+ *                                           milliseconds, KILLS times, starts another in its
+ *                                           place, and serves on
  *   killer client ADDRESS PORT SEED MS      for so long; then says how connections ended
  *
- * A client's connection may end at any time, by FIN or RST; what it echoes until then must be right,
- * and nothing may stand still for HANG_S.
+ * A client's connection may end at any time, by FIN or RST; what it echoes until then must be
+ * right, and nothing may stand still for HANG_S.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,10 +29,10 @@
 #include <unistd.h>
 
 #define WORKERS_MAX 8
-#define CLIENTS	    8
-#define ECHO_MAX    20000
+#define CLIENTS 8
+#define ECHO_MAX 20000
 #define KILL_EVERY_US 40000 /* at most */
-#define HANG_S	    6 /* a dead process's connections are to end within 2 */
+#define HANG_S 6            /* a dead process's connections are to end within 2 */
 
 static uint32_t next_random(uint32_t *r)
 {
@@ -47,7 +48,7 @@ static struct sockaddr_in address(const char *ip, const char *port)
 	return a;
 }
 
-/* ---- the server --------------------------------------------------------------------------- */
+/* ---- the server ----------------------------------------------------------------------------- */
 
 static void echo(int ep, int fd)
 {
@@ -148,7 +149,7 @@ static int server(char **arg)
 	return 0;
 }
 
-/* ---- the clients -------------------------------------------------------------------------- */
+/* ---- the clients ---------------------------------------------------------------------------- */
 
 static struct sockaddr_in to;
 static uint64_t until_ms;

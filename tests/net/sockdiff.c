@@ -37,7 +37,7 @@
 #include <unistd.h>
 
 #define CLOSE_RANGE_CLOEXEC_ 4 /* linux/close_range.h */
-#define NAP_US 15000 /* for the peer's packets to arrive and be worked on */
+#define NAP_US 15000           /* for the peer's packets to arrive and be worked on */
 
 static struct in_addr here, there;
 static int agent = -1;
@@ -46,7 +46,7 @@ static size_t line_len;
 static char big[1 << 20];  /* what is sent; never written to */
 static char sink[1 << 20]; /* where bytes end that nobody looks at */
 
-/* ---- reporting ------------------------------------------------------------------------------- */
+/* ---- reporting ------------------------------------------------------------------------------ */
 
 __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 {
@@ -100,13 +100,15 @@ static double now_s(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* ---- sockets --------------------------------------------------------------------------------- */
+/* ---- sockets -------------------------------------------------------------------------------- */
 
 static int recv_fd(int sock)
 {
 	char c, ctl[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = {&c, 1};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl,
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = ctl,
 			   .msg_controllen = sizeof(ctl)};
 	struct cmsghdr *cm;
 	int fd = -1;
@@ -131,7 +133,8 @@ static int peer_socket(int type)
 
 static struct sockaddr_in addr_of(struct in_addr a, int port)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = a, .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in in = {
+		.sin_family = AF_INET, .sin_addr = a, .sin_port = htons((uint16_t)port)};
 
 	return in;
 }
@@ -226,7 +229,8 @@ static long read_all(int fd, size_t want)
 	size_t got = 0;
 	ssize_t n;
 
-	while (got < want && (n = recv(fd, sink, want - got < sizeof(sink) ? want - got : sizeof(sink), 0)) > 0)
+	while (got < want &&
+	       (n = recv(fd, sink, want - got < sizeof(sink) ? want - got : sizeof(sink), 0)) > 0)
 		got += (size_t)n;
 	return (long)got;
 }
@@ -295,7 +299,7 @@ static pthread_t later(struct later *l)
 
 #include "sockdiff_cases.h"
 
-/* ---- the agent and main ------------------------------------------------------------------------ */
+/* ---- the agent and main --------------------------------------------------------------------- */
 
 static int agent_main(const char *path)
 {
@@ -312,7 +316,9 @@ static int agent_main(const char *path)
 		while (read(c, &type, 1) == 1) {
 			char ctl[CMSG_SPACE(sizeof(int))] = {0}, b = 0;
 			struct iovec iov = {&b, 1};
-			struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl,
+			struct msghdr m = {.msg_iov = &iov,
+					   .msg_iovlen = 1,
+					   .msg_control = ctl,
 					   .msg_controllen = sizeof(ctl)};
 			struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
 			int fd = socket(AF_INET, type, 0);

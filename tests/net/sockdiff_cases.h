@@ -14,7 +14,7 @@ static void fill(int s)
 	}
 }
 
-/* ---- streams: out and in ----------------------------------------------------------------------- */
+/* ---- streams: out and in -------------------------------------------------------------------- */
 
 static void echo_small(void)
 {
@@ -356,8 +356,12 @@ static void recvmsg_fields(void)
 	struct sockaddr_in from = {0};
 	char b[8], ctl[64];
 	struct iovec v = {b, 8};
-	struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &v,
-			   .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl),
+	struct msghdr m = {.msg_name = &from,
+			   .msg_namelen = sizeof(from),
+			   .msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = ctl,
+			   .msg_controllen = sizeof(ctl),
 			   .msg_flags = -1};
 	socklen_t len = sizeof(from);
 	int s, p;
@@ -366,7 +370,8 @@ static void recvmsg_fields(void)
 	send(p, "abcd", 4, 0);
 	nap();
 	res("recvmsg", recvmsg(s, &m, 0));
-	say("name=%d ctl=%d flags=%x", (int)m.msg_namelen, (int)m.msg_controllen, (unsigned)m.msg_flags);
+	say("name=%d ctl=%d flags=%x", (int)m.msg_namelen, (int)m.msg_controllen,
+	    (unsigned)m.msg_flags);
 	send(p, "abcd", 4, 0);
 	nap();
 	m.msg_flags = -1;
@@ -448,7 +453,7 @@ static void cork(void)
 	pair_close(s, p);
 }
 
-/* ---- the end of a connection ---------------------------------------------------------------------- */
+/* ---- the end of a connection ---------------------------------------------------------------- */
 
 static void peer_closes(void)
 {
@@ -696,7 +701,7 @@ static void linger_gives_up(void)
 	reset_peer(p);
 }
 
-/* ---- names -------------------------------------------------------------------------------------------- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 static void say_name(const char *what, int r, const struct sockaddr_in *in, socklen_t len)
 {
@@ -707,9 +712,9 @@ static void say_name(const char *what, int r, const struct sockaddr_in *in, sock
 		return;
 	}
 	say("%s=%s:%s len=%d", what,
-	    in->sin_addr.s_addr == here.s_addr	  ? "here"
+	    in->sin_addr.s_addr == here.s_addr    ? "here"
 	    : in->sin_addr.s_addr == there.s_addr ? "there"
-	    : in->sin_addr.s_addr == 0		  ? "any"
+	    : in->sin_addr.s_addr == 0            ? "any"
 						  : "other",
 	    in->sin_port ? "port" : "0", (int)len);
 }
@@ -772,7 +777,7 @@ static void names_fresh(void)
 	close(s);
 }
 
-/* ---- bind, listen, accept ----------------------------------------------------------------------------- */
+/* ---- bind, listen, accept ------------------------------------------------------------------- */
 
 static void bind_errors(void)
 {
@@ -1060,7 +1065,7 @@ static void backlog_bounds(void)
 	close(l);
 }
 
-/* ---- connect ------------------------------------------------------------------------------------------- */
+/* ---- connect -------------------------------------------------------------------------------- */
 
 static int refused_port(void)
 {
@@ -1210,7 +1215,7 @@ static void unconnected(void)
 	close(s);
 }
 
-/* ---- options --------------------------------------------------------------------------------------------- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 static void opt_basics(void)
 {
@@ -1220,7 +1225,8 @@ static void opt_basics(void)
 	say("type=%d dom=%d proto=%d acc=%d err=%d", opt_int(s, SOL_SOCKET, SO_TYPE),
 	    opt_int(s, SOL_SOCKET, SO_DOMAIN), opt_int(s, SOL_SOCKET, SO_PROTOCOL),
 	    opt_int(s, SOL_SOCKET, SO_ACCEPTCONN), opt_int(s, SOL_SOCKET, SO_ERROR));
-	say("lowat=%d/%d", opt_int(s, SOL_SOCKET, SO_RCVLOWAT), opt_int(s, SOL_SOCKET, SO_SNDLOWAT));
+	say("lowat=%d/%d", opt_int(s, SOL_SOCKET, SO_RCVLOWAT),
+	    opt_int(s, SOL_SOCKET, SO_SNDLOWAT));
 	say("nd=%d cork=%d ka=%d", opt_int(s, IPPROTO_TCP, TCP_NODELAY),
 	    opt_int(s, IPPROTO_TCP, TCP_CORK), opt_int(s, SOL_SOCKET, SO_KEEPALIVE));
 	say("tos=%d ttl=%d", opt_int(s, IPPROTO_IP, IP_TOS), opt_int(s, IPPROTO_IP, IP_TTL));
@@ -1235,22 +1241,37 @@ static void opt_roundtrip(void)
 		const char *name;
 		int level, opt, val;
 	} t[] = {
-		{"nodelay", IPPROTO_TCP, TCP_NODELAY, 1}, {"nodelay", IPPROTO_TCP, TCP_NODELAY, 0},
-		{"nodelay", IPPROTO_TCP, TCP_NODELAY, 7}, {"cork", IPPROTO_TCP, TCP_CORK, 1},
-		{"ka", SOL_SOCKET, SO_KEEPALIVE, 1},	  {"idle", IPPROTO_TCP, TCP_KEEPIDLE, 33},
-		{"idle", IPPROTO_TCP, TCP_KEEPIDLE, 0},	  {"idle", IPPROTO_TCP, TCP_KEEPIDLE, 40000},
-		{"intvl", IPPROTO_TCP, TCP_KEEPINTVL, 9}, {"cnt", IPPROTO_TCP, TCP_KEEPCNT, 4},
-		{"cnt", IPPROTO_TCP, TCP_KEEPCNT, 200},	  {"ut", IPPROTO_TCP, TCP_USER_TIMEOUT, 5000},
-		{"ut", IPPROTO_TCP, TCP_USER_TIMEOUT, -1},{"sndbuf", SOL_SOCKET, SO_SNDBUF, 30000},
-		{"rcvbuf", SOL_SOCKET, SO_RCVBUF, 40000}, {"rcvbuf", SOL_SOCKET, SO_RCVBUF, 1},
-		{"lowat", SOL_SOCKET, SO_RCVLOWAT, 0},	  {"tos", IPPROTO_IP, IP_TOS, 0x10},
-		{"ttl", IPPROTO_IP, IP_TTL, 9},		  {"ttl", IPPROTO_IP, IP_TTL, 300},
-		{"ttl", IPPROTO_IP, IP_TTL, -1},	  {"reuse", SOL_SOCKET, SO_REUSEADDR, 1},
-		{"prio", SOL_SOCKET, SO_PRIORITY, 3},	  {"bcast", SOL_SOCKET, SO_BROADCAST, 1},
-		{"type", SOL_SOCKET, SO_TYPE, 1},	  {"error", SOL_SOCKET, SO_ERROR, 1},
+		{"nodelay", IPPROTO_TCP, TCP_NODELAY, 1},
+		{"nodelay", IPPROTO_TCP, TCP_NODELAY, 0},
+		{"nodelay", IPPROTO_TCP, TCP_NODELAY, 7},
+		{"cork", IPPROTO_TCP, TCP_CORK, 1},
+		{"ka", SOL_SOCKET, SO_KEEPALIVE, 1},
+		{"idle", IPPROTO_TCP, TCP_KEEPIDLE, 33},
+		{"idle", IPPROTO_TCP, TCP_KEEPIDLE, 0},
+		{"idle", IPPROTO_TCP, TCP_KEEPIDLE, 40000},
+		{"intvl", IPPROTO_TCP, TCP_KEEPINTVL, 9},
+		{"cnt", IPPROTO_TCP, TCP_KEEPCNT, 4},
+		{"cnt", IPPROTO_TCP, TCP_KEEPCNT, 200},
+		{"ut", IPPROTO_TCP, TCP_USER_TIMEOUT, 5000},
+		{"ut", IPPROTO_TCP, TCP_USER_TIMEOUT, -1},
+		{"sndbuf", SOL_SOCKET, SO_SNDBUF, 30000},
+		{"rcvbuf", SOL_SOCKET, SO_RCVBUF, 40000},
+		{"rcvbuf", SOL_SOCKET, SO_RCVBUF, 1},
+		{"lowat", SOL_SOCKET, SO_RCVLOWAT, 0},
+		{"tos", IPPROTO_IP, IP_TOS, 0x10},
+		{"ttl", IPPROTO_IP, IP_TTL, 9},
+		{"ttl", IPPROTO_IP, IP_TTL, 300},
+		{"ttl", IPPROTO_IP, IP_TTL, -1},
+		{"reuse", SOL_SOCKET, SO_REUSEADDR, 1},
+		{"prio", SOL_SOCKET, SO_PRIORITY, 3},
+		{"bcast", SOL_SOCKET, SO_BROADCAST, 1},
+		{"type", SOL_SOCKET, SO_TYPE, 1},
+		{"error", SOL_SOCKET, SO_ERROR, 1},
 		{"nslowat", IPPROTO_TCP, TCP_NOTSENT_LOWAT, 16384},
-		{"linger2", IPPROTO_TCP, TCP_LINGER2, 10},{"syncnt", IPPROTO_TCP, TCP_SYNCNT, 3},
-		{"bogus", IPPROTO_TCP, 250, 1},		  {"bogus", SOL_SOCKET, 250, 1},
+		{"linger2", IPPROTO_TCP, TCP_LINGER2, 10},
+		{"syncnt", IPPROTO_TCP, TCP_SYNCNT, 3},
+		{"bogus", IPPROTO_TCP, 250, 1},
+		{"bogus", SOL_SOCKET, 250, 1},
 		{"level", 77, 1, 1},
 	};
 	int s, p;
@@ -1279,10 +1300,10 @@ static void opt_early(void)
 	char cc[16] = "";
 	socklen_t len = sizeof(cc);
 	getsockopt(s, IPPROTO_TCP, TCP_CONGESTION, cc, &len);
-	say("nd=%d snd=%d rcv=%d ka=%d idle=%d tos=%d cc=%s/%d", opt_int(s, IPPROTO_TCP, TCP_NODELAY),
-	    opt_int(s, SOL_SOCKET, SO_SNDBUF), opt_int(s, SOL_SOCKET, SO_RCVBUF),
-	    opt_int(s, SOL_SOCKET, SO_KEEPALIVE), opt_int(s, IPPROTO_TCP, TCP_KEEPIDLE),
-	    opt_int(s, IPPROTO_IP, IP_TOS), cc, (int)len);
+	say("nd=%d snd=%d rcv=%d ka=%d idle=%d tos=%d cc=%s/%d",
+	    opt_int(s, IPPROTO_TCP, TCP_NODELAY), opt_int(s, SOL_SOCKET, SO_SNDBUF),
+	    opt_int(s, SOL_SOCKET, SO_RCVBUF), opt_int(s, SOL_SOCKET, SO_KEEPALIVE),
+	    opt_int(s, IPPROTO_TCP, TCP_KEEPIDLE), opt_int(s, IPPROTO_IP, IP_TOS), cc, (int)len);
 	pair_close(s, a);
 	close(l);
 }
@@ -1375,7 +1396,7 @@ static void opt_zerocopy_late(void)
 	pair_close(s, p);
 }
 
-/* ---- ioctl and fcntl ------------------------------------------------------------------------------------ */
+/* ---- ioctl and fcntl ------------------------------------------------------------------------ */
 
 static void ioctl_queues(void)
 {
@@ -1466,7 +1487,7 @@ static void stat_says_socket(void)
 	pair_close(s, p);
 }
 
-/* ---- duplicates ------------------------------------------------------------------------------------------ */
+/* ---- duplicates ----------------------------------------------------------------------------- */
 
 static void dup_lives(void)
 {
@@ -1656,7 +1677,7 @@ static void fork_listener(void)
 	close(p);
 }
 
-/* ---- files and pipes ---------------------------------------------------------------------------------------- */
+/* ---- files and pipes ------------------------------------------------------------------------ */
 
 static int temp_file(size_t n)
 {
@@ -1815,7 +1836,9 @@ static void splice_full_pipe_loses_nothing(void)
 		if (in < 300000 &&
 		    (r = splice(s, NULL, pp[1], NULL, 200000, SPLICE_F_NONBLOCK)) > 0)
 			in += r;
-		if (in > out && (r = read(pp[0], got, (size_t)(in - out) < 5000 ? (size_t)(in - out) : 5000)) > 0)
+		if (in > out &&
+		    (r = read(pp[0], got, (size_t)(in - out) < 5000 ? (size_t)(in - out) : 5000)) >
+			    0)
 			for (ssize_t k = 0; k < r; k++, out++)
 				if (got[k] != (char)(out * 7 + out / 251)) {
 					say("differs at %ld", out);
@@ -1853,7 +1876,7 @@ static void splice_errors(void)
 	pair_close(s, p);
 }
 
-/* ---- poll and select over them --------------------------------------------------------------------------- */
+/* ---- poll and select over them -------------------------------------------------------------- */
 
 static void poll_states(void)
 {
@@ -1923,7 +1946,7 @@ static void select_waits(void)
 	pair_close(s, p);
 }
 
-/* ---- datagrams ------------------------------------------------------------------------------------------------ */
+/* ---- datagrams ------------------------------------------------------------------------------ */
 
 /* s: bound socket under test; p: a bound one of the peer's. */
 static void udp_pair(int *s, int *p, struct sockaddr_in *sa, struct sockaddr_in *pa)
@@ -2050,7 +2073,8 @@ static void udp_connected(void)
 	res("stray", recv(s, b, 8, MSG_DONTWAIT));
 	res("psend", sendto(p, "ok", 2, 0, (struct sockaddr *)&sa, sizeof(sa)));
 	res("recv", recv(s, b, 8, 0));
-	ok("unspec", connect(s, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr)));
+	ok("unspec",
+	   connect(s, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr)));
 	res("nodest", send(s, "x", 1, 0));
 	close(q);
 	pair_close(s, p);
@@ -2141,8 +2165,12 @@ static void udp_pktinfo(void)
 	struct sockaddr_in sa, pa, from;
 	char b[8], ctl[128];
 	struct iovec v = {b, 8};
-	struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &v,
-			   .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)};
+	struct msghdr m = {.msg_name = &from,
+			   .msg_namelen = sizeof(from),
+			   .msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = ctl,
+			   .msg_controllen = sizeof(ctl)};
 	int s, p;
 
 	udp_pair(&s, &p, &sa, &pa);
@@ -2184,7 +2212,9 @@ static void udp_mmsg(void)
 	memset(m, 0, sizeof(m));
 	for (int i = 0; i < 4; i++) {
 		v[i] = (struct iovec){b[i], (size_t)i + 1};
-		m[i].msg_hdr = (struct msghdr){.msg_iov = &v[i], .msg_iovlen = 1, .msg_name = &pa,
+		m[i].msg_hdr = (struct msghdr){.msg_iov = &v[i],
+					       .msg_iovlen = 1,
+					       .msg_name = &pa,
 					       .msg_namelen = sizeof(pa)};
 	}
 	res("sendmmsg", sendmmsg(s, m, 4, 0));
@@ -2217,7 +2247,8 @@ static void udp_sndbuf_opts(void)
 	say("%d", opt_int(s, SOL_SOCKET, SO_RCVBUF));
 	ok("sndbuf", set_int(s, SOL_SOCKET, SO_SNDBUF, 30000));
 	say("%d", opt_int(s, SOL_SOCKET, SO_SNDBUF));
-	say("type=%d proto=%d", opt_int(s, SOL_SOCKET, SO_TYPE), opt_int(s, SOL_SOCKET, SO_PROTOCOL));
+	say("type=%d proto=%d", opt_int(s, SOL_SOCKET, SO_TYPE),
+	    opt_int(s, SOL_SOCKET, SO_PROTOCOL));
 	res("nodelay", set_int(s, IPPROTO_TCP, TCP_NODELAY, 1));
 	ok("tos", set_int(s, IPPROTO_IP, IP_TOS, 0x20));
 	say("%d ttl=%d", opt_int(s, IPPROTO_IP, IP_TOS), opt_int(s, IPPROTO_IP, IP_TTL));
@@ -2277,47 +2308,145 @@ static void udp_both_doors(void)
 	pair_close(s, p);
 }
 
-/* ---- the list --------------------------------------------------------------------------------------------------- */
+/* ---- the list ------------------------------------------------------------------------------- */
 
-#define BOTH(f) {#f, f, true}
-#define ONCE(f) {#f, f, false}
+#define BOTH(f)             \
+	{                   \
+#f, f, true \
+	}
+#define ONCE(f)              \
+	{                    \
+#f, f, false \
+	}
 
 static const struct {
 	const char *name;
 	void (*fn)(void);
 	bool both_ways;
 } cases[] = {
-	BOTH(echo_small), BOTH(bulk_out), BOTH(bulk_in), BOTH(writev_order), BOTH(readv_scatter),
-	BOTH(iov_limits), BOTH(zero_lengths), BOTH(nonblocking_empty), BOTH(nonblocking_fill),
-	BOTH(peek), BOTH(peek_waitall), BOTH(trunc_drops), BOTH(waitall_eof), BOTH(waitall_timeout),
-	BOTH(waitall_nonblock), BOTH(rcvlowat), BOTH(rcvtimeo), BOTH(sndtimeo_partial),
-	BOTH(eintr_recv), BOTH(restart_recv), BOTH(restart_not_with_timeout), BOTH(recvmsg_fields),
-	BOTH(sendto_connected), BOTH(mmsg_stream), BOTH(more_then_push), BOTH(cork),
-	BOTH(peer_closes), BOTH(peer_resets), BOTH(reset_then_send), BOTH(reset_so_error),
-	BOTH(reset_wakes), BOTH(sigpipe), BOTH(shutdown_wr), BOTH(shutdown_rd), BOTH(shutdown_rdwr),
-	BOTH(shutdown_bad_how), BOTH(shutdown_wakes_reader), BOTH(close_with_unread_resets),
-	BOTH(close_delivers), BOTH(linger_zero_resets), BOTH(linger_waits), BOTH(linger_gives_up),
-	BOTH(names), BOTH(names_after_reset), ONCE(names_fresh), ONCE(bind_errors),
-	BOTH(bind_connected), ONCE(listen_inuse), ONCE(listen_unbound), ONCE(listen_again),
-	ONCE(listener_misuse), ONCE(accept_nonlistening), BOTH(accept_connected), ONCE(accept_empty),
-	ONCE(accept_flags), ONCE(accept_inherits), ONCE(accept_dead), ONCE(accept_eintr),
-	ONCE(listener_closes_queue), ONCE(listener_closes_accepted_lives), ONCE(listener_shut),
-	ONCE(reuseport_two), ONCE(backlog_bounds), ONCE(connect_refused), ONCE(connect_nonblock),
-	ONCE(connect_nonblock_refused), ONCE(connect_refused_then_connect), ONCE(connect_twice),
-	ONCE(connect_errors), ONCE(connect_bound), ONCE(connect_no_port), ONCE(connect_dissolved),
-	ONCE(unconnected), BOTH(opt_basics), BOTH(opt_roundtrip), ONCE(opt_early),
-	BOTH(opt_congestion), BOTH(opt_lengths), BOTH(opt_tcp_info), BOTH(opt_cookie),
-	BOTH(opt_zerocopy_late), BOTH(ioctl_queues), BOTH(ioctl_fin), BOTH(fionbio),
-	BOTH(fcntl_flags), BOTH(stat_says_socket), BOTH(dup_lives), BOTH(dup_shares_flags),
-	BOTH(dup2_over), BOTH(dup2_file_over), BOTH(close_errors), BOTH(close_range_some),
-	BOTH(low_fd_reused), BOTH(close_while_reading), BOTH(fork_shares), ONCE(fork_listener),
-	BOTH(sendfile_basics), BOTH(sendfile_short_file_arrives), BOTH(sendfile_nonblock),
-	BOTH(sendfile_errors), BOTH(splice_in), BOTH(splice_out),
-	BOTH(splice_full_pipe_loses_nothing), BOTH(splice_errors), BOTH(poll_states),
-	BOTH(poll_waits), BOTH(select_waits), ONCE(udp_echo), ONCE(udp_any), ONCE(udp_truncation),
-	ONCE(udp_zero_datagram), ONCE(udp_sizes), ONCE(udp_connected), ONCE(udp_refused),
-	ONCE(udp_errors), ONCE(udp_shutdown), ONCE(udp_more), ONCE(udp_pktinfo), ONCE(udp_mmsg),
-	ONCE(udp_sndbuf_opts), ONCE(udp_poll), ONCE(udp_bind_errors), ONCE(udp_both_doors),
+	BOTH(echo_small),
+	BOTH(bulk_out),
+	BOTH(bulk_in),
+	BOTH(writev_order),
+	BOTH(readv_scatter),
+	BOTH(iov_limits),
+	BOTH(zero_lengths),
+	BOTH(nonblocking_empty),
+	BOTH(nonblocking_fill),
+	BOTH(peek),
+	BOTH(peek_waitall),
+	BOTH(trunc_drops),
+	BOTH(waitall_eof),
+	BOTH(waitall_timeout),
+	BOTH(waitall_nonblock),
+	BOTH(rcvlowat),
+	BOTH(rcvtimeo),
+	BOTH(sndtimeo_partial),
+	BOTH(eintr_recv),
+	BOTH(restart_recv),
+	BOTH(restart_not_with_timeout),
+	BOTH(recvmsg_fields),
+	BOTH(sendto_connected),
+	BOTH(mmsg_stream),
+	BOTH(more_then_push),
+	BOTH(cork),
+	BOTH(peer_closes),
+	BOTH(peer_resets),
+	BOTH(reset_then_send),
+	BOTH(reset_so_error),
+	BOTH(reset_wakes),
+	BOTH(sigpipe),
+	BOTH(shutdown_wr),
+	BOTH(shutdown_rd),
+	BOTH(shutdown_rdwr),
+	BOTH(shutdown_bad_how),
+	BOTH(shutdown_wakes_reader),
+	BOTH(close_with_unread_resets),
+	BOTH(close_delivers),
+	BOTH(linger_zero_resets),
+	BOTH(linger_waits),
+	BOTH(linger_gives_up),
+	BOTH(names),
+	BOTH(names_after_reset),
+	ONCE(names_fresh),
+	ONCE(bind_errors),
+	BOTH(bind_connected),
+	ONCE(listen_inuse),
+	ONCE(listen_unbound),
+	ONCE(listen_again),
+	ONCE(listener_misuse),
+	ONCE(accept_nonlistening),
+	BOTH(accept_connected),
+	ONCE(accept_empty),
+	ONCE(accept_flags),
+	ONCE(accept_inherits),
+	ONCE(accept_dead),
+	ONCE(accept_eintr),
+	ONCE(listener_closes_queue),
+	ONCE(listener_closes_accepted_lives),
+	ONCE(listener_shut),
+	ONCE(reuseport_two),
+	ONCE(backlog_bounds),
+	ONCE(connect_refused),
+	ONCE(connect_nonblock),
+	ONCE(connect_nonblock_refused),
+	ONCE(connect_refused_then_connect),
+	ONCE(connect_twice),
+	ONCE(connect_errors),
+	ONCE(connect_bound),
+	ONCE(connect_no_port),
+	ONCE(connect_dissolved),
+	ONCE(unconnected),
+	BOTH(opt_basics),
+	BOTH(opt_roundtrip),
+	ONCE(opt_early),
+	BOTH(opt_congestion),
+	BOTH(opt_lengths),
+	BOTH(opt_tcp_info),
+	BOTH(opt_cookie),
+	BOTH(opt_zerocopy_late),
+	BOTH(ioctl_queues),
+	BOTH(ioctl_fin),
+	BOTH(fionbio),
+	BOTH(fcntl_flags),
+	BOTH(stat_says_socket),
+	BOTH(dup_lives),
+	BOTH(dup_shares_flags),
+	BOTH(dup2_over),
+	BOTH(dup2_file_over),
+	BOTH(close_errors),
+	BOTH(close_range_some),
+	BOTH(low_fd_reused),
+	BOTH(close_while_reading),
+	BOTH(fork_shares),
+	ONCE(fork_listener),
+	BOTH(sendfile_basics),
+	BOTH(sendfile_short_file_arrives),
+	BOTH(sendfile_nonblock),
+	BOTH(sendfile_errors),
+	BOTH(splice_in),
+	BOTH(splice_out),
+	BOTH(splice_full_pipe_loses_nothing),
+	BOTH(splice_errors),
+	BOTH(poll_states),
+	BOTH(poll_waits),
+	BOTH(select_waits),
+	ONCE(udp_echo),
+	ONCE(udp_any),
+	ONCE(udp_truncation),
+	ONCE(udp_zero_datagram),
+	ONCE(udp_sizes),
+	ONCE(udp_connected),
+	ONCE(udp_refused),
+	ONCE(udp_errors),
+	ONCE(udp_shutdown),
+	ONCE(udp_more),
+	ONCE(udp_pktinfo),
+	ONCE(udp_mmsg),
+	ONCE(udp_sndbuf_opts),
+	ONCE(udp_poll),
+	ONCE(udp_bind_errors),
+	ONCE(udp_both_doors),
 };
 
 #endif

@@ -86,7 +86,7 @@ void side_died(struct side *s)
 	flow_check_done(s->f);
 }
 
-/* ---- opening --------------------------------------------------------------- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static void client_retry(struct side *s, uint64_t pause_ns)
 {
@@ -275,7 +275,7 @@ void node_accept(struct node *n, bool now)
 		world_fail(n->w, "node %u: accept: %d", n->idx, err);
 }
 
-/* ---- ending badly ---------------------------------------------------------- */
+/* ---- ending badly --------------------------------------------------------------------------- */
 
 /*
  * The connection failed. Right when nobody listens, when a side aborts, when no connection ever
@@ -333,7 +333,7 @@ static bool side_abort_due(struct side *s)
 	return true;
 }
 
-/* ---- reading and writing --------------------------------------------------- */
+/* ---- reading and writing -------------------------------------------------------------------- */
 
 static bool held(const struct side *s, uint64_t until_ns)
 {

@@ -24,7 +24,7 @@
 
 #define CHECK_SEEDS 12u
 #define CHECK_HOURS 0.6
-#define JOBS_MAX    64u
+#define JOBS_MAX 64u
 
 struct totals {
 	uint64_t failed, worlds, virtual_ns, pkts, bytes, flows, ghosts, retries, aborted;
@@ -237,11 +237,11 @@ static void usage(void)
 static void options(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"seed", required_argument, NULL, 's'},	 {"seeds", required_argument, NULL, 'S'},
+		{"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'S'},
 		{"hours", required_argument, NULL, 'h'}, {"jobs", required_argument, NULL, 'j'},
-		{"span", required_argument, NULL, 'n'},	 {"twice", no_argument, NULL, '2'},
-		{"verbose", no_argument, NULL, 'v'},	 {"log", no_argument, NULL, 'l'},
-		{"pcap", required_argument, NULL, 'p'},	 {NULL, 0, NULL, 0},
+		{"span", required_argument, NULL, 'n'},  {"twice", no_argument, NULL, '2'},
+		{"verbose", no_argument, NULL, 'v'},     {"log", no_argument, NULL, 'l'},
+		{"pcap", required_argument, NULL, 'p'},  {NULL, 0, NULL, 0},
 	};
 	char *end;
 	int c;

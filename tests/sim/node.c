@@ -12,12 +12,12 @@
 #include "sim.h"
 
 #define ARENA_BYTES (1ull << 30)
-#define NODE_DEV    1u
+#define NODE_DEV 1u
 #define RX_HEADROOM 256u /* as XDP leaves before a packet */
 /* A turn that has not come to rest after so many rounds, or a wake-up asked for again and again
  * without time moving, is a livelock. */
 #define TURN_ROUNDS_MAX 100000u
-#define SPINS_MAX	1000u
+#define SPINS_MAX 1000u
 
 static void node_cfg(struct node *n, struct stack_cfg *cfg)
 {

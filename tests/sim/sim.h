@@ -29,21 +29,21 @@
 
 #include "stack/stack.h"
 
-#define US     1000ull
-#define MS     1000000ull
-#define SEC    1000000000ull
+#define US 1000ull
+#define MS 1000000ull
+#define SEC 1000000000ull
 #define MINUTE (60 * SEC)
-#define HOUR   (3600 * SEC)
+#define HOUR (3600 * SEC)
 
-#define SIM_NODES     4u
-#define SIM_PORT      80u /* every node listens here */
+#define SIM_NODES 4u
+#define SIM_PORT 80u      /* every node listens here */
 #define SIM_SHUT_PORT 81u /* and nowhere else */
-#define SIM_NEVER     UINT64_MAX
-#define SIM_PORTS     10000u /* that a node's clients may use, at most */
+#define SIM_NEVER UINT64_MAX
+#define SIM_PORTS 10000u /* that a node's clients may use, at most */
 
 struct world;
 
-/* ---- random numbers: splitmix64, one stream per purpose -------------------- */
+/* ---- random numbers: splitmix64, one stream per purpose ------------------------------------- */
 
 struct rng {
 	uint64_t s;
@@ -85,7 +85,7 @@ static inline bool rng_one_in(struct rng *r, unsigned n)
 	return rng_below(r, n) == 0;
 }
 
-/* ---- event.c --------------------------------------------------------------- */
+/* ---- event.c -------------------------------------------------------------------------------- */
 
 enum ev_kind { EV_PKT, EV_APP, EV_DST, EV_DARK, EV_STALL, EV_FLUSH, EV_ACCEPT, EV_DEATH, EV_RESET };
 
@@ -111,7 +111,7 @@ const struct ev *ev_peek(const struct ev_queue *q);
 struct ev ev_pop(struct ev_queue *q);
 void ev_free(struct ev_queue *q);
 
-/* ---- pkt.c ----------------------------------------------------------------- */
+/* ---- pkt.c ---------------------------------------------------------------------------------- */
 
 struct pkt {
 	uint32_t len; /* from the Ethernet header on */
@@ -142,14 +142,14 @@ uint64_t pkt_hash(uint64_t h, const void *p, size_t len);
 void pcap_head(FILE *f);
 void pcap_pkt(FILE *f, const struct pkt *p, uint64_t now_ns);
 
-/* ---- link.c ---------------------------------------------------------------- */
+/* ---- link.c --------------------------------------------------------------------------------- */
 
 struct link_cfg {
 	uint64_t delay_ns, jitter_ns;
 	uint64_t rate_bps;    /* 0: no limit */
 	uint32_t queue_bytes; /* what waits for the rate, beyond which packets are dropped */
-	uint32_t mtu;	      /* of the path: larger IP packets draw ICMP */
-	bool whole;	      /* super-segments are delivered uncut */
+	uint32_t mtu;         /* of the path: larger IP packets draw ICMP */
+	bool whole;           /* super-segments are delivered uncut */
 	/* Faults, parts per million per packet. */
 	uint32_t loss, dup, corrupt, reorder, split;
 	uint64_t reorder_ns; /* a reordered packet is late by up to this much */
@@ -163,7 +163,7 @@ struct link {
 	struct link_cfg cfg;
 	struct rng rng;
 	uint8_t from, to;   /* nodes */
-	uint8_t dev;	    /* the receiving stack's device */
+	uint8_t dev;        /* the receiving stack's device */
 	bool rx_partial_ok; /* the receiver takes partial checksums */
 	uint64_t busy_ns;   /* until then the wire is taken */
 	uint64_t last_ns;   /* arrival of the last packet that kept its place */
@@ -179,7 +179,7 @@ void link_dark(struct link *l);
 /* No faults from here on; delay, rate and MTU stay. */
 void link_heal(struct link *l);
 
-/* ---- node.c ---------------------------------------------------------------- */
+/* ---- node.c --------------------------------------------------------------------------------- */
 
 /* What sock.user points to. */
 enum handle_kind { HANDLE_LISTENER, HANDLE_SIDE };
@@ -195,19 +195,19 @@ struct node {
 	struct stack *st;
 	struct sock *listener;
 	struct ip_addr addr;
-	uint64_t clock_off_ns;	 /* its clock is the world's plus this */
-	uint64_t late_ns;	 /* it wakes later than it should by up to this much */
-	uint64_t wake_ns;	 /* next stack_run() */
+	uint64_t clock_off_ns;   /* its clock is the world's plus this */
+	uint64_t late_ns;        /* it wakes later than it should by up to this much */
+	uint64_t wake_ns;        /* next stack_run() */
 	uint64_t stall_until_ns; /* its program is busy and leaves the stack alone */
-	uint32_t stall_every_s;	 /* 0: never */
-	uint16_t port;		 /* last local port given to a client */
+	uint32_t stall_every_s;  /* 0: never */
+	uint16_t port;           /* last local port given to a client */
 	uint16_t port_lo, nports;
-	bool dirty;	     /* something happened since its last turn */
-	bool dead;	     /* switched off for good */
-	uint32_t spins;	     /* turns since time last moved */
+	bool dirty;          /* something happened since its last turn */
+	bool dead;           /* switched off for good */
+	uint32_t spins;      /* turns since time last moved */
 	uint32_t frame_step; /* received packets are cut into frames of this many bytes */
 	uint64_t rx_dropped; /* no frame was free */
-	bool tx_csum;	     /* its device completes checksums */
+	bool tx_csum;        /* its device completes checksums */
 	bool rx_partial_ok;
 	uint32_t gso_max;
 	uint32_t mtu;
@@ -227,7 +227,7 @@ void node_turn(struct node *n);
 /* Answers a request for a destination. */
 void node_dst(struct node *n, uint32_t peer);
 
-/* ---- app.c ----------------------------------------------------------------- */
+/* ---- app.c ---------------------------------------------------------------------------------- */
 
 enum flow_kind {
 	FLOW_UP, /* the client sends, the server reads */
@@ -245,8 +245,8 @@ enum flow_kind {
 };
 
 enum close_rule {
-	CLOSE_HALF,	 /* shutdown(SHUT_WR) when all is sent, close() after the peer's FIN */
-	CLOSE_DONE,	 /* close() as soon as all is sent and read */
+	CLOSE_HALF,      /* shutdown(SHUT_WR) when all is sent, close() after the peer's FIN */
+	CLOSE_DONE,      /* close() as soon as all is sent and read */
 	CLOSE_AFTER_EOF, /* close() when the peer has closed and all is sent */
 };
 
@@ -265,14 +265,14 @@ struct side {
 	enum close_rule close_rule;
 	enum abort_rule abort_rule;
 	uint64_t abort_at; /* bytes sent plus read after which to abort */
-	uint32_t key;	   /* of the bytes it sends */
+	uint32_t key;      /* of the bytes it sends */
 	uint64_t tx_total, tx_off, rx_off;
-	uint32_t tx_chunk, rx_chunk;	     /* at most, per call */
+	uint32_t tx_chunk, rx_chunk;         /* at most, per call */
 	uint32_t tx_pause_ppm, rx_pause_ppm; /* after a call, pause */
 	uint64_t tx_pause_ns, rx_pause_ns;   /* up to */
 	uint64_t tx_hold_ns, rx_hold_ns;     /* paused until */
-	uint64_t answered;		     /* FLOW_RR: responses taken so far */
-	int err;			     /* the connection failed with it */
+	uint64_t answered;                   /* FLOW_RR: responses taken so far */
+	int err;                             /* the connection failed with it */
 	struct rng rng;
 };
 
@@ -282,7 +282,7 @@ struct flow {
 	enum flow_kind kind;
 	struct side cli, srv;
 	struct sock_opts o;
-	uint16_t port;	  /* the client's, of the present attempt */
+	uint16_t port;    /* the client's, of the present attempt */
 	uint64_t port_ns; /* when it began */
 	uint32_t attempts;
 	uint32_t req, resp; /* FLOW_RR: bytes each */
@@ -300,7 +300,7 @@ void node_accept(struct node *n, bool now);
 void side_died(struct side *s);
 const char *flow_kind_name(enum flow_kind k);
 
-/* ---- world.c --------------------------------------------------------------- */
+/* ---- world.c -------------------------------------------------------------------------------- */
 
 #define PATTERN_MOD 65521u /* prime: no power of two is a multiple of the period */
 #define PATTERN_MAX 65536u /* most bytes compared or sent at once */

@@ -10,9 +10,9 @@
 /* Liveness: what a healed world may take until the last flow ends, and from there until the last
  * trace of the last connection is gone (TIME-WAIT and FIN-WAIT-2 last a minute, an RTO up to two).
  */
-#define HEAL_MAX_NS  (40 * MINUTE)
+#define HEAL_MAX_NS (40 * MINUTE)
 #define DRAIN_MAX_NS (20 * MINUTE)
-#define PKTS_MAX     20000000ull /* beyond, someone chatters */
+#define PKTS_MAX 20000000ull /* beyond, someone chatters */
 
 uint64_t rng_log(struct rng *r, uint64_t lo, uint64_t hi)
 {
@@ -67,7 +67,7 @@ void world_timer(struct world *w, struct side *s, uint64_t at_ns)
 	ev_push(&w->q, &e);
 }
 
-/* ---- drawing --------------------------------------------------------------- */
+/* ---- drawing -------------------------------------------------------------------------------- */
 
 static void draw_link(struct world *w, unsigned from, unsigned to)
 {
@@ -174,8 +174,8 @@ static void draw_turns(struct world *w, struct flow *f, struct rng *r)
 static void draw_flow(struct world *w, struct flow *f, uint32_t id)
 {
 	static const enum flow_kind often[] = {
-		FLOW_UP,    FLOW_DOWN,	FLOW_BOTH,  FLOW_RR,	  FLOW_RR,   FLOW_SHORT,
-		FLOW_SHORT, FLOW_SHORT, FLOW_SHORT, FLOW_SLOW,	  FLOW_SLOW, FLOW_HALF,
+		FLOW_UP,    FLOW_DOWN,  FLOW_BOTH,  FLOW_RR,      FLOW_RR,   FLOW_SHORT,
+		FLOW_SHORT, FLOW_SHORT, FLOW_SHORT, FLOW_SLOW,    FLOW_SLOW, FLOW_HALF,
 		FLOW_ABORT, FLOW_ABORT, FLOW_IDLE,  FLOW_REFUSED, FLOW_CROSS};
 	struct rng *r = &w->rng;
 	uint64_t up, down;
@@ -285,7 +285,7 @@ static void world_draw(struct world *w)
 	}
 }
 
-/* ---- running --------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 static void event_stall(struct world *w, struct node *n)
 {

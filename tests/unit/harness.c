@@ -107,7 +107,7 @@ void env_dst_ok(struct env *e, struct ip_addr a)
 	stack_dst_set(e->st, &a, &info, e->now);
 }
 
-/* ---- packets ---------------------------------------------------------------------------------- */
+/* ---- packets -------------------------------------------------------------------------------- */
 
 uint16_t naive_sum(const uint8_t *p, size_t len, uint32_t start)
 {
@@ -162,8 +162,9 @@ size_t pkt_ip4(uint8_t *b, const struct pkt_ip *ip, const void *l4, size_t len)
 size_t pkt_udp(uint8_t *b, struct endpoint from, struct endpoint to, const void *data, size_t len)
 {
 	struct pkt_ip ip = {.src = from.addr, .dst = to.addr, .proto = 17};
-	uint8_t l4[4096] = {(uint8_t)(from.port >> 8), (uint8_t)from.port, (uint8_t)(to.port >> 8),
-			    (uint8_t)to.port, (uint8_t)((len + 8) >> 8), (uint8_t)(len + 8)};
+	uint8_t l4[4096] = {(uint8_t)(from.port >> 8), (uint8_t)from.port,
+			    (uint8_t)(to.port >> 8),   (uint8_t)to.port,
+			    (uint8_t)((len + 8) >> 8), (uint8_t)(len + 8)};
 	size_t n;
 	uint16_t c;
 
@@ -180,8 +181,14 @@ size_t pkt_icmp(uint8_t *b, struct ip_addr from, struct ip_addr to, uint8_t type
 		uint32_t rest, const uint8_t *about, size_t about_len)
 {
 	struct pkt_ip ip = {.src = from, .dst = to, .proto = 1};
-	uint8_t l4[2048] = {type, code, 0, 0, (uint8_t)(rest >> 24), (uint8_t)(rest >> 16),
-			    (uint8_t)(rest >> 8), (uint8_t)rest};
+	uint8_t l4[2048] = {type,
+			    code,
+			    0,
+			    0,
+			    (uint8_t)(rest >> 24),
+			    (uint8_t)(rest >> 16),
+			    (uint8_t)(rest >> 8),
+			    (uint8_t)rest};
 	size_t quoted = about_len - 14 < 28 ? about_len - 14 : 28;
 	uint16_t c;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the stack's unit tests stand on: a stack in an arena of its own, with one device and one
- * resolved neighbour; packets made by hand, put in and taken out as plain bytes. Time is a variable.
- * Nothing here knows TCP.
+ * resolved neighbour; packets made by hand, put in and taken out as plain bytes. Time is a
+ * variable. Nothing here knows TCP.
  */
 #ifndef TESTS_UNIT_HARNESS_H
 #define TESTS_UNIT_HARNESS_H
@@ -14,10 +14,10 @@
 #include "stack/internal.h"
 
 /* For loops: Check's own assertions write a record each time, passed or not. */
-#define must(cond)                                                                                 \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			ck_abort_msg("%s", #cond);                                                 \
+#define must(cond)                                 \
+	do {                                       \
+		if (!(cond))                       \
+			ck_abort_msg("%s", #cond); \
 	} while (0)
 
 #define MS 1000000ull
@@ -51,7 +51,7 @@ struct endpoint ep(struct ip_addr a, uint16_t port);
 void env_dev(struct env *e, unsigned idx, bool tx_csum, bool rx_partial_ok, uint32_t gso_max);
 void env_dst_ok(struct env *e, struct ip_addr a);
 
-/* ---- packets: each returns the length of what it wrote to b ---- */
+/* ---- packets: each returns the length of what it wrote to b --------------------------------- */
 
 struct pkt_ip {
 	struct ip_addr src, dst;
@@ -76,7 +76,8 @@ enum stat_id env_rx(struct env *e, unsigned dev, const uint8_t *b, size_t len);
  * be NULL. */
 size_t env_tx(struct env *e, uint8_t *b, size_t max, struct tx_ent *ent);
 
-/* The naive checksum: 16 bits at a time, big-endian, as RFC 1071 has it. 0xffff over a right one. */
+/* The naive checksum: 16 bits at a time, big-endian, as RFC 1071 has it. 0xffff over a right
+ * one. */
 uint16_t naive_sum(const uint8_t *p, size_t len, uint32_t start);
 /* Asserts that IP and L4 checksums of a packet that was sent are complete and right. */
 void pkt_check_sums(const uint8_t *b, size_t len);

@@ -15,12 +15,12 @@
 
 static char got[65536];
 
-#define SAME(...)                                                                                  \
-	do {                                                                                       \
-		char a[256], b[256];                                                               \
-		int n = snprintf(a, sizeof(a), __VA_ARGS__);                                       \
-		ck_assert_uint_eq(log_format(b, sizeof(b), __VA_ARGS__), (size_t)n);               \
-		ck_assert_str_eq(b, a);                                                            \
+#define SAME(...)                                                                    \
+	do {                                                                         \
+		char a[256], b[256];                                                 \
+		int n = snprintf(a, sizeof(a), __VA_ARGS__);                         \
+		ck_assert_uint_eq(log_format(b, sizeof(b), __VA_ARGS__), (size_t)n); \
+		ck_assert_str_eq(b, a);                                              \
 	} while (0)
 
 START_TEST(conversions_are_those_of_printf)

@@ -14,7 +14,7 @@
 
 int env_released;
 
-/* ---- what lies outside of the rooms under test ------------------------------------------- */
+/* ---- what lies outside of the rooms under test ---------------------------------------------- */
 
 int dev_open_loopback(struct stackrec *sr)
 {
@@ -76,7 +76,7 @@ void thread_deliver_put_off(void)
 	thread_self.put_off = 0;
 }
 
-/* ---- sockets ------------------------------------------------------------------------------- */
+/* ---- sockets -------------------------------------------------------------------------------- */
 
 struct stackrec *env_stack(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the tests of shim/run, shim/fd's epoll and shim/proc's family stand on: a real family, a real
- * stack without packets, and descriptions whose readiness the test decides.
+ * What the tests of shim/run, shim/fd's epoll and shim/proc's family stand on: a real family, a
+ * real stack without packets, and descriptions whose readiness the test decides.
  */
 #ifndef TESTS_UNIT_RUN_ENV_H
 #define TESTS_UNIT_RUN_ENV_H

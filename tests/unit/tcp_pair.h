@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two stacks joined by a wire in memory, in virtual time: enough to see TCP work end to end. Packets
- * take delay_ns; every drop_every-th is lost.
+ * Two stacks joined by a wire in memory, in virtual time: enough to see TCP work end to end.
+ * Packets take delay_ns; every drop_every-th is lost.
  */
 #ifndef TESTS_UNIT_TCP_PAIR_H
 #define TESTS_UNIT_TCP_PAIR_H
@@ -23,7 +23,7 @@ struct pair {
 	struct ip_addr addr[2];
 	uint64_t now;
 	uint64_t delay_ns;
-	uint64_t loss_ppm;   /* of a million packets */
+	uint64_t loss_ppm; /* of a million packets */
 	uint64_t seed;
 	uint32_t npackets, nlost;
 	struct flying *first, **last;

@@ -16,21 +16,21 @@
 /* A segment, from either side. */
 struct seg {
 	uint8_t flags;
-	uint32_t seq, ack;     /* relative to the sender's and the receiver's ISS */
-	uint32_t wnd;          /* as in the header */
-	uint32_t len;          /* payload */
-	const uint8_t *opts;   /* in: raw options */
+	uint32_t seq, ack;   /* relative to the sender's and the receiver's ISS */
+	uint32_t wnd;        /* as in the header */
+	uint32_t len;        /* payload */
+	const uint8_t *opts; /* in: raw options */
 	uint32_t opts_len;
-	struct tcp_opts opt;   /* out: parsed */
+	struct tcp_opts opt; /* out: parsed */
 	uint8_t data[4096];
 };
 
 struct wire {
 	struct env e;
-	uint32_t iss;          /* ours, as learnt */
+	uint32_t iss; /* ours, as learnt */
 	struct endpoint me, peer;
 	struct sock *l, *sk;
-	uint8_t user;          /* what sk->user points at */
+	uint8_t user; /* what sk->user points at */
 };
 
 void wire_init(struct wire *w, const struct stack_cfg *cfg);

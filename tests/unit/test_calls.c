@@ -33,7 +33,7 @@ int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
 		size_t size);
 
-/* ---- before libc's symbols are known ----------------------------------------------------- */
+/* ---- before libc's symbols are known -------------------------------------------------------- */
 
 static struct {
 	bool early; /* this ran before the symbols were looked up */
@@ -79,7 +79,7 @@ START_TEST(calls_work_before_the_symbols_are_known)
 }
 END_TEST
 
-/* ---- bytes ------------------------------------------------------------------------------- */
+/* ---- bytes ---------------------------------------------------------------------------------- */
 
 #define SAW(name) ck_assert_str_eq(seen.op ? seen.op : "nothing", name)
 
@@ -194,7 +194,7 @@ START_TEST(sendfile_and_splice_take_either_end)
 }
 END_TEST
 
-/* ---- descriptors ------------------------------------------------------------------------- */
+/* ---- descriptors ---------------------------------------------------------------------------- */
 
 START_TEST(new_sockets_and_sets_are_shown)
 {
@@ -272,7 +272,7 @@ START_TEST(an_epoll_set_is_not_a_socket)
 }
 END_TEST
 
-/* ---- waiting ----------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 START_TEST(timeouts_keep_their_meaning)
 {
@@ -331,7 +331,7 @@ START_TEST(select_says_the_time_left_and_pselect_does_not)
 }
 END_TEST
 
-/* ---- everything else passes -------------------------------------------------------------- */
+/* ---- everything else passes ----------------------------------------------------------------- */
 
 START_TEST(what_is_not_tracked_passes)
 {
@@ -446,7 +446,7 @@ START_TEST(passing_through_costs_little)
 }
 END_TEST
 
-/* ---- processes --------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------ */
 
 static int wait_status(pid_t pid)
 {

@@ -14,7 +14,7 @@
 /* The last operation. */
 struct seen {
 	const char *op; /* its function's name; NULL: none since seen_reset() */
-	int calls;	/* since seen_reset() */
+	int calls;      /* since seen_reset() */
 	int fd;
 	int flags;
 	size_t bytes; /* of the first buffer */

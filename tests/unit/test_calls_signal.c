@@ -64,7 +64,7 @@ static void fresh(void)
 	thread_self.depth = 0;
 }
 
-/* ---- what is reported -------------------------------------------------------------------- */
+/* ---- what is reported ----------------------------------------------------------------------- */
 
 START_TEST(old_actions_come_back_as_they_were_set)
 {
@@ -194,7 +194,7 @@ START_TEST(sigset_holds)
 }
 END_TEST
 
-/* ---- how handlers run -------------------------------------------------------------------- */
+/* ---- how handlers run ----------------------------------------------------------------------- */
 
 START_TEST(a_handler_runs_at_once_with_its_siginfo)
 {
@@ -287,7 +287,7 @@ START_TEST(a_handler_may_jump_out)
 }
 END_TEST
 
-/* ---- putting off ------------------------------------------------------------------------- */
+/* ---- putting off ---------------------------------------------------------------------------- */
 
 START_TEST(inside_the_shim_handlers_wait)
 {

@@ -98,7 +98,7 @@ static void see_timeout(const struct timespec *ts, const sigset_t *mask)
 	seen.mask = mask;
 }
 
-/* ---- fd/ ---- */
+/* ---- fd/ ------------------------------------------------------------------------------------ */
 
 struct ofd *fdtab_clear(int fd)
 {
@@ -328,7 +328,7 @@ int select_op(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, 
 	return (int)ret;
 }
 
-/* ---- proc/ and run/ ---- */
+/* ---- proc/ and run/ ------------------------------------------------------------------------- */
 
 void family_fork_prepare(void)
 {

@@ -10,7 +10,7 @@
 #include "stack/tcp/cc_cubic.h"
 
 #define MSS 1460u
-#define MS  1000000ull
+#define MS 1000000ull
 #define SEC 1000000000ull
 
 static struct cc cc;

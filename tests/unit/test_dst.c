@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The destination cache: asking, waiting, giving up, changing. A UDP socket stands for who waits. */
+/* The destination cache: asking, waiting, giving up, changing. A UDP socket stands for who
+ * waits. */
 #include "harness.h"
 
 #include <errno.h>
@@ -38,8 +39,8 @@ static ssize_t send_to(struct ip_addr a, const char *text)
 
 static void info(enum dst_state state, int err, uint32_t mtu)
 {
-	struct dst_info i = {.state = state, .err = err, .dev = ENV_DEV, .next_hop = gw,
-			     .mtu = mtu};
+	struct dst_info i = {
+		.state = state, .err = err, .dev = ENV_DEV, .next_hop = gw, .mtu = mtu};
 
 	memcpy(i.mac, env_peer_mac, 6);
 	stack_dst_set(e.st, &far, &i, e.now);

@@ -46,7 +46,7 @@ static int wait_ms(int epfd, struct epoll_event *ev, int max, int ms)
 	return epoll_wait_op(epfd, fdtab_get(epfd), ev, max, &ts, NULL);
 }
 
-/* ---- ours and the kernel's side by side ------------------------------------------------------ */
+/* ---- ours and the kernel's side by side ----------------------------------------------------- */
 
 struct pair {
 	int ours, ours_set;   /* the socket whose level we decide, and its set */
@@ -210,7 +210,7 @@ START_TEST(the_norm_bits_show_when_asked_for)
 }
 END_TEST
 
-/* ---- errors ---------------------------------------------------------------------------------- */
+/* ---- errors --------------------------------------------------------------------------------- */
 
 START_TEST(control_fails_as_the_kernels_does)
 {
@@ -249,7 +249,7 @@ START_TEST(a_loop_of_sets_is_refused)
 }
 END_TEST
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 START_TEST(a_closed_socket_leaves_every_set)
 {
@@ -484,7 +484,7 @@ START_TEST(an_edge_wakes_one_of_many)
 }
 END_TEST
 
-/* ---- poll and select ------------------------------------------------------------------------- */
+/* ---- poll and select ------------------------------------------------------------------------ */
 
 START_TEST(poll_mixes_ours_and_the_kernels)
 {

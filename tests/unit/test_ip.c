@@ -238,7 +238,7 @@ START_TEST(mutated_packets_end_in_a_counter)
 }
 END_TEST
 
-/* ---- out ---- */
+/* ---- out ------------------------------------------------------------------------------------ */
 
 static int begin(uint32_t l4_len, struct ip_out *o)
 {

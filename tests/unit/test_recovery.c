@@ -6,9 +6,9 @@
 #include "recovery_env.h"
 #include "stack/tcp/recovery.h"
 
-#define MS     1000000ull
-#define MSS    1000u
-#define ISN    0xffffff00u /* wraps within every test */
+#define MS 1000000ull
+#define MSS 1000u
+#define ISN 0xffffff00u /* wraps within every test */
 #define RTT_NS (100 * MS)
 
 static struct recovery_env env;

@@ -82,9 +82,11 @@ static void rot_all(uint32_t seed, uint32_t share)
 {
 	struct stack *st = w.e.st;
 	struct tcp_state_tables *t = st->tcp;
-	struct pool *pools[] = {&t->conns, &t->reqs, &t->tws, &t->ranges, &t->listeners, &t->sents,
-				&st->blks, &st->udp->socks, &st->udp->dgrams,
-				(struct pool *)(uintptr_t)dst_pool(st)};
+	struct pool *pools[] = {&t->conns,        &t->reqs,
+				&t->tws,          &t->ranges,
+				&t->listeners,    &t->sents,
+				&st->blks,        &st->udp->socks,
+				&st->udp->dgrams, (struct pool *)(uintptr_t)dst_pool(st)};
 	struct udp_sock *us = udp_sock_of(udp);
 	struct tcp_listener *l = tcp_listener_of(w.l);
 	uint32_t rnd = seed;

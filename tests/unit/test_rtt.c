@@ -5,7 +5,7 @@
 #include "recovery_env.h"
 #include "stack/tcp/rtt.h"
 
-#define MS  1000000ull
+#define MS 1000000ull
 #define SEC 1000000000ull
 
 static struct rtt r;

@@ -246,7 +246,7 @@ static void model_compare(const struct model *md)
 	sent_check(&map);
 	ck_assert_uint_eq(map.una.v, md->una);
 	ck_assert_uint_eq(map.nxt.v, md->nxt);
-	list_for_each (p, &map.recs) {
+	list_for_each(p, &map.recs) {
 		const struct sent_rec *r = list_entry(p, struct sent_rec, node);
 		uint32_t s;
 
@@ -307,7 +307,7 @@ static void step_lose_one(struct model *md, uint64_t *seed)
 	struct list *p;
 	struct seq start, end;
 
-	list_for_each (p, &map.flight)
+	list_for_each(p, &map.flight)
 		k++;
 	if (!k)
 		return;

@@ -285,9 +285,9 @@ START_TEST(reads_beyond_the_largest_window_are_quiet)
 
 	wire_init(&w, NULL);
 	establish(&w, NULL);
-	ck_assert_int_eq(stack_setopt(w.e.st, w.sk, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes),
-				      w.e.now),
-			 0);
+	ck_assert_int_eq(
+		stack_setopt(w.e.st, w.sk, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes), w.e.now),
+		0);
 	in(&w, A, 1, 1, 1000);
 	run(&w);
 	out_is(&w, A, 1, 1001, 0);

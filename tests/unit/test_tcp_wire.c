@@ -67,9 +67,10 @@ END_TEST
 START_TEST(garbage_options_are_harmless)
 {
 	static const uint8_t bad[][8] = {
-		{2, 0, 5, 180, 1, 1, 1, 1}, {2, 1, 5, 180, 1, 1, 1, 1}, {2, 200, 5, 180, 1, 1, 1, 1},
-		{1, 1, 1, 1, 1, 1, 1, 2},   {3, 2, 8, 0, 0, 0, 0, 0},	{8, 10, 1, 1, 1, 1, 1, 1},
-		{5, 10, 1, 1, 1, 1, 1, 1},  {5, 2, 5, 3, 9, 253, 2, 9},
+		{2, 0, 5, 180, 1, 1, 1, 1},   {2, 1, 5, 180, 1, 1, 1, 1},
+		{2, 200, 5, 180, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 2},
+		{3, 2, 8, 0, 0, 0, 0, 0},     {8, 10, 1, 1, 1, 1, 1, 1},
+		{5, 10, 1, 1, 1, 1, 1, 1},    {5, 2, 5, 3, 9, 253, 2, 9},
 	};
 	struct wire w;
 	struct seg syn = {.flags = S, .wnd = 1000, .opts = bad[_i], .opts_len = 8}, s;
@@ -794,7 +795,8 @@ START_TEST(linger_zero_resets)
 
 	wire_init(&w, NULL);
 	establish(&w, NULL);
-	ck_assert_int_eq(stack_setopt(w.e.st, w.sk, SOL_SOCKET, SO_LINGER, &l, sizeof(l), w.e.now), 0);
+	ck_assert_int_eq(stack_setopt(w.e.st, w.sk, SOL_SOCKET, SO_LINGER, &l, sizeof(l), w.e.now),
+			 0);
 	put(&w, 10);
 	out_is(&w, A, 1, 1, 10);
 	stack_close(w.e.st, w.sk, w.e.now);
@@ -900,8 +902,10 @@ START_TEST(icmp_is_hard_only_while_connecting)
 	size_t n;
 
 	wire_init(&w, NULL);
-	ck_assert_int_eq(stack_connect(w.e.st, &w.me, &w.peer, &(struct sock_opts){.linger_s = -1, .cc = -1},
-				       &w.sk, w.e.now), 0);
+	ck_assert_int_eq(stack_connect(w.e.st, &w.me, &w.peer,
+				       &(struct sock_opts){.linger_s = -1, .cc = -1}, &w.sk,
+				       w.e.now),
+			 0);
 	n = env_tx(&w.e, sent, sizeof(sent), NULL);
 	n = pkt_icmp(b, w.e.peer, w.e.me, 3, 1, 0, sent, n);
 	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, n), STAT_icmp_errors);
@@ -1041,8 +1045,8 @@ END_TEST
 
 START_TEST(every_state_survives_every_segment)
 {
-	static const uint8_t flags[] = {0, S, A, F, R, S | A, F | A, R | A, S | F, S | R, A | TH_URG,
-					S | F | R | A, F | R};
+	static const uint8_t flags[] = {
+		0, S, A, F, R, S | A, F | A, R | A, S | F, S | R, A | TH_URG, S | F | R | A, F | R};
 	static const uint32_t seqs[] = {0, 1, 2, 100, 65000, 70000, 0x80000000u, 0xfffffff0u};
 	static const uint32_t acks[] = {0, 1, 2, 3, 100, 0x80000000u, 0xfffffff0u};
 	static const uint32_t lens[] = {0, 1, 100};
@@ -1082,8 +1086,8 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("tcp_wire");
-	TCase *tc = tcase_create("open"), *data = tcase_create("data"), *end = tcase_create("close"),
-	      *all = tcase_create("all");
+	TCase *tc = tcase_create("open"), *data = tcase_create("data"),
+	      *end = tcase_create("close"), *all = tcase_create("all");
 
 	tcase_add_test(tc, handshake_negotiates_options);
 	tcase_add_test(tc, handshake_without_options_offers_none);

@@ -17,7 +17,7 @@
 #include "shim/proc/thread.h"
 #include "stack/internal.h"
 
-#define ROUNDS	 100000
+#define ROUNDS 100000
 #define STUCK_NS 5000000000ull /* a lost wake-up shows as a round that takes this long */
 
 static struct stackrec *sr;
@@ -89,7 +89,7 @@ START_TEST(no_wake_up_is_lost_between_threads)
 }
 END_TEST
 
-/* ---- the application's set on the gate ------------------------------------------------------- */
+/* ---- the application's set on the gate ------------------------------------------------------ */
 
 /* Ready at once: true when the sleep on set ends well before the deadline. */
 static bool gate_sees(int set)
@@ -132,7 +132,7 @@ START_TEST(the_gate_follows_the_set_that_is_slept_on)
 }
 END_TEST
 
-/* ---- two wakers, one sleeper on both of their lists ------------------------------------------ */
+/* ---- two wakers, one sleeper on both of their lists ----------------------------------------- */
 
 static struct waiter *_Atomic napper[3];
 
@@ -202,7 +202,7 @@ START_TEST(a_waker_without_descriptors_wakes)
 }
 END_TEST
 
-/* ---- a timer that no sleeper knows of --------------------------------------------------------- */
+/* ---- a timer that no sleeper knows of ------------------------------------------------------- */
 
 static bool within(uint64_t ns, bool (*yes)(void))
 {
@@ -240,7 +240,7 @@ START_TEST(a_timer_armed_while_the_helper_is_parked_is_run)
 }
 END_TEST
 
-/* ---- a waker in another process -------------------------------------------------------------- */
+/* ---- a waker in another process ------------------------------------------------------------- */
 
 START_TEST(a_sleeper_is_woken_from_another_process)
 {
@@ -292,7 +292,7 @@ START_TEST(errors_count_without_being_asked_for)
 }
 END_TEST
 
-/* ---- signals ------------------------------------------------------------------------------- */
+/* ---- signals -------------------------------------------------------------------------------- */
 
 /* What the trampoline does, and the application's handler after it. */
 static void on_signal(int sig)

@@ -154,8 +154,7 @@ static void model(uint64_t seed)
 		for (i = 0; i < N; i++)
 			first = due[i] < first ? due[i] : first;
 		hint = wheel_next_ns(&w);
-		must(first == WHEEL_NEVER ? hint == WHEEL_NEVER :
-						 hint <= first + WHEEL_TICK_NS);
+		must(first == WHEEL_NEVER ? hint == WHEEL_NEVER : hint <= first + WHEEL_TICK_NS);
 		must(first == WHEEL_NEVER || w.next_ns <= first + WHEEL_TICK_NS);
 		now += rnd_below(&seed, 1ull << rnd_below(&seed, 51));
 		while ((d = wheel_next_due(&w, now)) != NULL) {
