@@ -4,7 +4,7 @@
 #include <linux/tcp.h>
 #include <sys/socket.h>
 
-#include "../unit/tcp_wire.h"
+#include "../wire/wire.h"
 
 #define A TH_ACK
 #define S TH_SYN

@@ -36,7 +36,7 @@ EXTRA_DIST += tests/fuzz/corpus tests/fuzz/asan.sh
 if HAVE_CHECK
 check_PROGRAMS += tests/fuzz/found
 TESTS += tests/fuzz/found
-tests_fuzz_found_SOURCES = tests/fuzz/found.c tests/unit/tcp_wire.c tests/unit/tcp_wire.h
+tests_fuzz_found_SOURCES = tests/fuzz/found.c tests/wire/wire.c tests/wire/wire.h
 tests_fuzz_found_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_fuzz_found_LDADD = libunit.la libstack.la $(CHECK_LIBS)
 endif

@@ -5,7 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "tcp_wire.h"
+#include "wire.h"
 
 #define A TH_ACK
 #define S TH_SYN

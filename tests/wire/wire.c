@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tcp_wire.h"
+#include "wire.h"
 
 void wire_init(struct wire *w, const struct stack_cfg *cfg)
 {

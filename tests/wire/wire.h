@@ -3,10 +3,10 @@
  * A peer made by hand: segments put in, answers taken out and compared. Sequence numbers are
  * relative: ours count from our ISS, the peer's from PEER_ISS.
  */
-#ifndef TESTS_UNIT_TCP_WIRE_H
-#define TESTS_UNIT_TCP_WIRE_H
+#ifndef TESTS_WIRE_WIRE_H
+#define TESTS_WIRE_WIRE_H
 
-#include "harness.h"
+#include "tests/unit/harness.h"
 #include "stack/tcp/tcp.h"
 
 #define PEER_ISS 5000u

@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "stack/udp/udp.h"
-#include "tcp_wire.h"
+#include "wire.h"
 
 static struct wire w;
 static struct sock *udp, *other;

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Data on an open connection: ACKs, windows, timers, congestion, options that shape it. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <linux/tcp.h>
+#include <sys/socket.h>
+
+#include "wire.h"
+
+#define A TH_ACK
+#define S TH_SYN
+#define F TH_FIN
+#define R TH_RST
+
+static uint32_t ready(struct wire *w)
+{
+	return w->sk->ready;
+}
+
+static const char *state(struct wire *w)
+{
+	return stack_state_name(w->sk);
+}
+
+static void set_int(struct wire *w, int level, int name, int v)
+{
+	ck_assert_int_eq(stack_setopt(w->e.st, w->sk, level, name, &v, sizeof(v), w->e.now), 0);
+}
+
+/* MSS 1460, SACK, TS val 100, NOP, WS 7 */
+static const uint8_t syn_opts[] = {2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 100, 0, 0, 0, 0, 1, 3, 3, 7};
+
+START_TEST(data_is_acknowledged_and_read)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	ck_assert_int_eq(get(&w, 10), -EAGAIN);
+	in(&w, A, 1, 1, 100);
+	ck_assert(ready(&w) & RDY_IN);
+	run(&w); /* quick ACKs at the start: after the application had its turn */
+	out_is(&w, A, 1, 101, 0);
+	ck_assert_int_eq(get(&w, 60), 60);
+	ck_assert_int_eq(get(&w, 60), 40);
+	ck_assert(!(ready(&w) & RDY_IN));
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(response_carries_the_ack)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in(&w, A, 1, 1, 100);
+	stack_run(w.e.st, w.e.now); /* the turn: no ACK yet */
+	out_none(&w);
+	get(&w, 100);
+	ck_assert_int_eq(put(&w, 5), 5);
+	out_is(&w, A, 1, 101, 5);
+	run(&w);
+	out_none(&w);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(ack_is_delayed_once_the_application_answers)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in(&w, A, 1, 1, 100);
+	put(&w, 5);
+	out_is(&w, A, 1, 101, 5);
+	in(&w, A, 101, 6, 100); /* now in pingpong: waits */
+	run(&w);
+	out_none(&w);
+	pass(&w, 38 * MS);
+	out_none(&w);
+	pass(&w, 4 * MS);
+	out_is(&w, A, 6, 201, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(second_full_segment_is_acked_at_the_end_of_the_batch)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in(&w, A, 1, 1, 1460);
+	in(&w, A, 1461, 1, 1460);
+	in(&w, A, 2921, 1, 1460);
+	in(&w, A, 4381, 1, 1460);
+	stack_run(w.e.st, w.e.now);
+	out_is(&w, A, 1, 5841, 0);
+	run(&w);
+	out_none(&w);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(hole_is_reported_at_once_and_filled)
+{
+	static const uint8_t sack_ok[] = {2, 4, 5, 180, 4, 2, 1, 1};
+	struct wire w;
+	struct seg syn = {.flags = S, .wnd = 1000, .opts = sack_ok, .opts_len = 8}, s;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	in_seg(&w, &syn);
+	out_is(&w, S | A, 0, 1, 0);
+	in(&w, A, 1, 1, 0);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
+	in(&w, A, 101, 1, 100);
+	s = out(&w);
+	ck_assert_uint_eq(s.ack, 1);
+	ck_assert_uint_eq(s.opt.nsack, 1);
+	ck_assert_uint_eq(s.opt.sack[0].start.v, PEER_ISS + 101);
+	ck_assert_uint_eq(s.opt.sack[0].end.v, PEER_ISS + 201);
+	in(&w, A, 301, 1, 100);
+	s = out(&w); /* the most recent first */
+	ck_assert_uint_eq(s.opt.nsack, 2);
+	ck_assert_uint_eq(s.opt.sack[0].start.v, PEER_ISS + 301);
+	ck_assert_uint_eq(s.opt.sack[1].start.v, PEER_ISS + 101);
+	in(&w, A, 1, 1, 150); /* overlaps what is held */
+	s = out(&w);
+	ck_assert_uint_eq(s.ack, 201);
+	ck_assert_uint_eq(s.opt.nsack, 1);
+	in(&w, A, 150, 1, 200); /* overlaps on both sides */
+	s = out(&w);
+	ck_assert_uint_eq(s.ack, 401);
+	ck_assert_int_eq(get(&w, 1000), 400);
+	in(&w, A, 1, 1, 100); /* a duplicate: D-SACK */
+	s = out(&w);
+	ck_assert_uint_eq(s.opt.nsack, 1);
+	ck_assert_uint_eq(s.opt.sack[0].start.v, PEER_ISS + 1);
+	ck_assert_uint_eq(s.opt.sack[0].end.v, PEER_ISS + 101);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(rto_backs_off_twice_and_restores_the_data)
+{
+	struct wire w;
+	uint64_t t0;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	put(&w, 100);
+	out_is(&w, A, 1, 1, 100);
+	t0 = w.e.now;
+	while (!txq_used(stack_txq(w.e.st)) && w.e.now < t0 + 10 * SEC)
+		pass(&w, MS);
+	out_is(&w, A, 1, 1, 100);
+	/* a loss probe may come first; two timeouts then double each other's time */
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t t = w.e.now, gap;
+		static uint64_t last;
+
+		while (!txq_used(stack_txq(w.e.st)) && w.e.now < t + 100 * SEC)
+			pass(&w, MS);
+		out_is(&w, A, 1, 1, 100);
+		gap = w.e.now - t;
+		if (i > 0)
+			ck_assert_msg(gap > last * 19 / 10 && gap < last * 21 / 10,
+				      "gap %lu after %lu", (unsigned long)gap, (unsigned long)last);
+		last = gap;
+	}
+	in(&w, A, 1, 101, 0);
+	ck_assert_uint_eq(stack_unacked(w.sk), 0);
+	pass(&w, 10 * SEC);
+	out_none(&w);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(silent_peer_times_out)
+{
+	struct stack_cfg cfg;
+	struct wire w;
+
+	env_cfg(&cfg);
+	cfg.tcp_retries2 = 3;
+	wire_init(&w, &cfg);
+	establish(&w, NULL);
+	put(&w, 100);
+	pass(&w, 60 * SEC);
+	ck_assert_str_eq(state(&w), "UNCONN");
+	ck_assert(ready(&w) & RDY_ERR && ready(&w) & RDY_HUP);
+	ck_assert_int_eq(get(&w, 1), -ETIMEDOUT);
+	ck_assert_int_eq(get(&w, 1), 0);
+	ck_assert_int_eq(put(&w, 1), -EPIPE);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(nagle_holds_the_second_small_segment)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	put(&w, 10);
+	out_is(&w, A, 1, 1, 10);
+	put(&w, 10);
+	put(&w, 10);
+	out_none(&w);
+	in(&w, A, 1, 11, 0);
+	out_is(&w, A, 11, 1, 20);
+	set_int(&w, IPPROTO_TCP, TCP_NODELAY, 1);
+	put(&w, 10);
+	put(&w, 10);
+	out_is(&w, A, 31, 1, 10);
+	out_is(&w, A, 41, 1, 10);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(cork_holds_until_full_or_pulled)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	set_int(&w, IPPROTO_TCP, TCP_CORK, 1);
+	put(&w, 100);
+	out_none(&w);
+	put(&w, 500);
+	out_is(&w, A, 1, 1, 536); /* the peer named no MSS */
+	out_none(&w);
+	set_int(&w, IPPROTO_TCP, TCP_CORK, 0);
+	out_is(&w, A, 537, 1, 64);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(mss_is_clamped)
+{
+	static const uint8_t tiny[] = {2, 4, 0, 1};
+	struct wire w;
+	struct seg syn = {.flags = S, .wnd = 65535, .opts = tiny, .opts_len = 4};
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	in_seg(&w, &syn);
+	out_is(&w, S | A, 0, 1, 0);
+	in(&w, A, 1, 1, 0);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
+	put(&w, 200);
+	out_is(&w, A, 1, 1, 88);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(zero_window_is_probed)
+{
+	struct wire w;
+	struct seg ack = {.flags = A, .seq = 1, .ack = 1, .wnd = 0};
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in_seg(&w, &ack);
+	put(&w, 100);
+	out_none(&w);
+	pass(&w, 5 * SEC);
+	out_is(&w, A, 0, 1, 0);
+	while (txq_used(stack_txq(w.e.st)))
+		out_is(&w, A, 0, 1, 0);
+	ack.wnd = 1000;
+	in_seg(&w, &ack);
+	out_is(&w, A, 1, 1, 100);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(window_closes_and_reopens_without_shrinking)
+{
+	struct wire w;
+	struct seg s = {0};
+	uint32_t seq = 1, edge = 0;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	for (;;) {
+		enum stat_id r = in(&w, A, seq, 1, 1400);
+
+		if (r != STAT_rx_packets)
+			break;
+		seq += 1400;
+		run(&w);
+		while (txq_used(stack_txq(w.e.st))) {
+			s = out(&w);
+			ck_assert_uint_ge(s.ack + s.wnd, edge);
+			edge = s.ack + s.wnd;
+		}
+		if (edge - s.ack < 1400)
+			break;
+		ck_assert_uint_lt(seq, 200000);
+	}
+	while (get(&w, 1 << 20) > 0)
+		;
+	s = out(&w); /* the window update */
+	ck_assert_uint_gt(s.wnd, 20000);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(keepalive_and_window_probes_are_answered)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in(&w, A, 0, 1, 0);
+	out_is(&w, A, 1, 1, 0);
+	in(&w, A, 0, 1, 1);
+	out_is(&w, A, 1, 1, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(syn_in_connection_is_challenged)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	ck_assert_int_eq(in(&w, S, 1, 0, 0), STAT_drop_tcp_syn);
+	out_is(&w, A, 1, 1, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(ack_of_the_future_is_challenged)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	ck_assert_int_eq(in(&w, A, 1, 500, 10), STAT_drop_tcp_ack);
+	out_is(&w, A, 1, 1, 0);
+	ck_assert_int_eq(get(&w, 1), -EAGAIN);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(paws_drops_the_old)
+{
+	static const uint8_t ts200[] = {1, 1, 8, 10, 0, 0, 0, 200, 0, 0, 0, 0};
+	static const uint8_t ts50[] = {1, 1, 8, 10, 0, 0, 0, 50, 0, 0, 0, 0};
+	struct wire w;
+	struct seg syn = {.flags = S, .wnd = 1000, .opts = syn_opts, .opts_len = 20};
+	struct seg d = {.flags = A, .seq = 1, .ack = 1, .wnd = 1000, .opts = ts200, .opts_len = 12};
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	in_seg(&w, &syn);
+	out_is(&w, S | A, 0, 1, 0);
+	in_seg(&w, &d);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
+	d.len = 10;
+	ck_assert_int_eq(in_seg(&w, &d), STAT_rx_packets);
+	run(&w);
+	out_is(&w, A, 1, 11, 0);
+	d.seq = 11;
+	d.opts = ts50;
+	ck_assert_int_eq(in_seg(&w, &d), STAT_drop_tcp_paws);
+	out_is(&w, A, 1, 11, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(keepalive_gives_up_on_a_dead_peer)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	set_int(&w, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_int(&w, IPPROTO_TCP, TCP_KEEPIDLE, 10);
+	set_int(&w, IPPROTO_TCP, TCP_KEEPINTVL, 2);
+	set_int(&w, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	pass(&w, 9 * SEC);
+	out_none(&w);
+	pass(&w, 1100 * MS);
+	out_is(&w, A, 0, 1, 0);
+	in(&w, A, 1, 1, 0); /* alive */
+	pass(&w, 9 * SEC);
+	out_none(&w);
+	pass(&w, 8 * SEC);
+	for (unsigned i = 0; i < 3; i++)
+		out_is(&w, A, 0, 1, 0);
+	out_is(&w, R | A, 1, 1, 0);
+	ck_assert_int_eq(w.sk->err, ETIMEDOUT);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(user_timeout_ends_the_wait)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	set_int(&w, IPPROTO_TCP, TCP_USER_TIMEOUT, 3000);
+	put(&w, 10);
+	pass(&w, 2 * SEC);
+	ck_assert_str_eq(state(&w), "ESTAB");
+	pass(&w, 6 * SEC);
+	ck_assert_int_eq(w.sk->err, ETIMEDOUT);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(icmp_is_hard_only_while_connecting)
+{
+	struct wire w;
+	uint8_t sent[200], b[300];
+	size_t n;
+
+	wire_init(&w, NULL);
+	ck_assert_int_eq(stack_connect(w.e.st, &w.me, &w.peer,
+				       &(struct sock_opts){.linger_s = -1, .cc = -1}, &w.sk,
+				       w.e.now),
+			 0);
+	n = env_tx(&w.e, sent, sizeof(sent), NULL);
+	n = pkt_icmp(b, w.e.peer, w.e.me, 3, 1, 0, sent, n);
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, n), STAT_icmp_errors);
+	ck_assert_int_eq(w.sk->err, EHOSTUNREACH);
+	wire_fini(&w);
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	put(&w, 50);
+	n = env_tx(&w.e, sent, sizeof(sent), NULL);
+	n = pkt_icmp(b, w.e.peer, w.e.me, 3, 1, 0, sent, n);
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, n), STAT_icmp_errors);
+	ck_assert_int_eq(w.sk->err, 0);
+	ck_assert_str_eq(state(&w), "ESTAB");
+	sent[38] ^= 0x40; /* a sequence number that is not in flight */
+	n = pkt_icmp(b, w.e.peer, w.e.me, 3, 4, 600, sent, 104);
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, n), STAT_drop_icmp);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(frag_needed_lowers_the_mss)
+{
+	static const uint8_t mss[] = {2, 4, 5, 180};
+	struct wire w;
+	struct seg syn = {.flags = S, .wnd = 65535, .opts = mss, .opts_len = 4};
+	uint8_t sent[2000], b[300];
+	size_t n;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	in_seg(&w, &syn);
+	out_is(&w, S | A, 0, 1, 0);
+	in(&w, A, 1, 1, 0);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
+	put(&w, 1460);
+	n = env_tx(&w.e, sent, sizeof(sent), NULL);
+	ck_assert_uint_eq(n, 1514);
+	n = pkt_icmp(b, w.e.peer, w.e.me, 3, 4, 1000, sent, n);
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, n), STAT_icmp_errors);
+	out_is(&w, A, 1, 1, 960);
+	out_is(&w, A, 961, 1, 500);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(urgent_data_is_in_band)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in(&w, A | TH_URG, 1, 1, 10);
+	ck_assert_int_eq(get(&w, 100), 10);
+	wire_fini(&w);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("wire_data");
+	TCase *tc = tcase_create("data");
+
+	suite_add_tcase(s, tc);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, data_is_acknowledged_and_read);
+	tcase_add_test(tc, response_carries_the_ack);
+	tcase_add_test(tc, ack_is_delayed_once_the_application_answers);
+	tcase_add_test(tc, second_full_segment_is_acked_at_the_end_of_the_batch);
+	tcase_add_test(tc, hole_is_reported_at_once_and_filled);
+	tcase_add_test(tc, rto_backs_off_twice_and_restores_the_data);
+	tcase_add_test(tc, silent_peer_times_out);
+	tcase_add_test(tc, nagle_holds_the_second_small_segment);
+	tcase_add_test(tc, cork_holds_until_full_or_pulled);
+	tcase_add_test(tc, mss_is_clamped);
+	tcase_add_test(tc, zero_window_is_probed);
+	tcase_add_test(tc, window_closes_and_reopens_without_shrinking);
+	tcase_add_test(tc, keepalive_and_window_probes_are_answered);
+	tcase_add_test(tc, syn_in_connection_is_challenged);
+	tcase_add_test(tc, ack_of_the_future_is_challenged);
+	tcase_add_test(tc, paws_drops_the_old);
+	tcase_add_test(tc, urgent_data_is_in_band);
+	tcase_add_test(tc, keepalive_gives_up_on_a_dead_peer);
+	tcase_add_test(tc, user_timeout_ends_the_wait);
+	tcase_add_test(tc, icmp_is_hard_only_while_connecting);
+	tcase_add_test(tc, frag_needed_lowers_the_mss);
+	return run_suite(s);
+}

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Crafted segments in, exact answers out.
+if HAVE_CHECK
+wire_tests = tests/wire/open tests/wire/data tests/wire/close tests/wire/hard tests/wire/reset
+check_PROGRAMS += $(wire_tests)
+TESTS += $(wire_tests)
+
+tests_wire_open_SOURCES = tests/wire/open.c tests/wire/wire.c tests/wire/wire.h
+tests_wire_open_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_wire_open_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+tests_wire_data_SOURCES = tests/wire/data.c tests/wire/wire.c tests/wire/wire.h
+tests_wire_data_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_wire_data_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+tests_wire_close_SOURCES = tests/wire/close.c tests/wire/wire.c tests/wire/wire.h
+tests_wire_close_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_wire_close_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+tests_wire_hard_SOURCES = tests/wire/hard.c tests/wire/wire.c tests/wire/wire.h
+tests_wire_hard_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_wire_hard_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+tests_wire_reset_SOURCES = tests/wire/reset.c tests/wire/wire.c tests/wire/wire.h
+tests_wire_reset_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_wire_reset_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Handshakes: what is offered, refused, sent again; queues that are full; who may connect. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <linux/tcp.h>
+#include <sys/socket.h>
+
+#include "wire.h"
+
+#define A TH_ACK
+#define S TH_SYN
+#define F TH_FIN
+#define R TH_RST
+
+static uint32_t ready(struct wire *w)
+{
+	return w->sk->ready;
+}
+
+static const char *state(struct wire *w)
+{
+	return stack_state_name(w->sk);
+}
+
+/* MSS 1460, SACK, TS val 100, NOP, WS 7 */
+static const uint8_t syn_opts[] = {2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 100, 0, 0, 0, 0, 1, 3, 3, 7};
+
+START_TEST(handshake_negotiates_options)
+{
+	struct wire w;
+	struct seg syn = {.flags = S, .wnd = 1000, .opts = syn_opts, .opts_len = 20}, s;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	ck_assert_int_eq(in_seg(&w, &syn), STAT_rx_packets);
+	s = out(&w);
+	ck_assert_int_eq(s.flags, S | A);
+	ck_assert_uint_eq(s.ack, 1);
+	ck_assert_uint_eq(s.opt.mss, 1460);
+	ck_assert(s.opt.sack_ok && s.opt.has_ts && s.opt.has_wscale);
+	ck_assert_uint_eq(s.opt.tsecr, 100);
+	ck_assert_uint_eq(s.wnd, 65535);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(handshake_without_options_offers_none)
+{
+	struct wire w;
+	struct seg s;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	in(&w, S, 0, 0, 0);
+	s = out(&w);
+	ck_assert(!s.opt.sack_ok && !s.opt.has_ts && !s.opt.has_wscale);
+	ck_assert_uint_eq(s.opt.mss, 1460);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(garbage_options_are_harmless)
+{
+	static const uint8_t bad[][8] = {
+		{2, 0, 5, 180, 1, 1, 1, 1},   {2, 1, 5, 180, 1, 1, 1, 1},
+		{2, 200, 5, 180, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 2},
+		{3, 2, 8, 0, 0, 0, 0, 0},     {8, 10, 1, 1, 1, 1, 1, 1},
+		{5, 10, 1, 1, 1, 1, 1, 1},    {5, 2, 5, 3, 9, 253, 2, 9},
+	};
+	struct wire w;
+	struct seg syn = {.flags = S, .wnd = 1000, .opts = bad[_i], .opts_len = 8}, s;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	ck_assert_int_eq(in_seg(&w, &syn), STAT_rx_packets);
+	s = out(&w);
+	ck_assert_int_eq(s.flags, S | A);
+	ck_assert(!s.opt.sack_ok && !s.opt.has_ts && !s.opt.has_wscale);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(synack_is_retransmitted_with_backoff)
+{
+	struct wire w;
+	uint64_t start;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	in(&w, S, 0, 0, 0);
+	out_is(&w, S | A, 0, 1, 0);
+	start = w.e.now;
+	pass(&w, 990 * MS);
+	out_none(&w);
+	pass(&w, 20 * MS);
+	out_is(&w, S | A, 0, 1, 0);
+	pass(&w, 1980 * MS);
+	out_none(&w);
+	pass(&w, 20 * MS);
+	out_is(&w, S | A, 0, 1, 0);
+	ck_assert_uint_le(w.e.now - start, 3100 * MS);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(no_listener_answers_rst)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	ck_assert_int_eq(in(&w, S, 0, 0, 0), STAT_drop_tcp_no_listener);
+	out_is(&w, R | A, 0 - w.iss, 1, 0);
+	ck_assert_int_eq(in(&w, A, 7, 99, 10), STAT_drop_tcp_no_listener);
+	out_is(&w, R, 99, 0, 0);
+	ck_assert_int_eq(in(&w, R, 7, 0, 0), STAT_drop_tcp_rst);
+	out_none(&w);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(ack_to_listener_answers_rst)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	in(&w, A, 7, 99, 0);
+	out_is(&w, R, 99, 0, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(wrong_checksum_is_dropped)
+{
+	struct wire w;
+	uint8_t l4[20] = {0}, b[100];
+	struct pkt_ip ip;
+
+	wire_init(&w, NULL);
+	ip = (struct pkt_ip){.src = w.peer.addr, .dst = w.me.addr, .proto = 6};
+	l4[12] = 0x50;
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip4(b, &ip, l4, 20)), STAT_drop_tcp_csum);
+	l4[12] = 0x40;
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip4(b, &ip, l4, 20)), STAT_drop_tcp_header);
+	l4[12] = 0xf0;
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip4(b, &ip, l4, 20)), STAT_drop_tcp_header);
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip4(b, &ip, l4, 19)), STAT_drop_tcp_header);
+	out_none(&w);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(full_accept_queue_drops_syn_and_last_ack)
+{
+	struct wire w;
+	struct sock *sk;
+	unsigned i;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 1);
+	/* backlog 1 takes two, as Linux; the third handshake was under way before they arrived */
+	for (i = 0; i < 3; i++) {
+		w.peer.port = (uint16_t)(1000 + i);
+		in(&w, S, 0, 0, 0);
+		out_is(&w, S | A, 0, 1, 0);
+		if (i == 2)
+			break;
+	}
+	for (i = 0; i < 2; i++) {
+		struct tcp_mini *m;
+
+		w.peer.port = (uint16_t)(1000 + i);
+		m = tcp_mini_find(w.e.st, &w.me, &w.peer);
+		ck_assert_ptr_nonnull(m);
+		w.iss = ((struct tcp_req *)m)->iss.v;
+		ck_assert_int_eq(in(&w, A, 1, 1, 0), STAT_rx_packets);
+	}
+	w.peer.port = 1002;
+	w.iss = ((struct tcp_req *)tcp_mini_find(w.e.st, &w.me, &w.peer))->iss.v;
+	ck_assert_int_eq(in(&w, A, 1, 1, 0), STAT_drop_tcp_accept_full);
+	out_none(&w);
+	w.peer.port = 1003;
+	ck_assert_int_eq(in(&w, S, 0, 0, 0), STAT_drop_tcp_accept_full);
+	out_none(&w);
+	/* room again: the SYN-ACK comes again, and the same ACK is taken */
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &sk, w.e.now), 0);
+	stack_abort(w.e.st, sk, w.e.now);
+	w.peer.port = 1000;
+	out(&w); /* its RST */
+	w.peer.port = 1002;
+	pass(&w, 1010 * MS);
+	out_is(&w, S | A, 0, 1, 0);
+	ck_assert_int_eq(in(&w, A, 1, 1, 0), STAT_rx_packets);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(abort_on_overflow_answers_rst)
+{
+	struct stack_cfg cfg;
+	struct wire w;
+
+	env_cfg(&cfg);
+	cfg.tcp_abort_on_overflow = 1;
+	wire_init(&w, &cfg);
+	listen_on(&w, NULL, 0);
+	in(&w, S, 0, 0, 0);
+	w.peer.port = 1000;
+	in(&w, S, 0, 0, 0);
+	w.peer.port = PEER_PORT;
+	out_is(&w, S | A, 0, 1, 0);
+	in(&w, A, 1, 1, 0);
+	w.peer.port = 1000;
+	out_is(&w, S | A, 0, 1, 0);
+	ck_assert_int_eq(in(&w, A, 1, 1, 0), STAT_drop_tcp_accept_full);
+	out_is(&w, R, 1, 0, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(simultaneous_open)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	connect_syn(&w, NULL);
+	in(&w, S, 0, 0, 0);
+	out_is(&w, S | A, 0, 1, 0);
+	ck_assert_str_eq(state(&w), "SYN-RECV");
+	in(&w, S | A, 0, 1, 0);
+	ck_assert_str_eq(state(&w), "ESTAB");
+	ck_assert(ready(&w) & RDY_OUT);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(connect_completes_or_is_refused)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	connect_syn(&w, NULL);
+	ck_assert(stack_connecting(w.sk));
+	ck_assert_int_eq(put(&w, 1), -EAGAIN);
+	in(&w, S | A, 0, 1, 0);
+	out_is(&w, A, 1, 1, 0);
+	ck_assert(ready(&w) & RDY_OUT);
+	wire_fini(&w);
+	wire_init(&w, NULL);
+	connect_syn(&w, NULL);
+	ck_assert_int_eq(in(&w, R | A, 0, 7, 0), STAT_drop_tcp_ack);
+	ck_assert(stack_connecting(w.sk));
+	in(&w, R | A, 0, 1, 0);
+	ck_assert(ready(&w) & RDY_ERR && ready(&w) & RDY_HUP);
+	ck_assert_int_eq(w.sk->err, ECONNREFUSED);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(claimed_flow_is_told_gone_once)
+{
+	struct endpoint l, r;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	connect_syn(&w, NULL);
+	w.sk->claimed = true;
+	in(&w, S | A, 0, 1, 0);
+	out_is(&w, A, 1, 1, 0);
+	stack_close(w.e.st, w.sk, w.e.now);
+	w.sk = NULL;
+	out_is(&w, F | A, 1, 1, 0);
+	in(&w, F | A, 1, 2, 0);
+	out_is(&w, A, 2, 2, 0);
+	ck_assert(!stack_gone(w.e.st, &l, &r)); /* TIME-WAIT is part of it */
+	pass(&w, 61 * SEC);
+	ck_assert(stack_gone(w.e.st, &l, &r));
+	ck_assert(l.port == PORT && r.port == PEER_PORT);
+	ck_assert(!stack_gone(w.e.st, &l, &r));
+	connect_syn(&w, NULL);
+	w.sk->claimed = true;
+	in(&w, R | A, 0, 1, 0);
+	ck_assert(!stack_gone(w.e.st, &l, &r)); /* still the embedder's */
+	stack_close(w.e.st, w.sk, w.e.now);
+	w.sk = NULL;
+	ck_assert(stack_gone(w.e.st, &l, &r));
+	ck_assert(!stack_gone(w.e.st, &l, &r));
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(connect_times_out)
+{
+	struct wire w;
+	unsigned n = 0;
+
+	wire_init(&w, NULL);
+	connect_syn(&w, NULL);
+	pass(&w, 140 * SEC);
+	while (txq_used(stack_txq(w.e.st))) {
+		out_is(&w, S, 0, 0, 0);
+		n++;
+	}
+	ck_assert_uint_eq(n, 6); /* tcp_syn_retries */
+	ck_assert_int_eq(w.sk->err, ETIMEDOUT);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(defer_accept_waits_for_data)
+{
+	struct sock_opts o;
+	struct sock *sk;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	sock_opts_default(&o);
+	o.defer_accept_s = 10;
+	listen_on(&w, &o, 8);
+	in(&w, S, 0, 0, 0);
+	out_is(&w, S | A, 0, 1, 0);
+	ck_assert_int_eq(in(&w, A, 1, 1, 0), STAT_drop_tcp_defer);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &sk, w.e.now), -EAGAIN);
+	ck_assert_int_eq(in(&w, A, 1, 1, 20), STAT_rx_packets);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
+	ck_assert_int_eq(get(&w, 100), 20);
+	wire_fini(&w);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("wire_open");
+	TCase *tc = tcase_create("open");
+
+	suite_add_tcase(s, tc);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, handshake_negotiates_options);
+	tcase_add_test(tc, handshake_without_options_offers_none);
+	tcase_add_loop_test(tc, garbage_options_are_harmless, 0, 8);
+	tcase_add_test(tc, synack_is_retransmitted_with_backoff);
+	tcase_add_test(tc, no_listener_answers_rst);
+	tcase_add_test(tc, ack_to_listener_answers_rst);
+	tcase_add_test(tc, wrong_checksum_is_dropped);
+	tcase_add_test(tc, full_accept_queue_drops_syn_and_last_ack);
+	tcase_add_test(tc, abort_on_overflow_answers_rst);
+	tcase_add_test(tc, simultaneous_open);
+	tcase_add_test(tc, connect_completes_or_is_refused);
+	tcase_add_test(tc, connect_times_out);
+	tcase_add_test(tc, claimed_flow_is_told_gone_once);
+	tcase_add_test(tc, defer_accept_waits_for_data);
+	return run_suite(s);
+}
