@@ -19,7 +19,7 @@
 #define ARENA_BYTES (64ull << 20)
 #define BUF_BYTES (1u << 16)
 #define LISTENERS 4u
-/* TCP_USER_TIMEOUT goes up to 24.8 days, for orphans too; a keepalive timer may look each second. */
+/* TCP_USER_TIMEOUT goes up to 24.8 days, for orphans too; a keepalive timer may look each second */
 #define END_TURNS 3000000u
 
 /* ---- choices -------------------------------------------------------------------------------- */
