@@ -151,12 +151,17 @@ static void exit_gate(struct stackrec *sr)
 		sys_nanosleep(&day, NULL);
 }
 
-/* What o stands for is still wanted; if its end was under way, it is at an end. */
+/*
+ * What o stands for is still wanted; if its end was under way, it is at an end. Nobody refers to o any
+ * more when refs is 0, but whoever dropped the last reference may be alive and waiting for the lock to
+ * end it: what it then finds must not be a socket that the reset has given to somebody else. A claim
+ * is its to end.
+ */
 static void keep(struct ofd *o)
 {
 	struct sock *sk = atomic_load(&o->sk);
 
-	if (sk && !stack_sock_keep(sk, o))
+	if (sk && ((!atomic_load(&o->refs) && !o->claimed) || !stack_sock_keep(sk, o)))
 		atomic_store(&o->sk, NULL);
 }
 
@@ -174,7 +179,7 @@ static void recover(struct stackrec *sr)
 			list_mend(&o->watches);
 			list_mend(&o->peers);
 		}
-		if (o->kind == OFD_SOCK && o->sr == sr && atomic_load(&o->refs))
+		if (o->kind == OFD_SOCK && o->sr == sr)
 			keep(o);
 	}
 	if (sr->st) {
