@@ -152,10 +152,10 @@ static void exit_gate(struct stackrec *sr)
 }
 
 /*
- * What o stands for is still wanted; if its end was under way, it is at an end. Nobody refers to o any
- * more when refs is 0, but whoever dropped the last reference may be alive and waiting for the lock to
- * end it: what it then finds must not be a socket that the reset has given to somebody else. A claim
- * is its to end.
+ * What o stands for is still wanted; if its end was under way, it is at an end. Nobody refers to o
+ * any more when refs is 0, but whoever dropped the last reference may be alive and waiting for the
+ * lock to end it: what it then finds must not be a socket that the reset has given to somebody
+ * else. A claim is its to end.
  */
 static void keep(struct ofd *o)
 {
