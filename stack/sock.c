@@ -63,7 +63,14 @@ int sock_opt_put(void *val, uint32_t *len, int v)
 
 void sock_opts_default(struct sock_opts *o)
 {
-	*o = (struct sock_opts){.linger_s = -1, .notsent_lowat = 0, .rcvlowat = 1, .cc = -1};
+	*o = (struct sock_opts){
+		.linger_s = -1,
+		.rcvlowat = 1,
+		.cc = -1,
+		.hops = -1,
+		.autoflowlabel = -1,
+		.pmtudisc6 = IPV6_PMTUDISC_WANT,
+	};
 }
 
 int stack_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,

@@ -52,6 +52,8 @@ void stack_cfg_default(struct stack_cfg *cfg)
 		.tcp_abort_on_overflow = 0,
 		.tcp_tw_reuse = 2,
 		.ip_default_ttl = 64,
+		.ip6_hop_limit = 64,
+		.ip6_auto_flowlabels = 1,
 		.cc = CC_CUBIC,
 		.frames = 16384,
 		.max_conns = 131072,

@@ -72,6 +72,8 @@ struct stack_cfg {
 	uint8_t tcp_slow_start_after_idle, tcp_moderate_rcvbuf, tcp_abort_on_overflow;
 	uint8_t tcp_tw_reuse;
 	uint8_t ip_default_ttl;
+	uint8_t ip6_hop_limit;      /* net.ipv6.conf.all.hop_limit */
+	uint8_t ip6_auto_flowlabels; /* net.ipv6.auto_flowlabels: 0 to 3 */
 	enum cc_algo cc;
 	uint32_t frames;    /* size of the UMEM, in frames */
 	uint32_t max_conns; /* limits of the pools */
@@ -135,7 +137,8 @@ struct dst_info {
 	uint8_t dev;    /* device index; STACK_DEV_LOOP for a local destination */
 	uint8_t mac[6]; /* of the next hop; DST_OK */
 	struct ip_addr next_hop;
-	uint32_t mtu; /* of the route; 0: the device's */
+	uint32_t mtu;      /* of the route; 0: the device's */
+	uint8_t hop_limit; /* IPv6: of the route or the device; 0: the configuration's */
 };
 
 /* The next destination the stack wants to know about. False when there is none. */
@@ -233,13 +236,25 @@ struct sock_opts {
 	uint32_t rcvlowat;
 	uint16_t maxseg; /* 0: none set */
 	uint32_t defer_accept_s;
-	uint8_t tos, ttl; /* ttl 0: the configuration's */
+	uint8_t tos, ttl; /* of IPv4 packets; ttl 0: the configuration's */
 	int8_t cc;        /* enum cc_algo, -1: the configuration's */
+	uint8_t v6;       /* an AF_INET6 socket; by mapped addresses it speaks IPv4, too */
+	uint8_t v6only;
+	uint8_t tclass;       /* of IPv6 packets */
+	int16_t hops;         /* IPV6_UNICAST_HOPS; -1: the route's or the configuration's */
+	int8_t autoflowlabel; /* IPV6_AUTOFLOWLABEL; -1: the configuration's */
+	uint8_t pmtudisc6;    /* IPV6_MTU_DISCOVER: IPV6_PMTUDISC_* */
+	uint32_t mtu6;        /* IPV6_MTU as set: no packet is larger; 0: none set */
 };
 
 void sock_opts_default(struct sock_opts *o);
 
-/* A listener at local (0.0.0.0: any local address). -EADDRINUSE, -ENOMEM. backlog as listen(2). */
+/*
+ * A listener at local. 0.0.0.0 (mapped): any local IPv4 address; ::: any at all, or with v6only any
+ * IPv6 address. The exact address is preferred to any, and for an IPv4 peer 0.0.0.0 to ::.
+ * -EADDRINUSE (it would overlap with another, by the rules of bind(2)), -ENOMEM. backlog as
+ * listen(2).
+ */
 int stack_listen(struct stack *st, const struct endpoint *local, const struct sock_opts *o,
 		 uint32_t backlog, struct sock **out);
 /* listen() again on a listener changes its backlog. */

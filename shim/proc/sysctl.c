@@ -63,6 +63,8 @@ static const struct row rows[] = {
 	ROW("ipv4/tcp_abort_on_overflow", tcp_abort_on_overflow, U8, 0, 1),
 	ROW("ipv4/tcp_tw_reuse", tcp_tw_reuse, U8, 0, 2),
 	ROW("ipv4/ip_default_ttl", ip_default_ttl, U8, 1, 255),
+	ROW("ipv6/conf/all/hop_limit", ip6_hop_limit, U8, 1, 255),
+	ROW("ipv6/auto_flowlabels", ip6_auto_flowlabels, U8, 0, 3),
 };
 
 /* The file's text, without its line end; false when it cannot be read. */
