@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
  * Steers packets of claimed addresses and flows to the AF_XDP socket of the queue they came on, and
- * passes everything else: other protocols, VLAN tags, IPv6, IP options, fragments (the kernel
+ * passes everything else: other protocols, VLAN tags, IPv4 options, fragments (the kernel
  * reassembles), what is too short to tell, and UDP longer than the MTU: a veth neighbour's train of
  * datagrams (UDP_SEGMENT), which only the kernel can take apart. It never drops, and never changes
  * a packet. An empty socket slot passes, too, so that with the program's owner dead the kernel
  * answers.
  *
- * ICMP errors (RFC 792: unreachable, time exceeded, parameter problem) that quote a packet of ours
- * go where that packet came from.
+ * IPv6 (RFC 8200 4): hop-by-hop options (first, or not at all), destination options and routing
+ * headers that are done with are stepped over, up to STEER_EXT_MAX of them. What else there is, or
+ * more, is the kernel's, as are multicast, neighbour discovery and a v4-mapped address on the wire:
+ * nobody claims them.
+ *
+ * ICMP errors (RFC 792: unreachable, time exceeded, parameter problem; RFC 4443: those and packet
+ * too big) that quote a packet of ours go where that packet came from.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -67,11 +74,24 @@ struct ports {
 	__be16 src, dst;
 };
 
+/* An extension header, as far as its length, and in a routing header what is left to visit. */
+struct ext_head {
+	__u8 next, units; /* of 8 bytes, beyond the first */
+	__u8 type, segments_left;
+};
+
+/* What is_ours() asks about. */
+struct packet {
+	struct steer_flow flow;
+	__u32 syn;       /* opens a connection, and belongs to none */
+	__u32 udp_bytes; /* of the IP packet, when it is UDP and no quotation */
+};
+
 #define TCP_FLAGS_AT 13
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
 
-static __always_inline void mapped(unsigned char *to, __be32 v4)
+static __always_inline void map_v4(unsigned char *to, __be32 v4)
 {
 	__u32 *w = (__u32 *)to;
 
@@ -80,35 +100,68 @@ static __always_inline void mapped(unsigned char *to, __be32 v4)
 	w[3] = v4;
 }
 
-static __always_inline int is_ours(__u8 proto, __be32 laddr, __be16 lport, __be32 raddr,
-				   __be16 rport, int syn)
+/* An address that must not be on the wire; here it would be taken for IPv4. */
+static __always_inline int is_mapped(const struct in6_addr *a)
 {
-	struct steer_claim c = {.port = lport, .proto = proto};
-	struct steer_flow f = {.lport = lport, .rport = rport, .proto = proto};
+	return !a->s6_addr32[0] && !a->s6_addr32[1] && a->s6_addr32[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline int is_ours(const struct packet *p)
+{
+	struct steer_claim c = {.port = p->flow.lport, .proto = p->flow.proto};
 	__u32 *how;
 
-	mapped(c.addr, laddr);
+	__builtin_memcpy(c.addr, p->flow.laddr, sizeof(c.addr));
 	how = bpf_map_lookup_elem(&claims, &c);
 	if (how && !*how)
 		return 1;
-	mapped(f.laddr, laddr);
-	mapped(f.raddr, raddr);
 	if (how && *how == STEER_HOW_PASSES)
-		return !bpf_map_lookup_elem(&passes, &f);
-	return (how && syn) || bpf_map_lookup_elem(&flows, &f);
+		return !bpf_map_lookup_elem(&passes, &p->flow);
+	return (how && p->syn) || bpf_map_lookup_elem(&flows, &p->flow);
 }
 
-/* Opens a connection, and belongs to none. */
 static __always_inline int is_syn(__u8 *tcp, void *end)
 {
 	return (void *)(tcp + TCP_FLAGS_AT + 1) <= end &&
 	       (tcp[TCP_FLAGS_AT] & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-static __always_inline int quotes_ours(struct icmp_head *icmp, void *end)
+/* The transport header of a packet to us. */
+static __always_inline int take_ports(struct packet *p, void *l4, void *end, __u8 proto,
+				      __u32 bytes)
+{
+	struct ports *ports = l4;
+
+	if ((void *)(ports + 1) > end || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
+		return 0;
+	p->flow.proto = proto;
+	p->flow.lport = ports->dst;
+	p->flow.rport = ports->src;
+	if (proto == IPPROTO_TCP)
+		p->syn = is_syn(l4, end);
+	else
+		p->udp_bytes = bytes;
+	return 1;
+}
+
+/* Likewise of one from us, quoted. */
+static __always_inline int take_quoted_ports(struct packet *p, void *l4, void *end, __u8 proto)
+{
+	struct ports *ports = l4;
+
+	if ((void *)(ports + 1) > end || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
+		return 0;
+	p->flow.proto = proto;
+	p->flow.lport = ports->src;
+	p->flow.rport = ports->dst;
+	return 1;
+}
+
+/* ---- IPv4 ----------------------------------------------------------------------------------- */
+
+static __always_inline int quoted4(struct packet *p, struct icmp_head *icmp, void *end)
 {
 	struct iphdr *ip = (void *)(icmp + 1);
-	struct ports *p;
 
 	if ((void *)(ip + 1) > end)
 		return 0;
@@ -118,49 +171,110 @@ static __always_inline int quotes_ours(struct icmp_head *icmp, void *end)
 		return 0;
 	if (ip->frag_off & bpf_htons(0x1fff))
 		return 0;
-	if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP)
-		return 0;
-	p = (void *)ip + ip->ihl * 4;
-	if ((void *)(p + 1) > end)
-		return 0;
-	return is_ours(ip->protocol, ip->saddr, p->src, ip->daddr, p->dst, 0);
+	map_v4(p->flow.laddr, ip->saddr);
+	map_v4(p->flow.raddr, ip->daddr);
+	return take_quoted_ports(p, (void *)ip + ip->ihl * 4, end, ip->protocol);
 }
 
-/* Several datagrams under one header. */
-static __always_inline int is_train(struct xdp_md *ctx, struct iphdr *ip)
+static __always_inline int parse4(struct packet *p, struct iphdr *ip, void *end)
 {
-	__u32 len = bpf_ntohs(ip->tot_len);
+	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl != 5)
+		return 0;
+	if (ip->frag_off & bpf_htons(0x3fff))
+		return 0;
+	if (ip->protocol == IPPROTO_ICMP) {
+		struct icmp_head *icmp = (void *)(ip + 1);
 
-	return bpf_check_mtu(ctx, 0, &len, 0, 0) != 0;
+		return (void *)(icmp + 1) <= end && quoted4(p, icmp, end);
+	}
+	map_v4(p->flow.laddr, ip->daddr);
+	map_v4(p->flow.raddr, ip->saddr);
+	return take_ports(p, ip + 1, end, ip->protocol, bpf_ntohs(ip->tot_len));
 }
+
+/* ---- IPv6 ----------------------------------------------------------------------------------- */
+
+/* Steps over extension headers. NULL: it is for the kernel. *next becomes what follows. */
+static __always_inline void *skip_exts(void *at, void *end, __u8 *next)
+{
+	int i;
+
+#pragma unroll
+	for (i = 0; i < STEER_EXT_MAX; i++) {
+		struct ext_head *h = at;
+
+		if (*next != IPPROTO_DSTOPTS && *next != IPPROTO_ROUTING &&
+		    (*next != IPPROTO_HOPOPTS || i > 0))
+			break;
+		if ((void *)(h + 1) > end)
+			return 0;
+		if (*next == IPPROTO_ROUTING && h->segments_left)
+			return 0;
+		*next = h->next;
+		at += (h->units + 1u) * 8u;
+	}
+	return at;
+}
+
+static __always_inline int quoted6(struct packet *p, struct icmp_head *icmp, void *end)
+{
+	struct ipv6hdr *ip = (void *)(icmp + 1);
+
+	if ((void *)(ip + 1) > end || icmp->type < 1 || icmp->type > 4 || ip->version != 6)
+		return 0;
+	if (is_mapped(&ip->saddr) || is_mapped(&ip->daddr))
+		return 0;
+	__builtin_memcpy(p->flow.laddr, &ip->saddr, sizeof(p->flow.laddr));
+	__builtin_memcpy(p->flow.raddr, &ip->daddr, sizeof(p->flow.raddr));
+	/* We send no extension headers. */
+	return take_quoted_ports(p, ip + 1, end, ip->nexthdr);
+}
+
+static __always_inline int parse6(struct packet *p, struct ipv6hdr *ip, void *end)
+{
+	__u8 next;
+	void *at;
+
+	/* Without a length it is larger than one can say here (RFC 2675), or nothing. */
+	if ((void *)(ip + 1) > end || ip->version != 6 || !ip->payload_len)
+		return 0;
+	if (is_mapped(&ip->saddr) || is_mapped(&ip->daddr))
+		return 0;
+	next = ip->nexthdr;
+	at = skip_exts(ip + 1, end, &next);
+	if (!at)
+		return 0;
+	if (next == IPPROTO_ICMPV6) {
+		struct icmp_head *icmp = at;
+
+		return (void *)(icmp + 1) <= end && quoted6(p, icmp, end);
+	}
+	__builtin_memcpy(p->flow.laddr, &ip->daddr, sizeof(p->flow.laddr));
+	__builtin_memcpy(p->flow.raddr, &ip->saddr, sizeof(p->flow.raddr));
+	return take_ports(p, at, end, next, sizeof(*ip) + bpf_ntohs(ip->payload_len));
+}
+
+/* ---- deciding ------------------------------------------------------------------------------- */
 
 static __always_inline int concerns_us(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ethhdr *eth = data;
-	struct iphdr *ip = (void *)(eth + 1);
-	struct ports *p = (void *)(ip + 1);
+	struct packet p = {};
+	__u32 bytes;
+	int known = 0;
 
-	if ((void *)(p + 1) > end)
+	if ((void *)(eth + 1) > end)
 		return 0;
-	if (eth->h_proto != bpf_htons(ETH_P_IP) || ip->version != 4 || ip->ihl != 5)
+	if (eth->h_proto == bpf_htons(ETH_P_IP))
+		known = parse4(&p, (void *)(eth + 1), end);
+	else if (eth->h_proto == bpf_htons(ETH_P_IPV6))
+		known = parse6(&p, (void *)(eth + 1), end);
+	if (!known || !is_ours(&p))
 		return 0;
-	if (ip->frag_off & bpf_htons(0x3fff))
-		return 0;
-	if (ip->protocol == IPPROTO_TCP)
-		return is_ours(IPPROTO_TCP, ip->daddr, p->dst, ip->saddr, p->src,
-			       is_syn((__u8 *)p, end));
-	if (ip->protocol == IPPROTO_UDP)
-		return is_ours(IPPROTO_UDP, ip->daddr, p->dst, ip->saddr, p->src, 0) &&
-		       !is_train(ctx, ip);
-	if (ip->protocol == IPPROTO_ICMP) {
-		struct icmp_head *icmp = (void *)(ip + 1);
-
-		if ((void *)(icmp + 1) > end)
-			return 0;
-		return quotes_ours(icmp, end);
-	}
-	return 0;
+	/* Several datagrams under one header. */
+	bytes = p.udp_bytes;
+	return !bytes || bpf_check_mtu(ctx, 0, &bytes, 0, 0) == 0;
 }
 
 SEC("xdp.frags")

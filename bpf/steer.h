@@ -11,6 +11,7 @@
 #define STEER_CLAIMS 16384u    /* (protocol, local address, port); beyond: -ENOSPC, kernel socket */
 #define STEER_FLOWS (1u << 17) /* exact four-tuples; likewise */
 #define STEER_PASSES 16384u    /* connections that the kernel keeps; beyond: they are reset */
+#define STEER_EXT_MAX 6        /* IPv6 extension headers before the transport's; beyond: passed */
 
 /* What the value of a claim says: 0, all is ours, or */
 #define STEER_HOW_SYNS 1u   /* only SYNs so far (shim/dev/pass.c) */

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The device room over a real veth, with a fake stack on top: run by tests/net/dev_*.sh (root).
 dist_noinst_SCRIPTS += tests/net/dev_generic.sh tests/net/dev_native.sh tests/net/first_syn.sh \
-	tests/net/killer.sh tests/net/ends.sh
-check_PROGRAMS += tests/net/dev_attach tests/net/killer
+	tests/net/killer.sh tests/net/ends.sh tests/net/steer.sh
+check_PROGRAMS += tests/net/dev_attach tests/net/killer tests/net/steer
+tests_net_steer_SOURCES = tests/net/steer.c bpf/steer.h
+tests_net_steer_CFLAGS = $(AM_CFLAGS)
 tests_net_killer_SOURCES = tests/net/killer.c
 tests_net_killer_CFLAGS = $(AM_CFLAGS) -pthread
 tests_net_dev_attach_SOURCES = tests/net/dev_attach.c tests/net/dev_bulk.c tests/net/dev_fake.c \
