@@ -71,6 +71,12 @@ struct stack_cfg {
 	uint8_t tcp_sack, tcp_timestamps, tcp_window_scaling;
 	uint8_t tcp_slow_start_after_idle, tcp_moderate_rcvbuf, tcp_abort_on_overflow;
 	uint8_t tcp_tw_reuse;
+	uint8_t tcp_dsack, tcp_frto; /* bool each */
+	uint8_t tcp_early_retrans;   /* 3 and 4: tail loss probes; 0: none */
+	uint8_t tcp_recovery;        /* 1: RACK; 2: reordering window fixed; 4: no DupThresh */
+	uint8_t tcp_ecn;             /* 0: never; 1, 3, 4: ask and accept; 2, 5: accept */
+	uint8_t tcp_ecn_fallback;    /* a SYN that asks for ECN is not sent twice */
+	uint32_t tcp_reordering, tcp_max_reordering; /* segments */
 	uint8_t ip_default_ttl;
 	uint8_t ip6_hop_limit;      /* net.ipv6.conf.all.hop_limit */
 	uint8_t ip6_auto_flowlabels; /* net.ipv6.auto_flowlabels: 0 to 3 */

@@ -21,6 +21,7 @@ struct cc_ops {
 			    uint64_t now_ns);
 	void (*post_recovery)(struct cc *cc, uint32_t flight_bytes, uint64_t now_ns);
 	void (*after_idle)(struct cc *cc, uint64_t idle_ns, uint64_t rto_ns, uint64_t now_ns);
+	void (*undo)(struct cc *cc); /* what it keeps besides cwnd and ssthresh; NULL: nothing */
 };
 
 static const struct cc_ops cc_ops[CC_ALGOS] = {
@@ -92,6 +93,19 @@ void cc_cong_signal(struct cc *cc, enum cc_signal sig, uint32_t flight_bytes, ui
 	}
 	cc_ops[cc->algo].cong_signal(cc, sig, flight_bytes, now_ns);
 	ASSERT(cc->cwnd >= cc->mss && cc->ssthresh >= CC_MIN_SEGMENTS * cc->mss);
+}
+
+void cc_undo(struct cc *cc)
+{
+	if (cc->prior_cwnd == 0)
+		return;
+	if (cc->cwnd < cc->prior_cwnd)
+		cc->cwnd = cc->prior_cwnd;
+	if (cc->ssthresh < cc->prior_ssthresh)
+		cc->ssthresh = cc->prior_ssthresh;
+	if (cc_ops[cc->algo].undo)
+		cc_ops[cc->algo].undo(cc);
+	cc->prior_cwnd = 0;
 }
 
 void cc_post_recovery(struct cc *cc, uint32_t flight_bytes, uint64_t now_ns)

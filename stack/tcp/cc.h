@@ -44,7 +44,7 @@ struct cc {
 	uint32_t ssthresh;   /* bytes; CC_SSTHRESH_INF until the first loss */
 	uint32_t mss;        /* payload bytes of a full segment, options taken off */
 	uint32_t abc_acked;  /* RFC 3465 2.1: bytes acked in congestion avoidance, not yet used */
-	uint32_t prior_cwnd; /* before the last reduction: for an undo */
+	uint32_t prior_cwnd; /* before the last reduction: for an undo; 0: nothing to undo */
 	uint32_t prior_ssthresh;
 	union {
 		struct cc_cubic cubic;
@@ -76,6 +76,13 @@ void cc_ack_received(struct cc *cc, const struct cc_ack *ack, uint64_t now_ns);
 
 /* flight_bytes: FlightSize when the loss was found, before anything was marked. */
 void cc_cong_signal(struct cc *cc, enum cc_signal sig, uint32_t flight_bytes, uint64_t now_ns);
+
+/*
+ * The last signal proved to be a mistake: nothing had been lost (RFC 4015 3.2, 9438 4.9). cwnd and
+ * ssthresh are again what they were before it, unless they are larger by now. Once for each signal:
+ * a second call changes nothing.
+ */
+void cc_undo(struct cc *cc);
 
 /* Recovery is over. flight_bytes: in flight now; cwnd becomes ssthresh, without a burst (RFC 6582
  * 3.2 step 3). To be called for FAST only; LOSS ends in ordinary growth. */

@@ -254,6 +254,28 @@ START_TEST(cubic_does_not_count_idle_time)
 }
 END_TEST
 
+START_TEST(a_needless_reduction_is_undone_once)
+{
+	uint32_t before;
+
+	cc_init(&cc, _i, MSS);
+	round_trip(SEC, 100 * MS);
+	before = cc.cwnd;
+	cc_cong_signal(&cc, CC_SIGNAL_RTO, cc.cwnd, 2 * SEC);
+	cc_cong_signal(&cc, CC_SIGNAL_RTO_AGAIN, cc.cwnd, 3 * SEC);
+	ck_assert_uint_eq(cc.cwnd, MSS);
+	cc_undo(&cc);
+	ck_assert_uint_eq(cc.cwnd, before);
+	ck_assert_uint_eq(cc.ssthresh, CC_SSTHRESH_INF);
+	cc_cong_signal(&cc, CC_SIGNAL_NDUPACK, cc.cwnd, 4 * SEC);
+	cc_undo(&cc);
+	ck_assert_uint_eq(cc.cwnd, before);
+	cc.cwnd = MSS; /* nothing is left to undo */
+	cc_undo(&cc);
+	ck_assert_uint_eq(cc.cwnd, MSS);
+}
+END_TEST
+
 START_TEST(names_are_found_both_ways)
 {
 	ck_assert_int_eq(cc_by_name("reno", 4), CC_RENO);
@@ -281,6 +303,7 @@ int main(void)
 	tcase_add_loop_test(t, timeout_falls_to_one_segment_and_ssthresh_only_once, 0, CC_ALGOS);
 	tcase_add_loop_test(t, ssthresh_never_falls_below_two_segments, 0, CC_ALGOS);
 	tcase_add_loop_test(t, idle_halves_per_rto_down_to_the_initial_window, 0, CC_ALGOS);
+	tcase_add_loop_test(t, a_needless_reduction_is_undone_once, 0, CC_ALGOS);
 	tcase_add_test(t, cube_root_matches_libm);
 	tcase_add_loop_test(t, cubic_follows_the_formula_concave_and_convex, 0, 4);
 	tcase_add_test(t, cubic_is_never_slower_than_reno_would_be);
