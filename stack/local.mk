@@ -40,6 +40,8 @@ libstack_la_SOURCES = \
 	stack/tcp/conn.c \
 	stack/tcp/reset.c \
 	stack/tcp/demux.c \
+	stack/tcp/hystart.c \
+	stack/tcp/hystart.h \
 	stack/tcp/icmp.c \
 	stack/tcp/info.c \
 	stack/tcp/input.c \

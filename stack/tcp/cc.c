@@ -26,9 +26,9 @@ struct cc_ops {
 
 static const struct cc_ops cc_ops[CC_ALGOS] = {
 	[CC_RENO] = {"reno", cc_reno_init, cc_reno_ack, cc_reno_signal, cc_reno_post_recovery,
-		     cc_reno_after_idle},
+		     cc_reno_after_idle, NULL},
 	[CC_CUBIC] = {"cubic", cc_cubic_init, cc_cubic_ack, cc_cubic_signal, cc_cubic_post_recovery,
-		      cc_cubic_after_idle},
+		      cc_cubic_after_idle, cc_cubic_undo},
 };
 
 /* RFC 6928: min(10 * MSS, max(2 * MSS, 14600)). */
@@ -47,6 +47,7 @@ void cc_init(struct cc *cc, enum cc_algo algo, uint32_t mss)
 	cc->mss = mss;
 	cc->cwnd = cc_initial_window(mss);
 	cc->ssthresh = CC_SSTHRESH_INF;
+	hystart_init(&cc->hystart);
 	cc_set_algo(cc, algo);
 }
 

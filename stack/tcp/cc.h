@@ -4,8 +4,8 @@
  * words, and must never see the connection, decide what is lost, or arm a timer. Algorithms are
  * rows of a const table, found by enum cc_algo: no function pointer lies in the arena.
  *
- * RFC 5681, 3465 (ABC), 6928 (initial window), 7661 (growth only when cwnd was used), 9438 (CUBIC).
- * All windows are bytes.
+ * RFC 5681, 3465 (ABC), 6928 (initial window), 7661 (growth only when cwnd was used), 9438 (CUBIC),
+ * 9406 (HyStart++). All windows are bytes.
  */
 #ifndef STACK_TCP_CC_H
 #define STACK_TCP_CC_H
@@ -13,7 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../seq.h"
 #include "../stack.h" /* enum cc_algo */
+#include "hystart.h"
 
 #define CC_IW_SEGMENTS 10u /* RFC 6928 */
 #define CC_MIN_SEGMENTS 2u /* ssthresh never falls below (RFC 5681 eq. 4) */
@@ -36,6 +38,11 @@ struct cc_cubic {
 	uint32_t cwnd_prior; /* cwnd before the last reduction, bytes */
 	uint32_t k_ms;       /* from epoch_ns until w_max is reached again */
 	uint32_t grow_fp;    /* growth not yet a whole byte, in 1/1024 byte */
+	/* 4.9: as they were before the last reduction, should it prove needless */
+	struct {
+		uint64_t epoch_ns, w_est_fp;
+		uint32_t w_max, cwnd_prior, k_ms;
+	} undo;
 };
 
 struct cc {
@@ -46,6 +53,7 @@ struct cc {
 	uint32_t abc_acked;  /* RFC 3465 2.1: bytes acked in congestion avoidance, not yet used */
 	uint32_t prior_cwnd; /* before the last reduction: for an undo; 0: nothing to undo */
 	uint32_t prior_ssthresh;
+	struct hystart hystart;
 	union {
 		struct cc_cubic cubic;
 	};
@@ -56,7 +64,10 @@ struct cc_ack {
 	uint32_t flight_bytes; /* in flight before this ACK came */
 	bool cwnd_limited;     /* cwnd, and nothing else, had stopped output since the last ACK */
 	bool in_loss;          /* repairing after an RTO: at most one MSS per ACK (RFC 3465 2.3) */
+	bool paced;            /* what is sent now is paced: no bound per ACK in slow start */
 	uint64_t srtt_ns;      /* 0: unknown */
+	uint64_t rtt_ns;       /* the sample this ACK brought; 0: none */
+	struct seq una, nxt;   /* after the ACK */
 };
 
 /* mss: at least 1. cwnd becomes the initial window. */

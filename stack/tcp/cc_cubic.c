@@ -146,12 +146,34 @@ void cc_cubic_ack(struct cc *cc, const struct cc_ack *ack, uint64_t now_ns)
 	cu->grow_fp = grow_fp & ((1u << FP_SHIFT) - 1);
 }
 
+static void undo_save(struct cc_cubic *cu)
+{
+	cu->undo.epoch_ns = cu->epoch_ns;
+	cu->undo.w_est_fp = cu->w_est_fp;
+	cu->undo.w_max = cu->w_max;
+	cu->undo.cwnd_prior = cu->cwnd_prior;
+	cu->undo.k_ms = cu->k_ms;
+}
+
+void cc_cubic_undo(struct cc *cc)
+{
+	struct cc_cubic *cu = &cc->cubic;
+
+	cu->epoch_ns = cu->undo.epoch_ns;
+	cu->w_est_fp = cu->undo.w_est_fp;
+	cu->w_max = cu->undo.w_max;
+	cu->cwnd_prior = cu->undo.cwnd_prior;
+	cu->k_ms = cu->undo.k_ms;
+}
+
 void cc_cubic_signal(struct cc *cc, enum cc_signal sig, uint32_t flight_bytes, uint64_t now_ns)
 {
 	struct cc_cubic *cu = &cc->cubic;
 	uint32_t floor = CC_MIN_SEGMENTS * cc->mss;
 
 	(void)now_ns;
+	if (sig != CC_SIGNAL_RTO_AGAIN)
+		undo_save(cu);
 	cu->epoch_ns = 0;
 	cu->idle_ns = 0;
 	if (sig != CC_SIGNAL_RTO_AGAIN) {

@@ -2,33 +2,49 @@
 /*
  * NewReno's windows: slow start and congestion avoidance counted in bytes, a half on loss. What is
  * retransmitted is recovery.c's. RFC 5681 3.1, 4.1; RFC 3465; RFC 6582 3.2; RFC 7661 (no growth
- * while the window is not in use).
+ * while the window is not in use); RFC 9406 (the end of the first slow start).
  */
 #include "cc_reno.h"
 
 /*
- * RFC 3465's L, in segments per ACK, after a timeout and otherwise. One ACK answers a whole burst
- * where the receiver coalesces segments; with L = 2 such a path would hardly grow. 8 is RFC 9406's
- * value for senders without pacing.
+ * RFC 3465's L, in segments per ACK, after a timeout. Otherwise it is RFC 9406's: 8 without pacing,
+ * none with it. One ACK answers a whole burst where the receiver coalesces segments; with RFC
+ * 3465's L = 2 such a path would hardly grow.
  */
 #define ABC_LIMIT_LOSS 1u
-#define ABC_LIMIT 8u
 
 void cc_reno_init(struct cc *cc)
 {
 	(void)cc;
 }
 
+/* What this ACK may add in slow start. */
+static uint32_t slow_start_inc(struct cc *cc, const struct cc_ack *ack)
+{
+	uint32_t inc = ack->acked_bytes, limit = HYSTART_L * cc->mss;
+
+	if (ack->in_loss)
+		limit = ABC_LIMIT_LOSS * cc->mss;
+	if (inc > limit && (ack->in_loss || !ack->paced))
+		inc = limit;
+	if (cc->ssthresh != CC_SSTHRESH_INF || ack->in_loss)
+		return inc; /* HyStart++ is for the first slow start only (RFC 9406 4.3) */
+	if (hystart_ack(&cc->hystart, ack->una, ack->nxt, ack->rtt_ns))
+		cc->ssthresh =
+			cc->cwnd > CC_MIN_SEGMENTS * cc->mss ? cc->cwnd : CC_MIN_SEGMENTS * cc->mss;
+	return cc->hystart.css ? inc / HYSTART_CSS_GROWTH_DIVISOR : inc;
+}
+
 uint32_t cc_reno_slow_start(struct cc *cc, const struct cc_ack *ack)
 {
-	uint32_t limit = (ack->in_loss ? ABC_LIMIT_LOSS : ABC_LIMIT) * cc->mss;
-	uint32_t room, inc = ack->acked_bytes;
+	uint32_t room, inc;
 
 	if (!cc_in_slow_start(cc))
 		return ack->acked_bytes;
+	inc = slow_start_inc(cc, ack);
+	if (!cc_in_slow_start(cc))
+		return ack->acked_bytes;
 	room = cc->ssthresh - cc->cwnd;
-	if (inc > limit)
-		inc = limit;
 	if (inc <= room) {
 		cc->cwnd += inc;
 		return 0;

@@ -177,6 +177,9 @@ void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recov
 			.cwnd_limited = c->cwnd_limited,
 			.in_loss = c->rec.state == RECOVERY_LOSS,
 			.srtt_ns = c->rtt.srtt_ns,
+			.rtt_ns = out->rtt_taken ? c->rtt.latest_ns : 0,
+			.una = c->sent.una,
+			.nxt = c->sent.nxt,
 		};
 
 		/* as Linux: in slow start half a window in use is reason enough to grow */
