@@ -59,6 +59,8 @@ libstack_la_SOURCES = \
 	stack/tcp/rtt.c \
 	stack/tcp/rtt.h \
 	stack/tcp/sent.c \
+	stack/tcp/sent_index.c \
+	stack/tcp/sent_index.h \
 	stack/tcp/sent.h \
 	stack/tcp/sndbuf.c \
 	stack/tcp/sndbuf.h \

@@ -95,32 +95,35 @@ static uint64_t rack_reo_wnd_ns(const struct recovery *r, const struct sent_map 
 	return wnd_ns < rtt->srtt_ns ? wnd_ns : rtt->srtt_ns;
 }
 
-/* RFC 8985 6.2 step 5: marks what is lost by now; reo_ns says when to look again. */
+/*
+ * RFC 8985 6.2 step 5: marks what is lost by now; reo_ns says when to look again. The list is in
+ * order of transmission, so it ends at the first one that may only be late: the timer is set for
+ * that one, and each look but the last settles a record. (The RFC, which has to walk all of them,
+ * waits for the last.)
+ */
 static uint32_t rack_detect(struct recovery *r, struct sent_map *m, const struct rtt *rtt,
 			    uint32_t mss, uint64_t now_ns)
 {
-	uint64_t reo_wnd_ns, wait_until_ns = 0;
+	uint64_t wait_ns;
 	struct list *p, *tmp;
 	uint32_t lost = 0;
 
 	r->reo_ns = 0;
 	if (!r->rack_valid)
 		return 0;
-	reo_wnd_ns = rack_reo_wnd_ns(r, m, rtt, mss);
+	wait_ns = r->rack_rtt_ns + rack_reo_wnd_ns(r, m, rtt, mss);
 	list_for_each_safe(p, tmp, &m->flight) {
 		struct sent_rec *rec = list_entry(p, struct sent_rec, state);
-		uint64_t until_ns = rec->tx_ns + r->rack_rtt_ns + reo_wnd_ns;
 
-		if (rec->tx_ns > r->rack_tx_ns)
-			break;
+		m->steps++;
 		if (!rack_after(r, rec->tx_ns, rec->end))
-			continue;
-		if (until_ns <= now_ns)
-			lost += sent_mark_lost(m, rec);
-		else if (until_ns > wait_until_ns)
-			wait_until_ns = until_ns;
+			break;
+		if (rec->tx_ns + wait_ns > now_ns) {
+			r->reo_ns = rec->tx_ns + wait_ns;
+			break;
+		}
+		lost += sent_mark_lost(m, rec);
 	}
-	r->reo_ns = wait_until_ns;
 	r->lost_total_bytes += lost;
 	return lost;
 }

@@ -11,6 +11,7 @@
 #include "sent.h"
 
 #include "../assert.h"
+#include "sent_index.h"
 
 static uint32_t rec_len(const struct sent_rec *r)
 {
@@ -73,6 +74,7 @@ static void rec_free(struct sent_map *m, struct sent_rec *r)
 {
 	if (m->hint == r)
 		m->hint = NULL;
+	sent_index_remove(m, r);
 	list_del(&r->node);
 	list_del(&r->state);
 	m->nrecs--;
@@ -90,14 +92,23 @@ static void rec_snapshot(const struct sent_map *m, struct sent_rec *r, uint64_t 
 	r->first_tx_ns = m->first_tx_ns;
 }
 
-/* Onto the list of lost records, which is in sequence order; new ones mostly belong at its end. */
+/* Onto the list of lost records, in sequence order. */
 static void lost_insert(struct sent_map *m, struct sent_rec *r)
 {
-	struct list *p = m->lost.prev;
+	struct sent_rec *prev = sent_index_prev(m, r, SENT_LOST);
+	struct list *p = prev ? &prev->state : &m->lost;
 
-	while (p != &m->lost && seq_gt(list_entry(p, struct sent_rec, state)->start, r->start))
-		p = p->prev;
 	list_insert_between(&r->state, p, p->next);
+}
+
+/* r's condition becomes cond: SENT_SACKED, SENT_LOST or 0 (in flight). On no state list then. */
+static void cond_set(struct sent_map *m, struct sent_rec *r, uint16_t cond)
+{
+	account_sub(m, r);
+	list_del(&r->state);
+	r->flags = (r->flags & ~(SENT_SACKED | SENT_LOST)) | cond;
+	account_add(m, r);
+	sent_index_changed(m, r);
 }
 
 /* Neighbours in the same condition, both sacked or both lost, become one: b goes into a. */
@@ -108,6 +119,9 @@ static bool rec_merge(struct sent_map *m, struct sent_rec *a, struct sent_rec *b
 	if (!(a->flags & cond) || (a->flags & cond) != (b->flags & cond))
 		return false;
 	if ((a->flags | b->flags) & SENT_SYN)
+		return false;
+	/* which of them was sent only once tells whether a timeout was needed (RFC 5682) */
+	if ((a->flags & SENT_LOST) && ((a->flags ^ b->flags) & SENT_REXMIT))
 		return false;
 	ASSERT(seq_eq(a->end, b->start));
 	account_sub(m, a);
@@ -159,15 +173,9 @@ void sent_reset(struct sent_map *m)
 /* The end of the highest sacked record, found again after one was turned back. */
 static void fack_recompute(struct sent_map *m)
 {
-	struct list *p;
+	struct sent_rec *r = sent_index_last(m, SENT_SACKED);
 
-	m->fack = m->una;
-	for (p = m->recs.prev; p != &m->recs; p = p->prev) {
-		if (rec_of(p)->flags & SENT_SACKED) {
-			m->fack = rec_of(p)->end;
-			return;
-		}
-	}
+	m->fack = r ? r->end : m->una;
 }
 
 void sent_push(struct sent_map *m, uint32_t len, unsigned flags, uint64_t now_ns)
@@ -185,7 +193,9 @@ void sent_push(struct sent_map *m, uint32_t len, unsigned flags, uint64_t now_ns
 		r->end = seq_add(m->nxt, len);
 		r->flags = flags & (SENT_SYN | SENT_FIN | SENT_APP_LIMITED);
 		r->ntx = 1;
+		sent_index_insert(m, sent_tail(m), r);
 		list_push_back(&m->recs, &r->node);
+		list_init(&r->state);
 	} else {
 		/* The last record takes the new bytes, and all of it counts as in flight. */
 		bool sacked;
@@ -193,9 +203,8 @@ void sent_push(struct sent_map *m, uint32_t len, unsigned flags, uint64_t now_ns
 		r = sent_tail(m);
 		ASSERT(r);
 		sacked = r->flags & SENT_SACKED;
+		cond_set(m, r, 0);
 		account_sub(m, r);
-		list_del(&r->state);
-		r->flags &= ~(SENT_SACKED | SENT_LOST);
 		r->flags |= SENT_BLUR | (flags & (SENT_FIN | SENT_APP_LIMITED));
 		r->end = seq_add(r->end, len);
 		if (sacked)
@@ -222,6 +231,7 @@ bool sent_split(struct sent_map *m, struct sent_rec *r, struct seq at)
 	n->flags &= ~SENT_SYN;
 	r->end = at;
 	r->flags &= ~SENT_FIN;
+	sent_index_insert(m, r, n);
 	list_insert_between(&n->node, &r->node, r->node.next);
 	if (r->flags & SENT_SACKED)
 		list_init(&n->state);
@@ -230,20 +240,15 @@ bool sent_split(struct sent_map *m, struct sent_rec *r, struct seq at)
 	return true;
 }
 
-/* The record that holds s (una <= s < nxt), searched from where the last search ended. */
+/* The record that holds s (una <= s < nxt): most often where the last search ended, or next. */
 static struct sent_rec *rec_find(struct sent_map *m, struct seq s)
 {
 	struct sent_rec *r = m->hint;
 
-	if (!r) {
-		struct sent_rec *head = sent_head(m), *tail = sent_tail(m);
-
-		r = seq_diff(s, head->start) < seq_diff(tail->end, s) ? head : tail;
-	}
-	while (seq_lt(s, r->start))
-		r = rec_of(r->node.prev);
-	while (seq_geq(s, r->end))
+	if (r && seq_geq(s, r->end) && r->node.next != &m->recs)
 		r = rec_of(r->node.next);
+	if (!r || seq_lt(s, r->start) || seq_geq(s, r->end))
+		r = sent_index_find(m, s);
 	m->hint = r;
 	return r;
 }
@@ -320,10 +325,7 @@ static void block_apply(struct sent_map *m, struct sack_block b, uint64_t now_ns
 				return;
 			note_delivered(m, r, r->end, now_ns, a);
 			a->sacked_bytes += rec_len(r);
-			account_sub(m, r);
-			list_del(&r->state);
-			r->flags = (r->flags & ~SENT_LOST) | SENT_SACKED;
-			account_add(m, r);
+			cond_set(m, r, SENT_SACKED);
 			m->fack = seq_max(m->fack, r->end);
 			r = rec_merge_around(m, r);
 			m->hint = r;
@@ -410,10 +412,7 @@ uint32_t sent_mark_lost(struct sent_map *m, struct sent_rec *r)
 	uint32_t len = rec_len(r);
 
 	ASSERT(!(r->flags & (SENT_SACKED | SENT_LOST)));
-	account_sub(m, r);
-	list_del(&r->state);
-	r->flags |= SENT_LOST;
-	account_add(m, r);
+	cond_set(m, r, SENT_LOST);
 	lost_insert(m, r);
 	rec_merge_around(m, r);
 	return len;
@@ -444,15 +443,14 @@ void sent_retransmitted(struct sent_map *m, struct sent_rec *r, uint32_t len, ui
 		m->first_tx_ns = now_ns;
 		m->delivered_ns = now_ns;
 	}
+	cond_set(m, r, 0);
 	account_sub(m, r);
-	list_del(&r->state);
-	r->flags &= ~SENT_LOST;
 	r->flags |= SENT_REXMIT;
+	account_add(m, r);
 	if (r->ntx < UINT16_MAX)
 		r->ntx++;
 	rec_snapshot(m, r, now_ns);
 	list_push_back(&m->flight, &r->state);
-	account_add(m, r);
 }
 
 void sent_all_lost(struct sent_map *m)
@@ -467,9 +465,7 @@ void sent_all_lost(struct sent_map *m)
 		list_init(&r->state);
 		if (r->flags & SENT_SACKED)
 			continue;
-		account_sub(m, r);
-		r->flags |= SENT_LOST;
-		account_add(m, r);
+		cond_set(m, r, SENT_LOST);
 		list_push_back(&m->lost, &r->state);
 	}
 	for (p = m->recs.next; p != &m->recs && (next = p->next) != &m->recs;) {
@@ -482,17 +478,84 @@ void sent_forget_sacks(struct sent_map *m)
 {
 	struct list *p;
 
+	list_init(&m->lost);
 	for (p = m->recs.next; p != &m->recs; p = p->next) {
 		struct sent_rec *r = rec_of(p);
 
-		if (!(r->flags & SENT_SACKED))
+		if (!(r->flags & (SENT_SACKED | SENT_LOST)))
 			continue;
-		account_sub(m, r);
-		r->flags = (r->flags & ~SENT_SACKED) | SENT_LOST;
-		account_add(m, r);
-		lost_insert(m, r);
+		list_init(&r->state);
+		cond_set(m, r, SENT_LOST);
+		list_push_back(&m->lost, &r->state);
 	}
 	m->fack = m->una;
+}
+
+static uint64_t tx_of(const struct list *l)
+{
+	return list_entry(l, struct sent_rec, state)->tx_ns;
+}
+
+/* a and b, each in order of transmission, become one such list in a. */
+static void tx_merge(struct list *a, struct list *b)
+{
+	struct list *p = a->next;
+
+	while (!list_empty(b)) {
+		struct list *n = b->next;
+
+		while (p != a && tx_of(p) <= tx_of(n))
+			p = p->next;
+		list_del(n);
+		list_insert_between(n, p->prev, p);
+	}
+}
+
+/* Puts l into the order of transmission: runs that are in order are merged, two by two. */
+static void tx_sort(struct list *l)
+{
+	struct list run[32], *p;
+	unsigned i, n = 0;
+
+	for (i = 0; i < 32; i++)
+		list_init(&run[i]);
+	while (!list_empty(l)) {
+		struct list r;
+
+		list_init(&r);
+		do {
+			p = l->next;
+			list_del(p);
+			list_push_back(&r, p);
+		} while (!list_empty(l) && tx_of(l->next) >= tx_of(p));
+		for (i = 0; i < n && i < 31 && !list_empty(&run[i]); i++) {
+			tx_merge(&run[i], &r);
+			list_splice_back(&r, &run[i]);
+		}
+		list_splice_back(&run[i], &r);
+		if (i >= n)
+			n = i + 1;
+	}
+	for (i = 0; i < n; i++)
+		tx_merge(l, &run[i]);
+}
+
+void sent_unmark_lost(struct sent_map *m)
+{
+	struct list back, *p;
+
+	tx_sort(&m->lost);
+	list_init(&back);
+	list_splice_back(&back, &m->lost);
+	list_for_each(p, &back) {
+		struct sent_rec *r = list_entry(p, struct sent_rec, state);
+
+		account_sub(m, r);
+		r->flags &= ~SENT_LOST;
+		account_add(m, r);
+		sent_index_changed(m, r);
+	}
+	tx_merge(&m->flight, &back);
 }
 
 void sent_check(const struct sent_map *m)
@@ -522,6 +585,7 @@ void sent_check(const struct sent_map *m)
 			rexmit += rec_len(r);
 	}
 	ASSERT(seq_eq(at, m->nxt) && n == m->nrecs);
+	sent_index_check(m, n);
 	ASSERT(flight == m->in_flight_bytes && lost == m->lost_bytes);
 	ASSERT(sacked == m->sacked_bytes && rexmit == m->rexmit_bytes);
 	for (p = m->flight.next; p != &m->flight; p = p->next, on_flight--) {

@@ -13,6 +13,11 @@
  *   sacked     on neither; neighbours that are sacked are merged into one
  * A retransmission takes a record from lost to in flight. RFC 6675's pipe is in_flight_bytes.
  *
+ * A window may be a hundred thousand records with a hole at each: no operation walks them. What an
+ * acknowledgment costs is bounded by the records it settles and O(log n) for each of its blocks
+ * (sent_index.h). Only sent_all_lost(), sent_forget_sacks() and sent_unmark_lost() touch
+ * everything: once for each timeout, and each record they move was paid for by a transmission.
+ *
  * RFC 2018 (SACK), 2883 (D-SACK), 6675 (pipe), 8985 (transmission times), 6298 3 (Karn).
  */
 #ifndef STACK_TCP_SENT_H
@@ -50,12 +55,16 @@ struct sent_rec {
 	uint64_t first_tx_ns;  /* sent_map.first_tx_ns at that time */
 	uint16_t flags;        /* SENT_* */
 	uint16_t ntx;          /* transmissions, saturating */
+	uint16_t below;        /* sent_index.c's, as the next */
+	struct sent_rec *up, *left, *right;
 };
 
 struct sent_map {
 	struct pool *pool; /* of struct sent_rec; shared by all connections of the stack */
 	struct list recs, flight, lost;
+	struct sent_rec *root; /* of the index over recs; NULL: there are none */
 	struct sent_rec *hint; /* where the last search ended; NULL: nowhere */
+	uint64_t steps;        /* records looked at by searches, ever: what tests bound */
 	struct seq una, nxt;   /* bounds of what the records cover */
 	struct seq fack;       /* end of the highest sacked byte; una when none */
 	uint32_t nrecs;
@@ -161,6 +170,9 @@ void sent_retransmitted(struct sent_map *m, struct sent_rec *r, uint32_t len, ui
 
 /* RFC 6298 5.4: everything not sacked is lost. SACK information is kept. */
 void sent_all_lost(struct sent_map *m);
+
+/* The losses were none (RFC 4015): lost records are in flight again, each with its own time. */
+void sent_unmark_lost(struct sent_map *m);
 
 /* The peer has dropped what it had sacked (RFC 2018 8): sacked records become lost. */
 void sent_forget_sacks(struct sent_map *m);

@@ -8,7 +8,7 @@
 #include "stack/assert.h"
 #include "stack/tcp/sent.h"
 
-#define ENV_BYTES (4u << 20)
+#define ENV_BYTES (32u << 20)
 
 void stack_panic(const char *file, int line, const char *what)
 {

@@ -19,7 +19,7 @@ static struct recovery_out out;
 
 static void start(bool sack)
 {
-	recovery_env_init(&env, 1000);
+	recovery_env_init(&env, 20000);
 	sent_init(&map, &env.pool, seq_of(ISN));
 	rtt_init(&rtt);
 	rtt_sample(&rtt, RTT_NS, 1, 1);
@@ -286,6 +286,29 @@ START_TEST(hole_in_a_super_segment_is_cut_out)
 }
 END_TEST
 
+/* Every second one of 20,000 segments is lost, and a reordering window is being waited for. */
+START_TEST(an_ack_in_a_large_window_looks_at_few_records)
+{
+	unsigned i, n = 20000;
+
+	for (i = 0; i < n; i++)
+		recovery_sent(&rec, &map, MSS, 0, 10 * MS + i * 1000);
+	rec.reord_seen = true;
+	for (i = 1; i < n; i += 2) {
+		struct sack_block b = {seq_of(ISN + i * MSS), seq_of(ISN + (i + 1) * MSS)};
+		struct recovery_in in = {.ack = map.una, .sack = &b, .nsack = 1, .mss = MSS};
+		uint64_t before = map.steps;
+
+		recovery_ack(&rec, &map, &rtt, &in, 10 * MS + RTT_NS + i * 1000, &out);
+		if (map.steps - before > 200)
+			ck_abort_msg("ACK %u: %u steps", i, (unsigned)(map.steps - before));
+	}
+	ck_assert_uint_eq(map.lost_bytes, 0);
+	recovery_reo_timeout(&rec, &map, &rtt, MSS, 10 * MS + 2 * RTT_NS, &out);
+	ck_assert_uint_eq(map.lost_bytes, n / 2 * MSS);
+}
+END_TEST
+
 START_TEST(newreno_repairs_one_segment_per_partial_ack)
 {
 	unsigned i;
@@ -364,6 +387,7 @@ int main(void)
 	tcase_add_test(sack, probe_that_repairs_the_loss_is_congestion);
 	tcase_add_test(sack, probe_takes_the_last_segment_of_a_super_segment);
 	tcase_add_test(sack, hole_in_a_super_segment_is_cut_out);
+	tcase_add_test(sack, an_ack_in_a_large_window_looks_at_few_records);
 	suite_add_tcase(s, sack);
 	tcase_add_checked_fixture(plain, setup_plain, teardown);
 	tcase_add_test(plain, newreno_repairs_one_segment_per_partial_ack);

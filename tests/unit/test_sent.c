@@ -356,7 +356,11 @@ static void step(struct model *md, uint64_t *seed, uint64_t now_ns)
 	case 11:
 		if (rnd(seed, 8))
 			break;
-		if (rnd(seed, 2)) {
+		if (rnd(seed, 3) == 0) {
+			sent_unmark_lost(&map);
+			for (s = md->una; s != md->nxt; s++)
+				md->byte[s % MODEL_BYTES] &= (uint8_t)~M_LOST;
+		} else if (rnd(seed, 2)) {
 			sent_all_lost(&map);
 			for (s = md->una; s != md->nxt; s++)
 				if (!(md->byte[s % MODEL_BYTES] & M_SACKED))
@@ -389,6 +393,110 @@ static void model_run(uint64_t first_seed, uint32_t limit, bool exact, uint32_t 
 	teardown();
 }
 
+/* ---- scale -----------------------------------------------------------------------------------
+ */
+
+#define BIG 86000u /* a window of 125 MB in segments of an Ethernet's MTU */
+#define SEG 1000u
+#define LOG_STEPS 80u /* twice over what a search in so many records takes in the mean */
+
+static void big_setup(void)
+{
+	recovery_env_init(&env, BIG + 1);
+	sent_init(&map, &env.pool, seq_of(0xfff00000u));
+	for (uint32_t i = 0; i < BIG; i++)
+		sent_push(&map, SEG, 0, i);
+	ck_assert_uint_lt(map.steps, 8 * BIG); /* O(1) amortised, each */
+	map.steps = 0;
+}
+
+/* Sacks segment i. */
+static struct sack_block big_block(uint32_t i)
+{
+	struct seq s = seq_of(0xfff00000u + i * SEG);
+
+	return (struct sack_block){s, seq_add(s, SEG)};
+}
+
+START_TEST(sacks_all_over_a_large_window_cost_a_logarithm_each)
+{
+	uint64_t seed = 7;
+
+	for (uint32_t n = 0; n < 10000; n++) {
+		struct sack_block b[4];
+		struct sent_ack a;
+		uint64_t before = map.steps;
+
+		for (int k = 0; k < 4; k++)
+			b[k] = big_block(1 + 2 * (uint32_t)rnd(&seed, BIG / 2 - 1));
+		sent_ack_init(&a);
+		sent_sack(&map, b, 4, map.una, BIG + n, &a);
+		if (map.steps - before > 4 * 2 * LOG_STEPS)
+			ck_abort_msg("%u steps", (unsigned)(map.steps - before));
+	}
+	ck_assert_uint_gt(map.sacked_bytes, BIG / 4 * SEG);
+	sent_check(&map);
+}
+END_TEST
+
+START_TEST(losses_all_over_a_large_window_cost_a_logarithm_each)
+{
+	struct sent_rec **rec = calloc(BIG, sizeof(*rec));
+	uint64_t seed = 8, before;
+	struct list *p;
+	uint32_t n = 0, i;
+
+	list_for_each(p, &map.recs)
+		rec[n++] = list_entry(p, struct sent_rec, node);
+	for (i = 0; i < BIG / 2; i++) { /* every second one, in a random order */
+		uint32_t k = i + (uint32_t)rnd(&seed, BIG / 2 - i);
+		struct sent_rec *r = rec[2 * k];
+
+		rec[2 * k] = rec[2 * i];
+		rec[2 * i] = r;
+		before = map.steps;
+		sent_mark_lost(&map, r);
+		if (map.steps - before > 3 * LOG_STEPS)
+			ck_abort_msg("%u steps", (unsigned)(map.steps - before));
+	}
+	free(rec);
+	sent_check(&map);
+	map.steps = 0;
+	sent_unmark_lost(&map);
+	ck_assert_uint_lt(map.steps, BIG * LOG_STEPS);
+	sent_check(&map);
+	map.steps = 0;
+	for (i = 1; i <= BIG; i++) {
+		struct sent_ack a;
+
+		sent_ack_init(&a);
+		sent_ack_to(&map, seq_add(map.una, SEG), BIG, &a);
+	}
+	ck_assert(sent_empty(&map));
+	ck_assert_uint_lt(map.steps, 8 * BIG);
+}
+END_TEST
+
+START_TEST(undone_losses_are_in_flight_again_each_in_its_time)
+{
+	int i;
+
+	for (i = 0; i < 6; i++)
+		sent_push(&map, 1000, 0, i);
+	sent_mark_lost(&map, sent_head(&map));
+	sent_mark_lost(&map, sent_tail(&map));
+	sent_retransmitted(&map, sent_next_lost(&map), 1000, 10); /* the first, once more */
+	sent_push(&map, 1000, 0, 11);
+	sent_mark_lost(&map, sent_head(&map));
+	sent_unmark_lost(&map);
+	sent_check(&map); /* the order among others */
+	ck_assert_uint_eq(map.lost_bytes, 0);
+	ck_assert_uint_eq(map.in_flight_bytes, 7000);
+	ck_assert_uint_eq(map.rexmit_bytes, 1000);
+	ck_assert_uint_eq(list_first(&map.flight, struct sent_rec, state)->start.v, 2000);
+}
+END_TEST
+
 START_TEST(random_operations_agree_with_a_per_byte_model)
 {
 	model_run(_i + 1, 100000, true, _i % 2 ? 0xfffff000u : 77);
@@ -405,6 +513,7 @@ int main(void)
 {
 	Suite *s = suite_create("sent");
 	TCase *ex = tcase_create("examples"), *md = tcase_create("model");
+	TCase *big = tcase_create("scale");
 	SRunner *sr;
 	int failed;
 
@@ -418,7 +527,13 @@ int main(void)
 	tcase_add_test(ex, lost_pieces_come_lowest_first_and_no_larger_than_asked);
 	tcase_add_test(ex, timeout_keeps_what_is_sacked_and_reneging_gives_it_up);
 	tcase_add_test(ex, reordering_is_seen_only_on_what_was_sent_once);
+	tcase_add_test(ex, undone_losses_are_in_flight_again_each_in_its_time);
 	suite_add_tcase(s, ex);
+	tcase_add_checked_fixture(big, big_setup, teardown);
+	tcase_add_test(big, sacks_all_over_a_large_window_cost_a_logarithm_each);
+	tcase_add_test(big, losses_all_over_a_large_window_cost_a_logarithm_each);
+	tcase_set_timeout(big, 30);
+	suite_add_tcase(s, big);
 	tcase_set_timeout(md, 30);
 	tcase_add_loop_test(md, random_operations_agree_with_a_per_byte_model, 0, 20);
 	tcase_add_loop_test(md, without_memory_nothing_is_lost_or_invented, 0, 24);
