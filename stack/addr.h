@@ -17,8 +17,9 @@ struct ip_addr {
 		uint32_t w[4]; /* network byte order */
 		uint64_t d[2]; /* network byte order; for comparing and hashing */
 	};
-	/* The interface's index for a link-local IPv6 address, 0 for every other. As wide as it is so
-	 * that nothing is between or behind the fields: tables hash and compare the whole struct. */
+	/* The interface's index for a link-local IPv6 address, 0 for every other. As wide as it is
+	 * so that nothing is between or behind the fields: tables hash and compare the whole
+	 * struct. */
 	uint64_t scope;
 };
 
@@ -89,6 +90,12 @@ static inline bool ip_addr_is_multicast6(const struct ip_addr *a)
 static inline bool ip_addr_is_loopback6(const struct ip_addr *a)
 {
 	return a->d[0] == 0 && a->w[2] == 0 && a->w[3] == __builtin_bswap32(1);
+}
+
+/* 127.0.0.0/8 or ::1 */
+static inline bool ip_addr_is_loopback(const struct ip_addr *a)
+{
+	return ip_addr_is_v4(a) ? a->b[12] == 127 : ip_addr_is_loopback6(a);
 }
 
 /* The IPv4 address in network byte order; only for an address for which ip_addr_is_v4() holds. */

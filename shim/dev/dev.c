@@ -22,8 +22,8 @@
 #define SYS_pidfd_getfd 438
 #endif
 
-/* What a super-segment has besides payload: link, IPv4 and TCP headers at their longest. */
-#define GSO_OVERHEAD_BYTES (14u + 20u + 60u)
+/* What a super-segment has besides payload: link, IPv6 and TCP headers at their longest. */
+#define GSO_OVERHEAD_BYTES (14u + 40u + 60u)
 /* Packets put on the rings before the stack is told to make room: bounds the time in dev_tx(). */
 #define TX_BATCH_MAX 4096
 /* How long an XDP program may stay after its owner was told to end, before it is another's. */
@@ -200,6 +200,13 @@ void net_tell(struct dev_state *ds, unsigned net)
 	stack_dev_set(ds->sr->st, net + 1, &sd);
 }
 
+static void talk_close(struct dev_state *ds)
+{
+	dev_fd_close(ds, DEV_FD_NETLINK);
+	dev_fd_close(ds, DEV_FD_POKE);
+	dev_fd_close(ds, DEV_FD_POKE6);
+}
+
 /* The stack's dev_state, with netlink open. */
 static int state_get(struct stackrec *sr, struct dev_state **out)
 {
@@ -230,11 +237,15 @@ static int state_get(struct stackrec *sr, struct dev_state **out)
 		return err;
 	fd = sys_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	err = fd < 0 ? fd : dev_fd_set(ds, DEV_FD_POKE, fd);
+	fd = sys_socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && !err)
+		err = dev_fd_set(ds, DEV_FD_POKE6, fd);
+	else if (fd >= 0)
+		sys_close(fd);
 	if (!err)
 		err = nl_sync(ds);
 	if (err) {
-		dev_fd_close(ds, DEV_FD_NETLINK);
-		dev_fd_close(ds, DEV_FD_POKE);
+		talk_close(ds);
 		return err;
 	}
 	dev_changed(ds);
@@ -257,7 +268,7 @@ int dev_open_loopback(struct stackrec *sr)
 		return err;
 	ds->loop = true;
 	stack_dev_set(sr->st, STACK_DEV_LOOP, &loop);
-	for (i = 0; i < ds->naddrs; i++) /* those of 127/8 were left out so far */
+	for (i = 0; i < ds->naddrs; i++) /* those of 127/8, and ::1, were left out so far */
 		stack_local_add(sr->st, &ds->addr[i].addr);
 	return 0;
 }
@@ -425,8 +436,7 @@ int dev_open(struct stackrec *sr, const char *iface, enum verdict *why)
 			ret = err, first = *why;
 	}
 	if (!ds->nused && !ds->loop) {
-		dev_fd_close(ds, DEV_FD_NETLINK);
-		dev_fd_close(ds, DEV_FD_POKE);
+		talk_close(ds);
 		dev_changed(ds);
 	}
 	*why = opened ? VERDICT_stack : first;
@@ -447,8 +457,7 @@ void dev_close(struct stackrec *sr)
 		net_close(ds, i);
 	}
 	ds->nnets = 0;
-	dev_fd_close(ds, DEV_FD_NETLINK);
-	dev_fd_close(ds, DEV_FD_POKE);
+	talk_close(ds);
 	while (ds->loop_len) {
 		uint32_t idx = ds->loop_head;
 
@@ -669,7 +678,7 @@ bool dev_serves(const struct stackrec *sr, const struct ip_addr *local)
 		return false;
 	if (ip_addr_is_any(local))
 		return ds->nused > 0 || ds->loop;
-	if (ip_addr_is_v4(local) && local->b[12] == 127)
+	if (ip_addr_is_loopback(local))
 		return ds->loop;
 	if (ds->loop && stack_local_has(sr->st, local))
 		return true;

@@ -53,7 +53,8 @@ void dev_news(struct stackrec *sr, uint64_t now_ns);
 
 /*
  * The route to dst as the kernel sees it now (policy rules included): through which device of ours
- * (-1: none of ours), and the source address it would choose. 0, -ENETUNREACH, ...
+ * (-1: none of ours), and the source address it would choose (RFC 6724 is its business). A
+ * link-local dst has its scope. 0, -ENETUNREACH, ...
  */
 int dev_route(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct ip_addr *src);
 
@@ -61,7 +62,8 @@ int dev_route(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct i
  * us on? loopback addresses only with the loopback device open. */
 bool dev_serves(const struct stackrec *sr, const struct ip_addr *local);
 
-/* Steers all of (proto, local address or any, port) to the stack / no more. 0, -EEXIST, -ENOSPC. */
+/* Steers all of (proto, local address, port) to the stack / no more. 0.0.0.0 (mapped) stands for
+ * all IPv4 addresses, :: for all of IPv6: who wants both claims both. 0, -EEXIST, -ENOSPC. */
 int claim_add(struct stackrec *sr, uint8_t proto, const struct endpoint *local);
 void claim_del(struct stackrec *sr, uint8_t proto, const struct endpoint *local);
 /* Steers one flow (exact four-tuple): outgoing connections, and those a closed listener leaves. */

@@ -12,6 +12,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "bpf/steer.h"
 #include "shim/dev/dev.h"
@@ -83,7 +84,13 @@ enum net_fd {
 	NET_FD_XSK,
 	NET_FDS = NET_FD_XSK + STEER_QUEUES
 };
-enum dev_fd { DEV_FD_NETLINK, DEV_FD_POKE, DEV_FD_NET, DEV_FDS = DEV_FD_NET + DEV_NETS * NET_FDS };
+enum dev_fd {
+	DEV_FD_NETLINK,
+	DEV_FD_POKE,
+	DEV_FD_POKE6, /* there may be no IPv6: then none */
+	DEV_FD_NET,
+	DEV_FDS = DEV_FD_NET + DEV_NETS * NET_FDS
+};
 
 /* An interface we are attached to. */
 struct netdev {
@@ -97,6 +104,9 @@ struct netdev {
 	uint8_t mac[6];
 	uint32_t gso_refused; /* times in a row */
 	uint32_t gso_bytes;   /* TCP payload of the largest super-segment */
+	uint32_t mtu6;        /* IPv6's, by sysctl or router; 0: the link's */
+	uint8_t hop_limit;
+	uint64_t inet6_ns; /* when these two were last read */
 	uint32_t nqueues;
 	uint64_t rx_ring_full, rx_invalid, rx_fill_empty, steered, passed;
 	uint8_t mac_used[DEV_MAC_SLOTS]; /* by hash: sent to since the last refresh */
@@ -293,6 +303,8 @@ void steer_detach(struct dev_state *ds, unsigned net);
 void steer_addr_added(struct dev_state *ds, const struct ip_addr *a);
 void steer_addr_gone(struct dev_state *ds, const struct ip_addr *a);
 void steer_init(struct dev_state *ds);
+/* Packets to a are among those that c wants. */
+bool claim_covers(const struct claim *c, const struct ip_addr *a);
 /* Map operations by descriptor: 0 or -Exxx. */
 int map_update(int fd, const void *key, const void *val);
 int map_delete(int fd, const void *key);
@@ -325,6 +337,8 @@ struct rtattr;
 /* An interface as the kernel describes it. */
 struct link_info {
 	uint32_t ifindex, flags, mtu, lower, gso_max;
+	uint32_t mtu6; /* 0: no IPv6 there */
+	uint8_t hop_limit;
 	uint32_t xdp_prog; /* id of the XDP program attached to it; 0: none */
 	char name[IFNAMSIZ], kind[16];
 	uint8_t mac[6];
@@ -343,6 +357,8 @@ void nl_news(struct dev_state *ds, uint64_t now_ns);
 /* Interfaces, addresses: read anew. */
 int nl_sync(struct dev_state *ds);
 int nl_link(struct dev_state *ds, const char *name, uint32_t ifindex, struct link_info *li);
+/* Reads net's IPv6 MTU and hop limit, which change without news, unless that was done just now. */
+void nl_inet6(struct dev_state *ds, struct netdev *nd, uint64_t now_ns);
 /* Interfaces for SHIM_IFACE=auto, at most max. */
 int nl_auto_ifaces(struct dev_state *ds, char (*name)[IFNAMSIZ], int max);
 void nl_attr_put(struct nlmsghdr *h, size_t room, unsigned type, const void *val, size_t len);
@@ -353,7 +369,7 @@ const void *nl_attr_find(const struct rtattr *a, int len, unsigned type, size_t 
 struct route_info {
 	int err;      /* 0, or -ENETUNREACH, -EHOSTUNREACH, -EACCES */
 	uint8_t type; /* RTN_* */
-	uint32_t oif, mtu;
+	uint32_t oif, mtu, hop_limit;
 	struct ip_addr next_hop, src;
 };
 
@@ -367,6 +383,32 @@ void neigh_refresh(struct dev_state *ds, uint64_t now_ns);
 
 /* The net with that ifindex, or -1. */
 int net_by_ifindex(const struct dev_state *ds, uint32_t ifindex);
+/* Packets to a can come in by net: it is this host's, and not of another link. */
 bool addr_is_on(const struct dev_state *ds, unsigned net, const struct ip_addr *a);
+/* net is not another link than the one a belongs to. */
+static inline bool addr_in_zone(const struct dev_state *ds, unsigned net, const struct ip_addr *a)
+{
+	return !a->scope || a->scope == ds->net[net].ifindex;
+}
+/* An address as netlink has it in so many bytes (4 or 16); link-local ones are of that link. */
+static inline struct ip_addr addr_from(const void *p, unsigned bytes, uint32_t ifindex)
+{
+	uint32_t v4;
+
+	if (bytes != 4)
+		return ip_addr_v6(p, ifindex);
+	memcpy(&v4, p, 4);
+	return ip_addr_v4(v4);
+}
+static inline uint8_t addr_family(const struct ip_addr *a)
+{
+	return ip_addr_is_v4(a) ? AF_INET : AF_INET6;
+}
+/* The bytes of a in netlink: 4 or 16 of them. */
+static inline const void *addr_bytes(const struct ip_addr *a, size_t *n)
+{
+	*n = ip_addr_is_v4(a) ? 4 : 16;
+	return a->b + 16 - *n;
+}
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where packets go: what the kernel says about a destination's route (its policy rules included)
- * and about the next hop's link address. The kernel resolves (RFC 826 is its business): a missing
- * neighbour is asked of it, and its news are passed on to the stack. Neighbours we send to are
- * touched now and then, as the kernel doesn't see our traffic and would let them go stale.
+ * and about the next hop's link address. The kernel resolves (RFC 826 and RFC 4861 are its
+ * business): a missing neighbour is asked of it, and its news are passed on to the stack.
+ * Neighbours we send to are touched now and then, as the kernel doesn't see our traffic and would
+ * let them go stale.
  */
 #include "shim/dev/internal.h"
 
@@ -29,7 +30,7 @@ struct neigh_req {
 struct route_req {
 	struct nlmsghdr h;
 	struct rtmsg m;
-	uint8_t attr[RTA_SPACE(16)];
+	uint8_t attr[RTA_SPACE(16) + RTA_SPACE(4)];
 };
 
 int net_by_ifindex(const struct dev_state *ds, uint32_t ifindex)
@@ -50,9 +51,10 @@ static void route_reply(struct dev_state *ds, const struct nlmsghdr *h, void *ar
 	const struct rtmsg *m = NLMSG_DATA(h);
 	int len = (int)h->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*m));
 	struct route_info *ri = arg;
+	unsigned bytes = m->rtm_family == AF_INET ? 4 : 16;
 	const struct rtattr *metrics;
+	const struct rtvia *via;
 	const void *p;
-	uint32_t v;
 
 	if (h->nlmsg_type != RTM_NEWROUTE || len < 0)
 		return;
@@ -60,17 +62,20 @@ static void route_reply(struct dev_state *ds, const struct nlmsghdr *h, void *ar
 	p = nl_attr_find(RTM_RTA(m), len, RTA_OIF, 4);
 	if (p)
 		memcpy(&ri->oif, p, 4);
-	p = nl_attr_find(RTM_RTA(m), len, RTA_PREFSRC, 4);
-	if (p) {
-		memcpy(&v, p, 4);
-		ri->src = ip_addr_v4(v);
-	}
-	p = nl_attr_find(RTM_RTA(m), len, RTA_GATEWAY, 4);
-	if (p) {
-		memcpy(&v, p, 4);
-		ri->next_hop = ip_addr_v4(v);
-	}
-	if (nl_attr_find(RTM_RTA(m), len, RTA_VIA, 2)) /* an IPv6 gateway: not for us yet */
+	p = nl_attr_find(RTM_RTA(m), len, RTA_PREFSRC, bytes);
+	if (p)
+		ri->src = addr_from(p, bytes, ri->oif);
+	p = nl_attr_find(RTM_RTA(m), len, RTA_GATEWAY, bytes);
+	if (p)
+		ri->next_hop = addr_from(p, bytes, ri->oif);
+	/* A gateway of the other family (RFC 8950). */
+	via = nl_attr_find(RTM_RTA(m), len, RTA_VIA, sizeof(*via) + 4);
+	p = nl_attr_find(RTM_RTA(m), len, RTA_VIA, sizeof(*via) + 16);
+	if (via && via->rtvia_family == AF_INET)
+		ri->next_hop = addr_from(via->rtvia_addr, 4, ri->oif);
+	else if (p && via->rtvia_family == AF_INET6)
+		ri->next_hop = addr_from(via->rtvia_addr, 16, ri->oif);
+	else if (via)
 		ri->oif = 0;
 	metrics = nl_attr_find(RTM_RTA(m), len, RTA_METRICS, 4);
 	if (metrics) {
@@ -80,6 +85,9 @@ static void route_reply(struct dev_state *ds, const struct nlmsghdr *h, void *ar
 		p = nl_attr_find(metrics, (int)RTA_PAYLOAD(holder), RTAX_MTU, 4);
 		if (p)
 			memcpy(&ri->mtu, p, 4);
+		p = nl_attr_find(metrics, (int)RTA_PAYLOAD(holder), RTAX_HOPLIMIT, 4);
+		if (p)
+			memcpy(&ri->hop_limit, p, 4);
 	}
 }
 
@@ -87,14 +95,23 @@ int route_get(struct dev_state *ds, const struct ip_addr *dst, struct route_info
 {
 	struct route_req req = {
 		.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(req.m)), .nlmsg_type = RTM_GETROUTE},
-		.m = {.rtm_family = AF_INET, .rtm_dst_len = 32},
+		.m = {.rtm_family = addr_family(dst)},
 	};
+	uint32_t oif = (uint32_t)dst->scope;
+	const void *p;
+	size_t n;
+	int err;
 
 	*ri = (struct route_info){.next_hop = *dst};
-	if (!ip_addr_is_v4(dst))
-		return -ENETUNREACH;
-	nl_attr_put(&req.h, sizeof(req), RTA_DST, &dst->w[3], 4);
-	return nl_talk(ds, &req.h, route_reply, ri);
+	p = addr_bytes(dst, &n);
+	req.m.rtm_dst_len = (uint8_t)(n * 8);
+	nl_attr_put(&req.h, sizeof(req), RTA_DST, p, n);
+	if (oif)
+		nl_attr_put(&req.h, sizeof(req), RTA_OIF, &oif, 4);
+	err = nl_talk(ds, &req.h, route_reply, ri);
+	if (ri->src.scope && oif) /* of a local destination the kernel names lo */
+		ri->src.scope = oif;
+	return err;
 }
 
 int dev_route(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct ip_addr *src)
@@ -124,7 +141,8 @@ int dev_route(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct i
 
 static struct hop *hop_find(struct dev_state *ds, unsigned net, const struct ip_addr *a, bool make)
 {
-	uint32_t h = (a->w[3] ^ net * 0x9e3779b9u) * 0x85ebca6bu;
+	uint32_t h = (a->w[0] ^ a->w[1] * 31u ^ a->w[2] * 131u ^ a->w[3] ^ net * 0x9e3779b9u) *
+		     0x85ebca6bu;
 	struct hop *set = &ds->hop[(h >> 16) % (DEV_HOPS / DEV_HOP_WAYS) * DEV_HOP_WAYS];
 	struct hop *oldest = set;
 	unsigned i;
@@ -141,6 +159,27 @@ static struct hop *hop_find(struct dev_state *ds, unsigned net, const struct ip_
 	return oldest;
 }
 
+/* For a process that has given up its privileges: an empty datagram to the discard port (RFC 863)
+ * makes the kernel resolve as well. */
+static int hop_poke(struct dev_state *ds, const struct hop *hop)
+{
+	struct sockaddr_in6 sin6 = {.sin6_family = AF_INET6,
+				    .sin6_port = be16(9),
+				    .sin6_scope_id = ds->net[hop->net - 1].ifindex};
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET, .sin_port = be16(9), .sin_addr.s_addr = hop->addr.w[3]};
+	int err;
+
+	memcpy(&sin6.sin6_addr, hop->addr.b, 16);
+	if (ip_addr_is_v4(&hop->addr))
+		err = (int)sys_sendto(dev_fd(ds, DEV_FD_POKE), "", 0, MSG_DONTWAIT | MSG_DONTROUTE,
+				      (struct sockaddr *)&sin, sizeof(sin));
+	else
+		err = (int)sys_sendto(dev_fd(ds, DEV_FD_POKE6), "", 0, MSG_DONTWAIT | MSG_DONTROUTE,
+				      (struct sockaddr *)&sin6, sizeof(sin6));
+	return err < 0 && err != -EAGAIN && err != -ECONNREFUSED ? err : 0;
+}
+
 /* Makes the kernel resolve, or confirm, a next hop. */
 static int hop_ask(struct dev_state *ds, struct hop *hop, uint64_t when_ns)
 {
@@ -149,26 +188,20 @@ static int hop_ask(struct dev_state *ds, struct hop *hop, uint64_t when_ns)
 		.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(req.m)),
 		      .nlmsg_type = RTM_NEWNEIGH,
 		      .nlmsg_flags = NLM_F_CREATE | NLM_F_ACK},
-		.m = {.ndm_family = AF_INET,
+		.m = {.ndm_family = addr_family(&hop->addr),
 		      .ndm_ifindex = (int)nd->ifindex,
 		      .ndm_state = NUD_NONE,
 		      .ndm_flags = NTF_USE},
 	};
-	struct sockaddr_in sin = {.sin_family = AF_INET,
-				  .sin_port = be16(9),
-				  .sin_addr.s_addr = ip_addr_to_v4(&hop->addr)};
+	const void *p;
+	size_t n;
 	int err;
 
 	hop->asked_ns = when_ns;
-	nl_attr_put(&req.h, sizeof(req), NDA_DST, &hop->addr.w[3], 4);
+	p = addr_bytes(&hop->addr, &n);
+	nl_attr_put(&req.h, sizeof(req), NDA_DST, p, n);
 	err = nl_talk(ds, &req.h, NULL, NULL);
-	if (err != -EPERM)
-		return err;
-	/* A process that has given up its privileges: an empty datagram to the discard port (RFC
-	 * 863) makes the kernel resolve as well. */
-	err = (int)sys_sendto(dev_fd(ds, DEV_FD_POKE), "", 0, MSG_DONTWAIT | MSG_DONTROUTE,
-			      (struct sockaddr *)&sin, sizeof(sin));
-	return err < 0 && err != -EAGAIN && err != -ECONNREFUSED ? err : 0;
+	return err == -EPERM ? hop_poke(ds, hop) : err;
 }
 
 struct neigh_info {
@@ -182,18 +215,17 @@ static bool neigh_parse(const struct nlmsghdr *h, struct neigh_info *ni, uint32_
 {
 	const struct ndmsg *m = NLMSG_DATA(h);
 	int len = (int)h->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*m));
+	unsigned bytes = m->ndm_family == AF_INET ? 4 : 16;
 	const struct rtattr *attr;
 	const void *p;
-	uint32_t v;
 
-	if (len < 0 || m->ndm_family != AF_INET)
+	if (len < 0 || (m->ndm_family != AF_INET && m->ndm_family != AF_INET6))
 		return false;
 	attr = (const struct rtattr *)((const char *)m + NLMSG_ALIGN(sizeof(*m)));
-	p = nl_attr_find(attr, len, NDA_DST, 4);
+	p = nl_attr_find(attr, len, NDA_DST, bytes);
 	if (!p)
 		return false;
-	memcpy(&v, p, 4);
-	*a = ip_addr_v4(v);
+	*a = addr_from(p, bytes, (uint32_t)m->ndm_ifindex);
 	*ifindex = (uint32_t)m->ndm_ifindex;
 	ni->state = h->nlmsg_type == RTM_DELNEIGH ? NUD_NONE : m->ndm_state;
 	p = nl_attr_find(attr, len, NDA_LLADDR, 6);
@@ -219,11 +251,14 @@ static void neigh_get(struct dev_state *ds, unsigned net, const struct ip_addr *
 {
 	struct neigh_req req = {
 		.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(req.m)), .nlmsg_type = RTM_GETNEIGH},
-		.m = {.ndm_family = AF_INET, .ndm_ifindex = (int)ds->net[net].ifindex},
+		.m = {.ndm_family = addr_family(a), .ndm_ifindex = (int)ds->net[net].ifindex},
 	};
+	const void *p;
+	size_t n;
 
 	memset(ni, 0, sizeof(*ni));
-	nl_attr_put(&req.h, sizeof(req), NDA_DST, &a->w[3], 4);
+	p = addr_bytes(a, &n);
+	nl_attr_put(&req.h, sizeof(req), NDA_DST, p, n);
 	nl_talk(ds, &req.h, neigh_reply, ni);
 }
 
@@ -293,6 +328,31 @@ static void hop_answer(struct dev_state *ds, unsigned net, const struct ip_addr 
 	}
 }
 
+/* What IPv6 on the device adds to what the route says. */
+static void inet6_limits(struct dev_state *ds, unsigned net, const struct route_info *ri,
+			 struct dst_info *di, uint64_t when_ns)
+{
+	struct netdev *nd = &ds->net[net];
+
+	nl_inet6(ds, nd, when_ns);
+	if (nd->mtu6 && (!di->mtu || di->mtu > nd->mtu6))
+		di->mtu = nd->mtu6;
+	di->hop_limit =
+		ri->hop_limit && ri->hop_limit < 256 ? (uint8_t)ri->hop_limit : nd->hop_limit;
+}
+
+/* RFC 1112 6.4, RFC 2464 7 */
+static void group_mac(const struct route_info *ri, const struct ip_addr *dst, uint8_t *mac)
+{
+	const uint8_t v4[6] = {0x01, 0x00, 0x5e, dst->b[13] & 0x7f, dst->b[14], dst->b[15]};
+	const uint8_t v6[6] = {0x33, 0x33, dst->b[12], dst->b[13], dst->b[14], dst->b[15]};
+
+	if (ri->type == RTN_BROADCAST)
+		memset(mac, 0xff, 6);
+	else
+		memcpy(mac, ip_addr_is_v4(dst) ? v4 : v6, 6);
+}
+
 static void dst_answer(struct dev_state *ds, const struct ip_addr *dst, struct dst_info *di,
 		       uint64_t when_ns)
 {
@@ -311,7 +371,7 @@ static void dst_answer(struct dev_state *ds, const struct ip_addr *dst, struct d
 			return;
 		di->state = DST_OK;
 		di->dev = STACK_DEV_LOOP;
-		if (!stack_local_has(ds->sr->st, dst)) /* the rest of 127/8 */
+		if (!stack_local_has(ds->sr->st, dst)) /* the rest of 127/8, a whole prefix */
 			stack_local_add(ds->sr->st, dst);
 		return;
 	}
@@ -321,16 +381,10 @@ static void dst_answer(struct dev_state *ds, const struct ip_addr *dst, struct d
 	di->dev = (uint8_t)(net + 1);
 	di->mtu = ri.mtu;
 	di->next_hop = ri.next_hop;
+	if (!ip_addr_is_v4(dst))
+		inet6_limits(ds, (unsigned)net, &ri, di, when_ns);
 	if (ri.type == RTN_BROADCAST || ri.type == RTN_MULTICAST) {
-		static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
-		memcpy(di->mac, all, 6);
-		if (ri.type == RTN_MULTICAST) { /* RFC 1112 6.4 */
-			const uint8_t mac[6] = {0x01,       0x00,      0x5e, dst->b[13] & 0x7f,
-						dst->b[14], dst->b[15]};
-
-			memcpy(di->mac, mac, 6);
-		}
+		group_mac(&ri, dst, di->mac);
 		di->state = DST_OK;
 	} else if (ri.type == RTN_UNICAST) {
 		hop_answer(ds, (unsigned)net, &ri.next_hop, di, when_ns);

@@ -11,17 +11,22 @@
 #include <errno.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/ipv6.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
-#define NL_GROUPS \
-	(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE | RTMGRP_NEIGH)
+#define NL_GROUPS                                                                                 \
+	(RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE | \
+	 RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE | RTMGRP_IPV6_IFINFO |                            \
+	 1u << (RTNLGRP_IPV6_RULE - 1))
 #define NL_RCVBUF_BYTES (1 << 20)
 /* A dump arrives in pieces of up to 32 KB; this many hold the addresses of any host we serve. */
 #define NL_TALK_READS 4096
 #define NL_NEWS_READS 64
 #define NL_WAIT_S 1
+/* What the kernel changes without telling is believed for so long. */
+#define INET6_NS 1000000000ull
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
@@ -71,6 +76,26 @@ static void attr_str(const struct rtattr *a, int len, unsigned type, char *to, s
 
 /* ---- links ---------------------------------------------------------------------------------- */
 
+/* The settings of IPv6 on an interface, deep in IFLA_AF_SPEC: a row of them. */
+static void link_inet6(const struct rtattr *spec, struct link_info *li)
+{
+	const struct rtattr *a = RTA_DATA(spec), *in6 = NULL;
+	int len = (int)RTA_PAYLOAD(spec);
+	const int32_t *conf;
+
+	for (; RTA_OK(a, len) && !in6; a = RTA_NEXT(a, len)) {
+		if ((a->rta_type & NLA_TYPE_MASK) == AF_INET6)
+			in6 = a;
+	}
+	conf = in6 ? nl_attr_find(RTA_DATA(in6), (int)RTA_PAYLOAD(in6), IFLA_INET6_CONF,
+				  (DEVCONF_MTU6 + 1) * sizeof(*conf))
+		   : NULL;
+	if (!conf)
+		return;
+	li->mtu6 = conf[DEVCONF_MTU6] > 0 ? (uint32_t)conf[DEVCONF_MTU6] : 0;
+	li->hop_limit = conf[DEVCONF_HOPLIMIT] > 0 ? (uint8_t)conf[DEVCONF_HOPLIMIT] : 0;
+}
+
 static bool link_parse(const struct nlmsghdr *h, struct link_info *li)
 {
 	const struct ifinfomsg *m = NLMSG_DATA(h);
@@ -100,6 +125,8 @@ static bool link_parse(const struct nlmsghdr *h, struct link_info *li)
 		info = RTA_DATA(a);
 		if ((a->rta_type & NLA_TYPE_MASK) == IFLA_XDP)
 			li->xdp_prog = attr_u32(info, (int)RTA_PAYLOAD(a), IFLA_XDP_PROG_ID, 0);
+		if ((a->rta_type & NLA_TYPE_MASK) == IFLA_AF_SPEC)
+			link_inet6(a, li);
 		if ((a->rta_type & NLA_TYPE_MASK) != IFLA_LINKINFO)
 			continue;
 		attr_str(info, (int)RTA_PAYLOAD(a), IFLA_INFO_KIND, li->kind, sizeof(li->kind));
@@ -129,8 +156,17 @@ static void link_notice(struct dev_state *ds, const struct nlmsghdr *h)
 	struct netdev *nd;
 	int net;
 
-	/* Bridges tell about their ports in messages of their own family. */
-	if (!link_parse(h, &li) || ((struct ifinfomsg *)NLMSG_DATA(h))->ifi_family != AF_UNSPEC)
+	if (!link_parse(h, &li))
+		return;
+	/* What a router has said of the link comes in messages of IPv6's own, */
+	if (((struct ifinfomsg *)NLMSG_DATA(h))->ifi_family == AF_INET6) {
+		net = net_by_ifindex(ds, li.ifindex);
+		if (net >= 0)
+			ds->net[net].inet6_ns = 0;
+		ds->routes_changed = true;
+	}
+	/* and a bridge's word on its ports in those of bridges. */
+	if (((struct ifinfomsg *)NLMSG_DATA(h))->ifi_family != AF_UNSPEC)
 		return;
 	upper_set(ds, li.ifindex, h->nlmsg_type == RTM_NEWLINK ? li.lower : 0);
 	net = net_by_ifindex(ds, li.ifindex);
@@ -140,6 +176,7 @@ static void link_notice(struct dev_state *ds, const struct nlmsghdr *h)
 	nd->up = h->nlmsg_type == RTM_NEWLINK && (li.flags & IFF_UP) && (li.flags & IFF_RUNNING);
 	nd->noarp = li.flags & IFF_NOARP;
 	nd->mtu = li.mtu;
+	nd->inet6_ns = 0;
 	memcpy(nd->mac, li.mac, 6);
 	net_tell(ds, (unsigned)net);
 	ds->routes_changed = true;
@@ -151,6 +188,8 @@ bool addr_is_on(const struct dev_state *ds, unsigned net, const struct ip_addr *
 {
 	uint32_t i, j;
 
+	if (!addr_in_zone(ds, net, a) || ip_addr_is_loopback(a))
+		return false;
 	for (i = 0; i < ds->naddrs; i++) {
 		bool above = false;
 
@@ -159,7 +198,7 @@ bool addr_is_on(const struct dev_state *ds, unsigned net, const struct ip_addr *
 		for (j = 0; j < ds->nuppers; j++)
 			above |= ds->upper[j].ifindex == ds->addr[i].ifindex &&
 				 ds->upper[j].lower == ds->net[net].ifindex;
-		if (!above && (a->b[12] != 127 || !ip_addr_is_v4(a)))
+		if (!above)
 			return true;
 	}
 	return false;
@@ -178,7 +217,7 @@ static bool addr_known(const struct dev_state *ds, const struct ip_addr *a)
 
 static bool addr_for_stack(const struct dev_state *ds, const struct ip_addr *a)
 {
-	return ds->loop || !ip_addr_is_v4(a) || a->b[12] != 127;
+	return ds->loop || !ip_addr_is_loopback(a);
 }
 
 static void addr_add(struct dev_state *ds, const struct local_addr *la)
@@ -213,22 +252,27 @@ static void addr_drop(struct dev_state *ds, uint32_t i)
 		steer_addr_gone(ds, &was.addr);
 }
 
-static bool addr_parse(const struct nlmsghdr *h, struct local_addr *la)
+/* usable: it is this host's by now. One whose uniqueness is not known yet, or refuted (RFC 4862
+ * 5.4), is not; what becomes of it is news. An optimistic one is (RFC 4429). */
+static bool addr_parse(const struct nlmsghdr *h, struct local_addr *la, bool *usable)
 {
 	const struct ifaddrmsg *m = NLMSG_DATA(h);
 	int len = (int)h->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*m));
+	unsigned bytes = m->ifa_family == AF_INET ? 4 : 16;
+	uint32_t flags;
 	const void *p;
-	uint32_t v4;
 
-	if (len < 0 || m->ifa_family != AF_INET)
+	if (len < 0 || (m->ifa_family != AF_INET && m->ifa_family != AF_INET6))
 		return false;
-	p = nl_attr_find(IFA_RTA(m), len, IFA_LOCAL, 4);
+	p = nl_attr_find(IFA_RTA(m), len, IFA_LOCAL, bytes);
 	if (!p)
-		p = nl_attr_find(IFA_RTA(m), len, IFA_ADDRESS, 4);
+		p = nl_attr_find(IFA_RTA(m), len, IFA_ADDRESS, bytes);
 	if (!p)
 		return false;
-	memcpy(&v4, p, 4);
-	la->addr = ip_addr_v4(v4);
+	flags = attr_u32(IFA_RTA(m), len, IFA_FLAGS, m->ifa_flags);
+	*usable = m->ifa_family == AF_INET || !(flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) ||
+		  (flags & IFA_F_OPTIMISTIC);
+	la->addr = addr_from(p, bytes, m->ifa_index);
 	la->ifindex = m->ifa_index;
 	return true;
 }
@@ -236,12 +280,13 @@ static bool addr_parse(const struct nlmsghdr *h, struct local_addr *la)
 static void addr_notice(struct dev_state *ds, const struct nlmsghdr *h)
 {
 	struct local_addr la;
+	bool usable;
 	uint32_t i;
 
-	if (!addr_parse(h, &la))
+	if (!addr_parse(h, &la, &usable))
 		return;
 	ds->routes_changed = true;
-	if (h->nlmsg_type == RTM_NEWADDR) {
+	if (h->nlmsg_type == RTM_NEWADDR && usable) {
 		addr_add(ds, &la);
 		return;
 	}
@@ -391,8 +436,10 @@ struct addr_list {
 static void addr_reply(struct dev_state *ds, const struct nlmsghdr *h, void *arg)
 {
 	struct addr_list *l = arg;
+	bool usable;
 
-	if (h->nlmsg_type == RTM_NEWADDR && l->n < DEV_ADDRS && addr_parse(h, &l->addr[l->n]))
+	if (h->nlmsg_type == RTM_NEWADDR && l->n < DEV_ADDRS &&
+	    addr_parse(h, &l->addr[l->n], &usable) && usable)
 		l->n++;
 }
 
@@ -406,7 +453,7 @@ int nl_sync(struct dev_state *ds)
 	ds->nuppers = 0;
 	err = nl_dump(ds, RTM_GETLINK, AF_UNSPEC, link_reply, NULL);
 	if (!err)
-		err = nl_dump(ds, RTM_GETADDR, AF_INET, addr_reply, &l);
+		err = nl_dump(ds, RTM_GETADDR, AF_UNSPEC, addr_reply, &l);
 	if (err) {
 		ds->nl_resync = true;
 		return err;
@@ -495,6 +542,27 @@ int nl_link(struct dev_state *ds, const char *name, uint32_t ifindex, struct lin
 	return err ? err : w.found ? 0 : -ENODEV;
 }
 
+void nl_inet6(struct dev_state *ds, struct netdev *nd, uint64_t when_ns)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg m;
+	} req = {
+		.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(req.m)), .nlmsg_type = RTM_GETLINK},
+		.m = {.ifi_index = (int)nd->ifindex},
+	};
+	struct link_info li = {0};
+	struct link_want w = {.ifindex = nd->ifindex, .li = &li};
+
+	if (nd->inet6_ns && when_ns - nd->inet6_ns < INET6_NS)
+		return;
+	nd->inet6_ns = when_ns;
+	if (nl_talk(ds, &req.h, link_want_reply, &w) || !w.found)
+		return;
+	nd->mtu6 = li.mtu6;
+	nd->hop_limit = li.hop_limit;
+}
+
 struct default_route {
 	uint32_t oif, metric;
 };
@@ -534,7 +602,10 @@ static void iface_reply(struct dev_state *ds, const struct nlmsghdr *h, void *ar
 		return;
 	if (!(li.flags & IFF_UP) || (li.flags & IFF_LOOPBACK) || l->n == l->max)
 		return;
-	for (i = 0; i < ds->naddrs && ds->addr[i].ifindex != li.ifindex; i++)
+	/* An address that any interface makes up for itself doesn't count. */
+	for (i = 0; i < ds->naddrs &&
+		    (ds->addr[i].ifindex != li.ifindex || ip_addr_is_linklocal(&ds->addr[i].addr));
+	     i++)
 		;
 	if (i < ds->naddrs)
 		memcpy(l->name[l->n++], li.name, IFNAMSIZ);
@@ -546,8 +617,10 @@ int nl_auto_ifaces(struct dev_state *ds, char (*name)[IFNAMSIZ], int max)
 	struct default_route d = {0};
 	struct link_info li;
 
-	if (!nl_dump(ds, RTM_GETROUTE, AF_INET, default_reply, &d) && d.oif &&
-	    !nl_link(ds, NULL, d.oif, &li) && !(li.flags & IFF_LOOPBACK)) {
+	nl_dump(ds, RTM_GETROUTE, AF_INET, default_reply, &d);
+	if (!d.oif)
+		nl_dump(ds, RTM_GETROUTE, AF_INET6, default_reply, &d);
+	if (d.oif && !nl_link(ds, NULL, d.oif, &li) && !(li.flags & IFF_LOOPBACK)) {
 		memcpy(name[0], li.name, IFNAMSIZ);
 		return 1;
 	}

@@ -76,11 +76,9 @@ static ssize_t diag_read(struct dev_state *ds, int fd)
 	return n;
 }
 
-/* An address of an AF_INET6 socket counts when it is IPv4 in disguise. */
-static bool diag_addr(const struct inet_diag_msg *m, const __be32 *w, struct ip_addr *a)
+static struct ip_addr diag_addr(const struct inet_diag_msg *m, const __be32 *w)
 {
-	*a = ip_addr_v4(m->idiag_family == AF_INET ? w[0] : w[3]);
-	return m->idiag_family == AF_INET || !memcmp(w, a->b, 12);
+	return m->idiag_family == AF_INET ? ip_addr_v4(w[0]) : ip_addr_v6(w, m->id.idiag_if);
 }
 
 /* ---- entering ------------------------------------------------------------------------------- */
@@ -89,20 +87,19 @@ static bool pass_add(struct dev_state *ds, const struct claim *c, const struct i
 {
 	struct steer_flow key = {
 		.lport = m->id.idiag_sport, .rport = m->id.idiag_dport, .proto = IPPROTO_TCP};
-	struct ip_addr local, remote;
+	struct ip_addr local = diag_addr(m, m->id.idiag_src);
+	struct ip_addr remote = diag_addr(m, m->id.idiag_dst);
 	uint32_t one = 1;
 	unsigned i;
 	bool ok = true;
 
-	if (key.lport != htons(c->ep.port) || !diag_addr(m, m->id.idiag_src, &local) ||
-	    !diag_addr(m, m->id.idiag_dst, &remote) || local.b[12] == 127)
-		return false;
-	if (!ip_addr_is_any(&c->ep.addr) && !ip_addr_eq(&c->ep.addr, &local))
+	if (key.lport != htons(c->ep.port) || ip_addr_is_loopback(&local) ||
+	    !claim_covers(c, &local))
 		return false;
 	memcpy(key.laddr, local.b, sizeof(key.laddr));
 	memcpy(key.raddr, remote.b, sizeof(key.raddr));
 	for (i = 0; i < ds->nnets; i++) {
-		if (ds->net[i].used)
+		if (ds->net[i].used && addr_in_zone(ds, i, &local))
 			ok &= !map_update(net_fd(ds, i, NET_FD_PASSES), &key, &one);
 	}
 	if (!ok)
@@ -149,8 +146,9 @@ uint32_t pass_enter(struct dev_state *ds, const struct claim *c)
 	int fd = diag_open(), err = fd;
 
 	if (fd >= 0) {
-		err = pass_list(ds, fd, AF_INET, c, &count);
-		pass_list(ds, fd, AF_INET6, c, &count); /* there may be no IPv6 */
+		/* A socket of IPv6 can have a connection of IPv4; there may be no IPv6. */
+		err = ip_addr_is_v4(&c->ep.addr) ? pass_list(ds, fd, AF_INET, c, &count) : 0;
+		pass_list(ds, fd, AF_INET6, c, &count);
 		sys_close(fd);
 	}
 	if (err < 0)
@@ -172,9 +170,10 @@ static bool pass_next(int map, const struct steer_flow *key, struct steer_flow *
 	return sys_bpf(BPF_MAP_GET_NEXT_KEY, &attr, sizeof(attr)) == 0;
 }
 
-/* The kernel has no such connection. An error that says nothing leaves it. */
-static bool pass_is_over(struct dev_state *ds, int fd, const struct steer_flow *f)
+/* The kernel has no such connection on net. An error that says nothing leaves it. */
+static bool pass_is_over(struct dev_state *ds, unsigned net, int fd, const struct steer_flow *f)
 {
+	struct ip_addr local = ip_addr_v6(f->laddr, 0);
 	struct diag_req req = {
 		.r = {.id = {.idiag_sport = f->lport,
 			     .idiag_dport = f->rport,
@@ -183,9 +182,15 @@ static bool pass_is_over(struct dev_state *ds, int fd, const struct steer_flow *
 	const struct inet_diag_msg *m = NLMSG_DATA(h);
 	ssize_t n;
 
-	memcpy(&req.r.id.idiag_src[0], f->laddr + 12, 4);
-	memcpy(&req.r.id.idiag_dst[0], f->raddr + 12, 4);
-	if (diag_ask(fd, &req, AF_INET, 0))
+	if (ip_addr_is_v4(&local)) {
+		memcpy(&req.r.id.idiag_src[0], f->laddr + 12, 4);
+		memcpy(&req.r.id.idiag_dst[0], f->raddr + 12, 4);
+	} else {
+		memcpy(req.r.id.idiag_src, f->laddr, 16);
+		memcpy(req.r.id.idiag_dst, f->raddr, 16);
+		req.r.id.idiag_if = ds->net[net].ifindex;
+	}
+	if (diag_ask(fd, &req, addr_family(&local), 0))
 		return false;
 	n = diag_read(ds, fd);
 	if (n < 0 || !NLMSG_OK(h, (int)n))
@@ -211,7 +216,7 @@ static bool pass_refresh_net(struct dev_state *ds, unsigned net, int fd)
 	else
 		*at = key[n - 1];
 	for (i = 0; i < n; i++) {
-		if (pass_is_over(ds, fd, &key[i]))
+		if (pass_is_over(ds, net, fd, &key[i]))
 			map_delete(map, &key[i]);
 	}
 	return pass_next(map, NULL, &key[0]);

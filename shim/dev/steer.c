@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which packets come to us: loading and attaching the steering program (bpf/steer.bpf.c), and the
- * claims and flows in its maps. Each interface has a program and maps of its own. A claim of any
- * address is entered for each address of this host, and follows as these change; a claim is
- * counted, so that several listeners can share a port. Never replaces another program, and never
- * claims a loopback address: those don't come from a wire.
+ * claims and flows in its maps. Each interface has a program and maps of its own, so that the keys
+ * need no scope. A claim of any address of a family is entered for each of them that this host has,
+ * and follows as these change; a claim is counted, so that several listeners can share a port.
+ * Never replaces another program, and never claims a loopback address: those don't come from a
+ * wire.
  */
 #include "shim/dev/internal.h"
 
@@ -56,10 +57,11 @@ static bool claim_is_any(const struct claim *c)
 	return ip_addr_is_any(&c->ep.addr);
 }
 
-/* Any address is one key, whichever way it is written. */
-static bool claim_same_addr(const struct ip_addr *a, const struct ip_addr *b)
+/* Packets to this address are among those that c wants. */
+bool claim_covers(const struct claim *c, const struct ip_addr *a)
 {
-	return ip_addr_eq(a, b) || (ip_addr_is_any(a) && ip_addr_is_any(b));
+	return ip_addr_eq(&c->ep.addr, a) ||
+	       (claim_is_any(c) && ip_addr_is_v4(&c->ep.addr) == ip_addr_is_v4(a));
 }
 
 static struct claim *claim_find(struct dev_state *ds, uint8_t proto, const struct endpoint *ep)
@@ -70,7 +72,7 @@ static struct claim *claim_find(struct dev_state *ds, uint8_t proto, const struc
 		struct claim *c = &ds->claim[i - 1];
 
 		if (c->proto == proto && c->ep.port == ep->port &&
-		    claim_same_addr(&c->ep.addr, &ep->addr))
+		    ip_addr_eq(&c->ep.addr, &ep->addr))
 			return c;
 	}
 	return NULL;
@@ -85,7 +87,7 @@ static bool claim_wanted(struct dev_state *ds, const struct claim *but, const st
 		const struct claim *c = &ds->claim[i - 1];
 
 		if (c != but && c->proto == but->proto && c->ep.port == but->ep.port &&
-		    (claim_is_any(c) || ip_addr_eq(&c->ep.addr, a)))
+		    claim_covers(c, a))
 			return true;
 	}
 	return false;
@@ -137,6 +139,8 @@ static void key_drop(struct dev_state *ds, unsigned net, const struct claim *c,
 {
 	struct steer_claim key;
 
+	if (!addr_in_zone(ds, net, a))
+		return;
 	key_make(&key, c, a);
 	map_delete(net_fd(ds, net, NET_FD_CLAIMS), &key);
 }
@@ -170,7 +174,8 @@ static int claim_enter_all(struct dev_state *ds, unsigned net, const struct clai
 			       ? 0
 			       : claim_enter(ds, net, c, &c->ep.addr, how);
 	for (i = 0; i < ds->naddrs && !err; i++) {
-		if (!fresh || !claim_wanted(ds, c, &ds->addr[i].addr))
+		if (claim_covers(c, &ds->addr[i].addr) &&
+		    (!fresh || !claim_wanted(ds, c, &ds->addr[i].addr)))
 			err = claim_enter(ds, net, c, &ds->addr[i].addr, how);
 	}
 	return err;
@@ -215,8 +220,10 @@ static void claim_remove_all(struct dev_state *ds, struct claim *c)
 		claim_remove(ds, &was, &was.ep.addr);
 		return;
 	}
-	for (i = 0; i < ds->naddrs; i++)
-		claim_remove(ds, &was, &ds->addr[i].addr);
+	for (i = 0; i < ds->naddrs; i++) {
+		if (claim_covers(&was, &ds->addr[i].addr))
+			claim_remove(ds, &was, &ds->addr[i].addr);
+	}
 }
 
 static bool steer_ready(struct stackrec *sr)
@@ -291,7 +298,7 @@ static void steer_addr(struct dev_state *ds, const struct ip_addr *a, bool add)
 	for (i = 0; i < ds->claim_used; i++) {
 		struct claim *c = &ds->claim[i];
 
-		if (!c->refs || (!claim_is_any(c) && !ip_addr_eq(&c->ep.addr, a)))
+		if (!c->refs || !claim_covers(c, a))
 			continue;
 		for (n = 0; n < ds->nnets; n++) {
 			if (!ds->net[n].used)
@@ -335,7 +342,7 @@ static int flow_set(struct stackrec *sr, uint8_t proto, const struct endpoint *l
 	for (i = 0; i < ds->nnets && !err; i++) {
 		int fd = net_fd(ds, i, NET_FD_FLOWS);
 
-		if (!ds->net[i].used)
+		if (!ds->net[i].used || !addr_in_zone(ds, i, &local->addr))
 			continue;
 		if (add)
 			err = map_update(fd, &key, &one);

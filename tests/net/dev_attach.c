@@ -70,7 +70,7 @@ static void claimed_udp(void)
 {
 	struct dev_report r;
 	static const uint32_t size[] = {0, 1, 100, 1472};
-	struct endpoint any = {.port = 7000};
+	struct endpoint any = ep("0.0.0.0", 7000);
 	struct pollfd pfd = {.events = POLLIN};
 	uint8_t b[4096];
 	uint32_t i, j;
@@ -130,7 +130,7 @@ static int peer_sends_train(void)
 
 static void udp_train(void)
 {
-	struct endpoint any = {.port = 7002};
+	struct endpoint any = ep("0.0.0.0", 7002);
 	struct pollfd pfd = {.events = POLLIN};
 	char b[8192];
 	int i, n = 0;
@@ -157,7 +157,7 @@ static int peer_sends_new(void)
 
 static void address_changes(void)
 {
-	struct endpoint any = {.port = 7000};
+	struct endpoint any = ep("0.0.0.0", 7000);
 	struct ip_addr a = ip_addr_v4(inet_addr("10.77.0.9"));
 
 	begin();
@@ -267,7 +267,7 @@ static void neighbours(void)
 
 static void link_changes(void)
 {
-	struct endpoint any = {.port = 7000};
+	struct endpoint any = ep("0.0.0.0", 7000);
 	pid_t pid;
 	int i;
 
@@ -378,7 +378,7 @@ static void killed(void)
 static void loopback(void)
 {
 	struct frame_pool *fp = stack_frames(fake_sr->st);
-	struct ip_addr lo = ip_addr_v4(inet_addr("127.0.0.1"));
+	struct ip_addr lo = ip_addr_v4(inet_addr("127.0.0.1")), lo6 = a6("::1", 0);
 	struct blk *bulk = bulk_make();
 	static uint8_t b[1 << 17];
 	uint8_t hdr[54] = {0};
@@ -386,8 +386,9 @@ static void loopback(void)
 	uint32_t i, len;
 
 	begin();
-	CHECK(!dev_serves(fake_sr, &lo));
+	CHECK(!dev_serves(fake_sr, &lo) && !dev_serves(fake_sr, &lo6));
 	CHECK(dev_open_loopback(fake_sr) == 0 && dev_serves(fake_sr, &lo) && fake_local(&lo));
+	CHECK(dev_serves(fake_sr, &lo6) && fake_local(&lo6));
 	e = fake_send(0, hdr, sizeof(hdr));
 	e->flags = TXF_GSO | TXF_CSUM;
 	e->blk = bulk;
@@ -406,7 +407,10 @@ static void loopback(void)
 	fake_want(&lo);
 	turn();
 	CHECK(fake_dst.state == DST_OK && fake_dst.dev == STACK_DEV_LOOP);
-	begin();
+	fake_want(&lo6);
+	turn();
+	CHECK(fake_dst.state == DST_OK && fake_dst.dev == STACK_DEV_LOOP);
+	fake_rx_clear();
 	dev_close(fake_sr);
 	CHECK(fp->nfree == fp->count);
 	free(bulk);
@@ -427,7 +431,7 @@ static int peer_sends_many(void)
 
 static void two_interfaces(void)
 {
-	struct endpoint any = {.port = 7000};
+	struct endpoint any = ep("0.0.0.0", 7000);
 	uint32_t i, n[3] = {0, 0, 0}, queues = 0;
 	enum verdict why;
 	struct dev_report r;
@@ -512,7 +516,7 @@ static void vlan(void)
 	struct sockaddr_ll ll = {.sll_family = AF_PACKET,
 				 .sll_protocol = htons(ETH_P_ALL),
 				 .sll_ifindex = (int)if_nametoindex(if_a)};
-	struct endpoint any = {.port = 7000};
+	struct endpoint any = ep("0.0.0.0", 7000);
 	int tap = socket(AF_PACKET, SOCK_RAW, 0);
 
 	begin();
@@ -597,6 +601,7 @@ int main(int argc, char **argv)
 	bulk_both_ways();
 	neighbours();
 	icmp_error();
+	v6_cases();
 	link_changes();
 	privileges();
 	vlan();

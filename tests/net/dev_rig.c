@@ -9,7 +9,7 @@ bool failed;
 
 int run(const char *fmt, ...)
 {
-	char cmd[512];
+	char cmd[1024];
 	va_list ap;
 	int st;
 
@@ -67,9 +67,10 @@ void set_up(void)
 	if (run("ip netns add %s && ip netns add %s && ip link add %s netns %s type veth peer name "
 		"%s netns %s && ip -n %s addr add " ADDR_A "/24 dev %s && ip -n %s addr add " ADDR_B
 		"/24 dev %s && ip -n %s link set lo up && ip -n %s link set %s up && "
-		"ip -n %s link set %s up",
+		"ip -n %s link set %s up && ip -n %s addr add " ADDR6_A
+		"/64 dev %s nodad && ip -n %s addr add " ADDR6_B "/64 dev %s nodad",
 		ns_a, ns_b, if_a, ns_a, if_b, ns_b, ns_a, if_a, ns_b, if_b, ns_a, ns_a, if_a, ns_b,
-		if_b)) {
+		if_b, ns_a, if_a, ns_b, if_b)) {
 		printf("1..0 # SKIP no network namespaces\n");
 		exit(77);
 	}
@@ -104,6 +105,27 @@ int reap(pid_t pid)
 struct endpoint ep(const char *addr, uint16_t port)
 {
 	return (struct endpoint){.addr = ip_addr_v4(inet_addr(addr)), .port = port};
+}
+
+struct ip_addr a6(const char *addr, uint32_t ifindex)
+{
+	uint8_t b[16];
+
+	if (inet_pton(AF_INET6, addr, b) != 1)
+		abort();
+	return ip_addr_v6(b, ifindex);
+}
+
+bool resolves(const struct ip_addr *dst)
+{
+	uint64_t until = now_ns() + WAIT_MS * 1000000ull;
+
+	fake_neigh_n = 0;
+	fake_want(dst);
+	turn();
+	while (fake_dst.state == DST_WAIT && !fake_neigh_n && now_ns() < until)
+		turn();
+	return !memcmp(fake_dst.state == DST_OK ? fake_dst.mac : fake_neigh_mac, mac_b, 6);
 }
 
 void turn(void)

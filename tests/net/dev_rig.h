@@ -31,6 +31,8 @@
 
 #define ADDR_A "10.77.0.1"
 #define ADDR_B "10.77.0.2"
+#define ADDR6_A "fd77::1"
+#define ADDR6_B "fd77::2"
 #define WAIT_MS 4000
 #define GSO_BYTES 60000u
 #define BACK_BYTES 400000u
@@ -56,6 +58,9 @@ void set_up(void);
 pid_t peer(int (*fn)(void));
 int reap(pid_t pid);
 struct endpoint ep(const char *addr, uint16_t port);
+struct ip_addr a6(const char *addr, uint32_t ifindex);
+/* dst is asked for, and turns out to be reached by the peer's MAC. */
+bool resolves(const struct ip_addr *dst);
 void turn(void);
 bool turn_until(uint32_t n, int ms);
 uint8_t pattern(uint32_t i);
@@ -72,6 +77,7 @@ void end(const char *name);
 /* Cases and helpers of the files beside. */
 struct blk *bulk_make(void);
 void bulk_both_ways(void);
+void v6_cases(void);
 void privileges(void);
 pid_t early_bird(void);
 void early_bird_joins(pid_t pid);
