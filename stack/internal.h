@@ -68,7 +68,8 @@ void dst_timer(struct stack *st, struct timer *t);
 /* The MTU to use: the path's, the route's or the device's, the smallest known, and no more than
  * IP_MTU_MAX. */
 uint32_t dst_mtu(const struct stack *st, const struct dst *d);
-/* RFC 1191: a smaller MTU was reported. Floors at 552 (min_pmtu). True when it changed anything. */
+/* RFC 1191, RFC 8201: a smaller MTU was reported. Floors at 552 (min_pmtu), of IPv6 at 1280. True
+ * when it changed anything. */
 bool dst_pmtu_learn(struct stack *st, struct dst *d, uint32_t mtu, uint64_t now_ns);
 
 /* The largest IP packet that fits a frame. A larger MTU helps super-segments only. */
@@ -100,11 +101,64 @@ uint32_t rx_sum(struct stack *st, const struct rx_pkt *p);
 /* Gives the packet's frames back. */
 void rx_free(struct stack *st, struct rx_pkt *p);
 
-/* A link-layer frame (ip/input.c), and its ICMP part (ip/icmp.c): as tcp_rx() below. */
+/* A link-layer frame (ip/input.c), a packet without its link header (input4.c, input6.c), and ICMP
+ * (icmp4.c, icmp6.c): as tcp_rx() below. */
 enum stat_id ip_rx(struct stack *st, unsigned dev, uint32_t frame);
+enum stat_id ip4_rx(struct stack *st, struct rx_pkt *p);
+enum stat_id ip6_rx(struct stack *st, struct rx_pkt *p);
 enum stat_id icmp4_rx(struct stack *st, struct rx_pkt *p);
+enum stat_id icmp6_rx(struct stack *st, struct rx_pkt *p);
+/* p, whose IP header is off, to its transport. */
+enum stat_id ip_deliver(struct stack *st, struct rx_pkt *p);
+
+/* An ICMP or ICMPv6 error about a packet of ours, in the terms of both. */
+struct icmp_err {
+	bool v6;
+	uint8_t type, code;
+	bool hard;    /* the kernel reports it to a connected UDP socket without being asked */
+	uint16_t err; /* errno, positive, as the kernel has it for type and code */
+	uint32_t mtu; /* of "fragmentation needed" and "packet too big", plausible; else 0 */
+};
+#define ICMP_QUOTED_L4_BYTES 8u /* as much of the transport header as RFC 792 promises */
+/* To the transport: l4 is what is quoted of its header, ICMP_QUOTED_L4_BYTES. */
+enum stat_id icmp_deliver(struct stack *st, const struct ip_addr *local,
+			  const struct ip_addr *remote, uint8_t proto, const uint8_t *l4,
+			  const struct icmp_err *e);
 
 /* ---- the way out (ip/output.c) -------------------------------------------------------------- */
+
+/* What a packet's IP header says beside its destination. */
+struct ip_tx {
+	const struct ip_addr *src;
+	uint8_t proto, tos; /* tos: of IPv6 the traffic class */
+	int16_t ttl;        /* or hop limit; -1: the route's or the configuration's */
+	uint32_t flow;      /* IPv6: flow label; 0: none */
+};
+
+/* With tos and ttl as the options have them for a packet from src. */
+static inline struct ip_tx ip_tx_of(const struct sock_opts *o, uint8_t proto,
+				    const struct ip_addr *src, uint32_t flow)
+{
+	bool v4 = ip_addr_is_v4(src);
+
+	return (struct ip_tx){
+		.src = src,
+		.proto = proto,
+		.tos = v4 ? o->tos : o->tclass,
+		.ttl = (int16_t)(!v4           ? o->hops
+				 : o->ttl != 0 ? o->ttl
+					       : -1),
+		.flow = flow,
+	};
+}
+
+/* Whether a socket with these options (NULL: none) has flow labels made for it. */
+bool ip6_autoflowlabel(const struct stack *st, const struct sock_opts *o);
+/* The flow's label, or 0 for none (and for IPv4). */
+uint32_t ip6_flowlabel(const struct stack *st, const struct sock_opts *o, uint8_t proto,
+		       const struct endpoint *local, const struct endpoint *remote);
+/* Another one, as when the present path seems to lose what is sent (0 stays 0). */
+uint32_t ip6_flowlabel_other(struct stack *st, uint32_t label);
 
 struct ip_out {
 	struct tx_ent *ent;
@@ -122,9 +176,8 @@ struct ip_out {
  * -ENETUNREACH, -EHOSTUNREACH: not to be reached.
  * -EMSGSIZE: larger than the MTU (not for super-segments).
  */
-int ip_begin(struct stack *st, struct sock *sk, struct dst *d, const struct ip_addr *src,
-	     uint8_t proto, uint8_t tos, uint8_t ttl, uint32_t l4_len, uint32_t bulk,
-	     struct ip_out *o);
+int ip_begin(struct stack *st, struct sock *sk, struct dst *d, const struct ip_tx *t,
+	     uint32_t l4_len, uint32_t bulk, struct ip_out *o);
 /*
  * Queues it. csum_offset: of the checksum field in the L4 header. sum: partial sum over the L4
  * bytes in the frame with that field 0; used only when the device does not complete checksums
@@ -134,6 +187,12 @@ void ip_commit(struct stack *st, struct ip_out *o, uint32_t csum_offset, uint32_
 void ip_cancel(struct stack *st, struct ip_out *o);
 /* True when the checksum over the payload must be summed while copying. */
 bool ip_wants_sum(const struct stack *st, const struct dst *d);
+/* Length of the IP header of packets to or from a. */
+static inline uint32_t ip_hlen(const struct ip_addr *a)
+{
+	return ip_addr_is_v4(a) ? (uint32_t)sizeof(struct ip4_hdr)
+				: (uint32_t)sizeof(struct ip6_hdr);
+}
 /* TCP payload of the largest super-segment towards d; 0: none. */
 uint32_t ip_gso_max(const struct stack *st, const struct dst *d);
 
@@ -217,6 +276,17 @@ uint32_t sock_sndbuf(const struct stack *st, int val);
 int sock_error_take(struct stack *st, struct sock *sk);
 int sock_opt_int(const void *val, uint32_t len, int *out); /* 0, -EINVAL */
 int sock_opt_put(void *val, uint32_t *len, int v);         /* 0; cut to *len, as the kernel */
+/* IPPROTO_IPV6, for every protocol (sock6.c): o are sk's options, d its way (NULL: none). */
+int sock6_setopt(struct sock *sk, struct sock_opts *o, int name, const void *val, uint32_t len);
+int sock6_getopt(struct stack *st, const struct sock_opts *o, const struct dst *d, int name,
+		 void *val, uint32_t *len);
+/* Whether a and b, bound to the same port, would both be found for some packet (bind(2)'s rules;
+ * not yet looking at SO_REUSEADDR and SO_REUSEPORT). */
+bool sock_bind_overlap(const struct ip_addr *a, bool a_v6only, const struct ip_addr *b,
+		       bool b_v6only);
+/* How well a socket bound to a fits a packet to dst: 0 not at all, 1 as ::, 2 as 0.0.0.0 (or :: for
+ * an IPv6 packet), 3 exactly. */
+unsigned sock_bind_fit(const struct ip_addr *a, bool v6only, const struct ip_addr *dst);
 
 /* ---- what a transport offers to the rest ---------------------------------------------------- */
 
@@ -233,10 +303,10 @@ void tcp_dst_failed(struct stack *st, struct sock *sk, int err);
  * stack_run(). */
 void tcp_dst_ready(struct stack *st, struct list *reqs);
 /* An ICMP error quoting a segment of ours (RFC 5927: seq must be in the window). l4: at least 8
- * bytes of the quoted TCP header. mtu: of type 3 code 4, plausible (RFC 1191 5); a transport that
- * accepts it calls dst_pmtu_learn(). Returns the counter it ended in. */
+ * bytes of the quoted TCP header. A transport that accepts an MTU calls dst_pmtu_learn(). Returns
+ * the counter it ended in. */
 enum stat_id tcp_icmp(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
-		      const uint8_t *l4, uint8_t type, uint8_t code, uint32_t mtu);
+		      const uint8_t *l4, const struct icmp_err *e);
 
 /* The TCP side of the entries in stack.h of the same suffix (sock.c has the switch): for STK_TCP
  * and STK_LISTENER. Options of SOL_SOCKET come here too, but for those that sock.c answers for
@@ -279,7 +349,7 @@ enum stat_id udp_rx(struct stack *st, struct rx_pkt *p);
 void udp_tx_resume(struct stack *st, struct sock *sk);
 void udp_dst_failed(struct stack *st, struct sock *sk, int err);
 enum stat_id udp_icmp(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
-		      uint8_t type, uint8_t code, uint32_t mtu);
+		      const struct icmp_err *e);
 
 int udp_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
 	       uint32_t len);

@@ -9,8 +9,13 @@ libstack_la_SOURCES = \
 	stack/ip/csum.c \
 	stack/ip/csum.h \
 	stack/ip/dst.c \
+	stack/ip/flow.c \
 	stack/ip/icmp.c \
+	stack/ip/icmp4.c \
+	stack/ip/icmp6.c \
 	stack/ip/input.c \
+	stack/ip/input4.c \
+	stack/ip/input6.c \
 	stack/ip/output.c \
 	stack/ip/rx.c \
 	stack/ip/wire.h \
@@ -28,6 +33,7 @@ libstack_la_SOURCES = \
 	stack/seq.h \
 	stack/reset.c \
 	stack/sock.c \
+	stack/sock6.c \
 	stack/stack.c \
 	stack/stack.h \
 	stack/stats.def \

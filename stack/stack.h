@@ -78,7 +78,7 @@ struct stack_cfg {
 	uint8_t tcp_ecn_fallback;    /* a SYN that asks for ECN is not sent twice */
 	uint32_t tcp_reordering, tcp_max_reordering; /* segments */
 	uint8_t ip_default_ttl;
-	uint8_t ip6_hop_limit;      /* net.ipv6.conf.all.hop_limit */
+	uint8_t ip6_hop_limit;       /* net.ipv6.conf.all.hop_limit */
 	uint8_t ip6_auto_flowlabels; /* net.ipv6.auto_flowlabels: 0 to 3 */
 	enum cc_algo cc;
 	uint32_t frames;    /* size of the UMEM, in frames */

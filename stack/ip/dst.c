@@ -271,8 +271,10 @@ uint32_t dst_mtu(const struct stack *st, const struct dst *d)
 
 bool dst_pmtu_learn(struct stack *st, struct dst *d, uint32_t mtu, uint64_t now_ns)
 {
-	if (mtu < PMTU_MIN)
-		mtu = PMTU_MIN;
+	uint32_t min = ip_addr_is_v4(&d->addr) ? PMTU_MIN : IP6_MTU_MIN;
+
+	if (mtu < min)
+		mtu = min;
 	if (mtu >= dst_mtu(st, d))
 		return false;
 	d->pmtu = mtu;

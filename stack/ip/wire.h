@@ -16,6 +16,7 @@
 #define IPPROTO_ICMP_ 1u
 #define IPPROTO_TCP_ 6u
 #define IPPROTO_UDP_ 17u
+#define IPPROTO_ICMP6_ 58u
 
 static inline uint16_t be16(uint16_t v)
 {
@@ -58,6 +59,28 @@ struct ip6_hdr {
 	uint8_t src[16], dst[16];
 } __attribute__((packed, aligned(2)));
 
+#define IP6_FLOWLABEL 0xfffffu
+#define IP6_MTU_MIN 1280u /* RFC 8200 5 */
+
+/* RFC 8200 4: what may stand between the header and the transport, by their next-header values. */
+enum {
+	IP6_EXT_HOPOPTS = 0,
+	IP6_EXT_ROUTING = 43,
+	IP6_EXT_FRAGMENT = 44,
+	IP6_EXT_NONE = 59,
+	IP6_EXT_DSTOPTS = 60,
+};
+
+/* RFC 8200 4.5 */
+struct ip6_frag_hdr {
+	uint8_t next, reserved;
+	uint16_t off; /* in units of 8 bytes, two reserved bits, M */
+	uint32_t id;
+} __attribute__((packed, aligned(2)));
+
+#define IP6_FRAG_OFFSET 0xfff8u
+#define IP6_FRAG_MORE 0x0001u
+
 /* RFC 9293 3.1 */
 struct tcp_hdr {
 	uint16_t sport, dport;
@@ -87,7 +110,7 @@ struct udp_hdr {
 	uint16_t csum;
 } __attribute__((packed, aligned(2)));
 
-/* RFC 792: type, code, checksum, and four bytes whose meaning the type gives */
+/* RFC 792, RFC 4443: type, code, checksum, and four bytes whose meaning the type gives */
 struct icmp_hdr {
 	uint8_t type, code;
 	uint16_t csum;

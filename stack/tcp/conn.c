@@ -12,9 +12,6 @@
 
 #include "tcp.h"
 
-#define IP4_HLEN 20u
-#define IP6_HLEN 40u
-
 /* ---- states --------------------------------------------------------------------------------- */
 
 #define TO(s) TCPS_BIT(TCPS_##s)
@@ -81,7 +78,7 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 uint16_t tcp_mss_adv(struct stack *st, const struct dst *d, const struct sock_opts *o,
 		     const struct ip_addr *to)
 {
-	uint32_t hdr = (ip_addr_is_v4(to) ? IP4_HLEN : IP6_HLEN) + TCP_HLEN_BYTES;
+	uint32_t hdr = ip_hlen(to) + TCP_HLEN_BYTES;
 	uint32_t mtu = dst_mtu(st, d), mss = mtu > hdr ? mtu - hdr : 0;
 
 	if (o->maxseg && o->maxseg < mss)
@@ -154,6 +151,7 @@ void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts 
 		c->o.ttl = st->cfg.ip_default_ttl;
 	c->dst = dst;
 	c->iss = iss;
+	c->flow = ip6_flowlabel(st, o, IPPROTO_TCP_, &c->sk.local, &c->sk.remote);
 	c->ts_off = tcp_ts_off(st, &c->sk.local, &c->sk.remote);
 	c->quickacks = TCP_QUICKACKS;
 	c->snd_sml = iss;

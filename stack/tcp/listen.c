@@ -24,7 +24,7 @@ static struct list *bucket(struct stack *st, uint16_t port)
 	return &st->tcp->listen_hash[(port ^ port >> 8) % TCP_LISTEN_BUCKETS];
 }
 
-/* The most fitting: exact address before any; among SO_REUSEPORT ones by the flow's hash. */
+/* The most fitting; among SO_REUSEPORT ones that fit alike by the flow's hash. */
 struct tcp_listener *tcp_listener_find(struct stack *st, const struct endpoint *local,
 				       const struct endpoint *remote)
 {
@@ -34,11 +34,12 @@ struct tcp_listener *tcp_listener_find(struct stack *st, const struct endpoint *
 
 	list_for_each(n, b) {
 		struct tcp_listener *l = list_entry(n, struct tcp_listener, node);
-		uint32_t f = ip_addr_is_any(&l->sk.local.addr)             ? 1
-			     : ip_addr_eq(&l->sk.local.addr, &local->addr) ? 2
-									   : 0;
+		uint32_t f;
 
-		if (l->sk.local.port != local->port || f == 0 || f < fit)
+		if (l->sk.local.port != local->port)
+			continue;
+		f = sock_bind_fit(&l->sk.local.addr, l->o.v6only, &local->addr);
+		if (f == 0 || f < fit)
 			continue;
 		if (f > fit) {
 			fit = f;
@@ -64,9 +65,8 @@ int stack_listen(struct stack *st, const struct endpoint *local, const struct so
 
 	list_for_each(n, bucket(st, local->port)) {
 		l = list_entry(n, struct tcp_listener, node);
-		if (l->sk.local.port == local->port &&
-		    ip_addr_eq(&l->sk.local.addr, &local->addr) &&
-		    !(o->reuseport && l->o.reuseport))
+		if (l->sk.local.port == local->port && !(o->reuseport && l->o.reuseport) &&
+		    sock_bind_overlap(&l->sk.local.addr, l->o.v6only, &local->addr, o->v6only))
 			return -EADDRINUSE;
 	}
 	l = pool_get_zeroed(&st->tcp->listeners);
@@ -242,11 +242,6 @@ static struct tcp_req *req_new(struct stack *st, struct tcp_listener *l, const s
 	return r;
 }
 
-static uint8_t req_ttl(const struct stack *st, const struct tcp_req *r)
-{
-	return r->l->o.ttl ? r->l->o.ttl : st->cfg.ip_default_ttl;
-}
-
 static int send_synack(struct stack *st, struct tcp_req *r)
 {
 	struct tcp_raw raw = {
@@ -256,8 +251,7 @@ static int send_synack(struct stack *st, struct tcp_req *r)
 		.seq = r->iss,
 		.ack = seq_add(r->irs, 1),
 		.flags = TH_SYN | TH_ACK,
-		.tos = r->l->o.tos,
-		.ttl = req_ttl(st, r),
+		.mark = &r->l->o,
 	};
 
 	r->mss_adv = tcp_mss_adv(st, r->m.dst, &r->l->o, &r->m.remote.addr);
@@ -395,8 +389,7 @@ static void req_ack(struct stack *st, struct tcp_req *r)
 		.ack = seq_add(r->irs, 1),
 		.flags = TH_ACK,
 		.wnd = (uint16_t)(r->rcv_wnd >> r->rcv_wscale),
-		.tos = r->l->o.tos,
-		.ttl = req_ttl(st, r),
+		.mark = &r->l->o,
 		.opt = {.has_ts = r->ts_ok,
 			.tsval = tcp_ts_now(st, r->ts_off),
 			.tsecr = r->ts_recent},

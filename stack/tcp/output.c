@@ -80,6 +80,7 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 {
 	struct tcp_opts opt;
 	uint32_t hlen = TCP_HLEN_BYTES + segment_opts(st, c, x, &opt);
+	struct ip_tx tx = ip_tx_of(&c->o, IPPROTO_TCP_, &c->sk.local.addr, c->flow);
 	struct ip_out o;
 	uint32_t sum = 0;
 	bool want_sum;
@@ -87,10 +88,10 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 	int r;
 
 	/* whoever learnt of it, a smaller path MTU holds for what others cut up, too */
-	if (x->super && sizeof(struct ip4_hdr) + hlen + c->mss > dst_mtu(st, c->dst))
+	if (x->super && ip_hlen(&c->dst->addr) + hlen + c->mss > dst_mtu(st, c->dst))
 		return -EMSGSIZE;
-	r = ip_begin(st, &c->sk, c->dst, &c->sk.local.addr, IPPROTO_TCP_, c->o.tos, c->o.ttl,
-		     hlen + (x->super ? 0 : x->len), x->super ? x->len : 0, &o);
+	r = ip_begin(st, &c->sk, c->dst, &tx, hlen + (x->super ? 0 : x->len), x->super ? x->len : 0,
+		     &o);
 	if (unlikely(r))
 		return r;
 	wnd = x->flags & TH_RST ? 0 : tcp_rcvwin_field(st, c, x->flags & TH_SYN);
@@ -534,12 +535,15 @@ int tcp_send_raw(struct stack *st, struct tcp_raw *r)
 {
 	bool syn = r->flags & TH_SYN;
 	uint32_t hlen = TCP_HLEN_BYTES + tcp_opts_len(&r->opt, syn);
+	struct ip_tx tx = {.src = &r->local->addr, .proto = IPPROTO_TCP_, .ttl = -1};
 	struct ip_out o;
 	uint32_t sum = 0;
 	int err;
 
-	err = ip_begin(st, NULL, r->dst, &r->local->addr, IPPROTO_TCP_, r->tos, r->ttl, hlen, 0,
-		       &o);
+	if (r->mark)
+		tx = ip_tx_of(r->mark, IPPROTO_TCP_, &r->local->addr, 0);
+	tx.flow = ip6_flowlabel(st, r->mark, IPPROTO_TCP_, r->local, r->remote);
+	err = ip_begin(st, NULL, r->dst, &tx, hlen, 0, &o);
 	if (err)
 		return err;
 	header_fill((struct tcp_hdr *)o.l4, r->local, r->remote, r->seq, r->ack, r->flags, hlen,
@@ -553,10 +557,7 @@ int tcp_send_raw(struct stack *st, struct tcp_raw *r)
 
 void tcp_answer_rst(struct stack *st, const struct tcp_seg *s)
 {
-	struct tcp_raw r = {.local = &s->local,
-			    .remote = &s->remote,
-			    .flags = TH_RST,
-			    .ttl = st->cfg.ip_default_ttl};
+	struct tcp_raw r = {.local = &s->local, .remote = &s->remote, .flags = TH_RST};
 
 	if (s->flags & TH_RST)
 		return;

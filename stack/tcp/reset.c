@@ -35,7 +35,6 @@ static void tell_peer(struct stack *st, const struct tcp_conn *c)
 		.seq = c->sent.nxt,
 		.ack = c->rcv_nxt,
 		.flags = TH_RST | TH_ACK,
-		.ttl = st->cfg.ip_default_ttl,
 	};
 
 	if (!tcp_state_in(c, TCPS_SYNCED | TCPS_BIT(TCPS_SYN_RCVD)))

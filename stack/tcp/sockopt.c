@@ -419,6 +419,8 @@ int tcp_setopt(struct stack *st, struct sock *sk, int level, int name, const voi
 		return set_tcp(st, sk, name, val, len);
 	case IPPROTO_IP:
 		return set_ip(sk, name, val, len);
+	case IPPROTO_IPV6:
+		return sock6_setopt(sk, opts_of(sk), name, val, len);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -434,6 +436,10 @@ int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val
 		return get_tcp(st, sk, name, val, len, now_ns);
 	case IPPROTO_IP:
 		return get_ip(st, sk, name, val, len);
+	case IPPROTO_IPV6:
+		return sock6_getopt(st, opts_of(sk),
+				    sk->type == STK_TCP ? tcp_conn_of(sk)->dst : NULL, name, val,
+				    len);
 	default:
 		return -ENOPROTOOPT;
 	}

@@ -153,6 +153,7 @@ struct tcp_conn {
 	struct sack_block dsack; /* to be reported next; empty: none */
 	uint64_t oow_ack_ns;     /* last ACK for a segment out of window */
 	struct sock_opts o;
+	uint32_t flow;       /* IPv6: flow label */
 	int32_t linger2_s;   /* TCP_LINGER2; 0: tcp_fin_timeout, negative: not at all */
 	uint8_t syn_retries; /* TCP_SYNCNT; 0: the configuration's */
 	struct seq iss, irs;
@@ -204,7 +205,9 @@ struct tcp_tw {
 	uint32_t ts_recent, ts_off;
 	uint64_t ts_recent_ns;
 	uint64_t oow_ack_ns;
-	uint8_t rcv_wscale, tos, ttl;
+	uint8_t rcv_wscale, tos, ttl, tclass;
+	int8_t autoflowlabel;
+	int16_t hops;
 	bool ts_ok;
 	bool claimed; /* sock.claimed of the connection it was */
 	bool live;    /* not free: what tcp_reset_all() goes by */
@@ -405,7 +408,8 @@ struct tcp_raw {
 	struct dst *dst;
 	struct seq seq, ack;
 	uint16_t wnd;
-	uint8_t flags, tos, ttl;
+	uint8_t flags;
+	const struct sock_opts *mark; /* whose tos, ttl, ... it has; NULL: nobody's */
 	struct tcp_opts opt;
 };
 int tcp_send_raw(struct stack *st, struct tcp_raw *r);

@@ -60,6 +60,9 @@ bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
 	tw->ts_recent_ns = c->ts_recent_ns;
 	tw->tos = c->o.tos;
 	tw->ttl = c->o.ttl;
+	tw->tclass = c->o.tclass;
+	tw->hops = c->o.hops;
+	tw->autoflowlabel = c->o.autoflowlabel;
 	timer_init(&tw->m.timer, TIMER_TCP_TW);
 	tcp_conn_unhash(st, c);
 	tcp_mini_hash(st, &tw->m);
@@ -75,6 +78,11 @@ void tcp_tw_timer(struct stack *st, struct tcp_tw *tw)
 
 static void tw_ack(struct stack *st, struct tcp_tw *tw, bool limited)
 {
+	struct sock_opts mark = {.tos = tw->tos,
+				 .ttl = tw->ttl,
+				 .tclass = tw->tclass,
+				 .hops = tw->hops,
+				 .autoflowlabel = tw->autoflowlabel};
 	struct tcp_raw r = {
 		.local = &tw->m.local,
 		.remote = &tw->m.remote,
@@ -83,8 +91,7 @@ static void tw_ack(struct stack *st, struct tcp_tw *tw, bool limited)
 		.ack = tw->rcv_nxt,
 		.flags = TH_ACK,
 		.wnd = (uint16_t)(tw->rcv_wnd >> tw->rcv_wscale),
-		.tos = tw->tos,
-		.ttl = tw->ttl,
+		.mark = &mark,
 		.opt = {.has_ts = tw->ts_ok,
 			.tsval = tcp_ts_now(st, tw->ts_off),
 			.tsecr = tw->ts_recent},

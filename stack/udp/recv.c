@@ -2,7 +2,7 @@
 /*
  * Datagrams in: from IP into a socket's queue, and out of it. Decides whether a datagram stays in
  * its frames or is copied (see udp.h), and drops what is beyond the receive buffer. Zero as the
- * checksum means none (RFC 768).
+ * checksum means none (RFC 768); over IPv6 it is wrong (RFC 8200 8.1).
  */
 #include "udp.h"
 
@@ -161,7 +161,8 @@ enum stat_id udp_rx(struct stack *st, struct rx_pkt *p)
 		goto drop;
 	rx_trim(st, p, len);
 	r = STAT_drop_udp_csum;
-	if (h->csum != 0 && !rx_csum_ok(st, p, __builtin_offsetof(struct udp_hdr, csum)))
+	if (h->csum == 0 ? !ip_addr_is_v4(&p->src)
+			 : !rx_csum_ok(st, p, __builtin_offsetof(struct udp_hdr, csum)))
 		goto drop;
 	r = STAT_drop_udp_no_socket;
 	us = udp_find(st, &local, &remote);

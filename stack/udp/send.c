@@ -38,12 +38,15 @@ static int udp_emit(struct stack *st, struct udp_sock *us, struct dst *d, const 
 		.dport = be16(dport),
 		.len = be16((uint16_t)(UDP_HLEN_BYTES + len)),
 	};
+	struct endpoint from = {.addr = *src, .port = us->sk.local.port};
+	struct endpoint to = {.addr = d->addr, .port = dport};
+	struct ip_tx t = ip_tx_of(&us->o, IPPROTO_UDP_, src,
+				  ip6_flowlabel(st, &us->o, IPPROTO_UDP_, &from, &to));
 	struct ip_out o;
 	uint32_t sum;
 	int err;
 
-	err = ip_begin(st, &us->sk, d, src, IPPROTO_UDP_, us->o.tos, us->o.ttl,
-		       UDP_HLEN_BYTES + len, 0, &o);
+	err = ip_begin(st, &us->sk, d, &t, UDP_HLEN_BYTES + len, 0, &o);
 	if (err != 0)
 		return err;
 	memcpy(o.l4, &h, sizeof(h));
@@ -171,6 +174,13 @@ static struct dst *udp_dst(struct stack *st, struct udp_sock *us, const struct i
 	return d;
 }
 
+/* IPV6_MTU: what is larger goes in fragments, which are not ours to make. */
+static bool udp_beyond_mtu6(const struct udp_sock *us, const struct endpoint *to, size_t len)
+{
+	return us->o.mtu6 != 0 && !ip_addr_is_v4(&to->addr) &&
+	       sizeof(struct ip6_hdr) + UDP_HLEN_BYTES + len > us->o.mtu6;
+}
+
 ssize_t stack_udp_send(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		       const struct endpoint *to, const struct ip_addr *from, uint64_t now_ns)
 {
@@ -201,12 +211,13 @@ ssize_t stack_udp_send(struct stack *st, struct sock *sk, const struct iovec *io
 		src = from;
 	if (ip_addr_is_any(src))
 		return -EADDRNOTAVAIL;
-	if (!ip_addr_is_v4(src) || !ip_addr_is_v4(&to->addr))
+	if (ip_addr_is_v4(src) != ip_addr_is_v4(&to->addr))
 		return -ENETUNREACH;
 	d = udp_dst(st, us, &to->addr);
 	if (d == NULL)
 		return -ENOBUFS;
-	if (sizeof(struct ip4_hdr) + UDP_HLEN_BYTES + len > dst_mtu(st, d))
+	if (ip_hlen(&to->addr) + UDP_HLEN_BYTES + len > dst_mtu(st, d) ||
+	    udp_beyond_mtu6(us, to, len))
 		return -EOPNOTSUPP;
 	err = udp_emit(st, us, d, src, to->port, iov, iovcnt, (uint32_t)len);
 	if (err == -EINPROGRESS)

@@ -41,7 +41,7 @@ struct udp_key {
 	uint16_t lport, rport;
 };
 
-/* 0.0.0.0 and :: are one address here. remote NULL: from anyone. */
+/* remote NULL: from anyone. */
 static struct list *udp_bucket(struct stack *st, const struct endpoint *local,
 			       const struct endpoint *remote)
 {
@@ -49,8 +49,7 @@ static struct list *udp_bucket(struct stack *st, const struct endpoint *local,
 
 	memset(&k, 0, sizeof(k));
 	k.lport = local->port;
-	if (!ip_addr_is_any(&local->addr))
-		k.local = local->addr;
+	k.local = local->addr;
 	if (remote != NULL) {
 		k.remote = remote->addr;
 		k.rport = remote->port;
@@ -60,14 +59,16 @@ static struct list *udp_bucket(struct stack *st, const struct endpoint *local,
 
 static bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
 {
-	return a->port == b->port && (ip_addr_eq(&a->addr, &b->addr) ||
-				      (ip_addr_is_any(&a->addr) && ip_addr_is_any(&b->addr)));
+	return a->port == b->port && ip_addr_eq(&a->addr, &b->addr);
 }
 
+/* Bound to local, and not kept from what comes from there by being for IPv6 alone. */
 static bool udp_match(const struct udp_sock *us, const struct endpoint *local,
-		      const struct endpoint *remote)
+		      const struct endpoint *remote, const struct endpoint *from)
 {
 	if (!endpoint_eq(&us->sk.local, local) || us->connected != (remote != NULL))
+		return false;
+	if (us->o.v6only && ip_addr_is_v4(&from->addr))
 		return false;
 	return remote == NULL || endpoint_eq(&us->sk.remote, remote);
 }
@@ -87,7 +88,7 @@ static struct udp_sock *udp_bucket_find(struct stack *st, const struct endpoint 
 	list_for_each(n, head) {
 		struct udp_sock *us = list_entry(n, struct udp_sock, hash);
 
-		if (!udp_match(us, local, remote))
+		if (!udp_match(us, local, remote, from))
 			continue;
 		if (first == NULL)
 			first = us;
@@ -104,27 +105,36 @@ static struct udp_sock *udp_bucket_find(struct stack *st, const struct endpoint 
 	list_for_each(n, head) {
 		struct udp_sock *us = list_entry(n, struct udp_sock, hash);
 
-		if (udp_match(us, local, remote) && us->o.reuseport && pick-- == 0)
+		if (udp_match(us, local, remote, from) && us->o.reuseport && pick-- == 0)
 			return us;
 	}
 	return first;
 }
 
+/* Where a datagram to local looks, in this order; returns how many places these are. */
+static unsigned udp_places(const struct endpoint *local, struct endpoint place[3])
+{
+	unsigned n = 0;
+
+	place[n++] = *local;
+	if (ip_addr_is_v4(&local->addr))
+		place[n++] = (struct endpoint){.addr = ip_addr_v4(0), .port = local->port};
+	place[n++] = (struct endpoint){.port = local->port};
+	return n;
+}
+
 struct udp_sock *udp_find(struct stack *st, const struct endpoint *local,
 			  const struct endpoint *remote)
 {
-	struct endpoint any = {.addr = ip_addr_v4(0), .port = local->port};
-	struct udp_sock *us;
+	struct endpoint place[3];
+	unsigned n = udp_places(local, place), i;
+	struct udp_sock *us = NULL;
 
-	if (st->udp->nconnected > 0) {
-		us = udp_bucket_find(st, local, remote, remote);
-		if (us == NULL)
-			us = udp_bucket_find(st, &any, remote, remote);
-		if (us != NULL)
-			return us;
-	}
-	us = udp_bucket_find(st, local, NULL, remote);
-	return us != NULL ? us : udp_bucket_find(st, &any, NULL, remote);
+	for (i = 0; us == NULL && i < n && st->udp->nconnected > 0; i++)
+		us = udp_bucket_find(st, &place[i], remote, remote);
+	for (i = 0; us == NULL && i < n; i++)
+		us = udp_bucket_find(st, &place[i], NULL, remote);
+	return us;
 }
 
 static void udp_hash(struct stack *st, struct udp_sock *us)
@@ -144,19 +154,32 @@ static void udp_unhash(struct stack *st, struct udp_sock *us)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-/* The kernel's shadow has judged overlapping addresses; here only the same one twice can clash. */
-static bool udp_in_use(struct stack *st, const struct endpoint *local, const struct sock_opts *o)
+static bool udp_clash(struct stack *st, const struct endpoint *at, const struct endpoint *local,
+		      const struct sock_opts *o)
 {
-	struct list *head = udp_bucket(st, local, NULL), *n;
+	struct list *head = udp_bucket(st, at, NULL), *n;
 
 	list_for_each(n, head) {
 		struct udp_sock *us = list_entry(n, struct udp_sock, hash);
 
-		if (udp_match(us, local, NULL) && !(us->o.reuseport && o->reuseport) &&
-		    !(us->o.reuseaddr && o->reuseaddr))
+		if (!us->connected && endpoint_eq(&us->sk.local, at) &&
+		    sock_bind_overlap(&us->sk.local.addr, us->o.v6only, &local->addr, o->v6only) &&
+		    !(us->o.reuseport && o->reuseport) && !(us->o.reuseaddr && o->reuseaddr))
 			return true;
 	}
 	return false;
+}
+
+/* The kernel's shadow has judged overlapping addresses; here only the same one twice can clash, and
+ * one that stands for any with another that does. */
+static bool udp_in_use(struct stack *st, const struct endpoint *local, const struct sock_opts *o)
+{
+	const struct endpoint any4 = {.addr = ip_addr_v4(0), .port = local->port};
+	const struct endpoint any6 = {.port = local->port};
+
+	if (!ip_addr_is_any(&local->addr))
+		return udp_clash(st, local, local, o);
+	return udp_clash(st, &any4, local, o) || udp_clash(st, &any6, local, o);
 }
 
 int stack_udp_open(struct stack *st, const struct endpoint *local, const struct sock_opts *o,
@@ -319,6 +342,8 @@ int udp_setopt(struct stack *st, struct sock *sk, int level, int name, const voi
 	struct udp_sock *us = udp_sock_of(sk);
 	int v = 0, err;
 
+	if (level == IPPROTO_IPV6)
+		return sock6_setopt(sk, &us->o, name, val, len);
 	if (level == IPPROTO_IP && (name == IP_TOS || name == IP_TTL)) {
 		/* ip(7): a byte will do */
 		if (len >= 1 && len < sizeof(v))
@@ -362,6 +387,8 @@ int udp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val
 {
 	struct udp_sock *us = udp_sock_of(sk);
 
+	if (level == IPPROTO_IPV6)
+		return sock6_getopt(st, &us->o, us->connected ? us->dst : NULL, name, val, len);
 	if (level == IPPROTO_IP && name == IP_TOS)
 		return sock_opt_put(val, len, us->o.tos);
 	if (level == IPPROTO_IP && name == IP_TTL)
@@ -385,35 +412,21 @@ int udp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val
 /* ---- errors told by ICMP -------------------------------------------------------------------- */
 
 /* RFC 1122 4.1.3.3, as Linux has it without IP_RECVERR: what may pass is not reported. */
-static int icmp_hard_error(uint8_t type, uint8_t code)
-{
-	static const uint8_t unreach[] = {
-		[2] = ENOPROTOOPT,   [3] = ECONNREFUSED,  [4] = EMSGSIZE,      [6] = ENETUNREACH,
-		[7] = EHOSTDOWN,     [8] = ENONET,        [9] = ENETUNREACH,   [10] = EHOSTUNREACH,
-		[13] = EHOSTUNREACH, [14] = EHOSTUNREACH, [15] = EHOSTUNREACH,
-	};
-
-	if (type == 12)
-		return EPROTO;
-	return type == 3 && code < sizeof(unreach) ? unreach[code] : 0;
-}
-
 enum stat_id udp_icmp(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
-		      uint8_t type, uint8_t code, uint32_t mtu)
+		      const struct icmp_err *e)
 {
 	struct udp_sock *us = udp_find(st, local, remote);
-	int err = icmp_hard_error(type, code);
 	struct dst *d;
 
 	if (us == NULL)
 		return STAT_drop_icmp;
-	if (mtu != 0) {
+	if (e->mtu != 0) {
 		d = dst_find(st, &remote->addr);
-		if (d == NULL || !dst_pmtu_learn(st, d, mtu, st->now_ns))
+		if (d == NULL || !dst_pmtu_learn(st, d, e->mtu, st->now_ns))
 			return STAT_drop_icmp;
 	}
-	if (err != 0 && us->connected) {
-		us->sk.err = err;
+	if (e->hard && us->connected) {
+		us->sk.err = e->err;
 		sock_ready(st, &us->sk, RDY_ERR, 0, RDY_ERR);
 	}
 	return STAT_icmp_errors;

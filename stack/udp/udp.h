@@ -3,7 +3,7 @@
  * What the files of UDP share: the socket, a datagram, and who is found for one.
  *
  * Theory of operation. A socket lies in one hash, under its four-tuple when connected, else under
- * its local address and port, else under the port alone: a datagram looks in these places in this
+ * its local address and port, which may be 0.0.0.0 or ::; a datagram looks in these places in this
  * order. It is kept in the frames it came in. A socket that holds UDP_FRAMES_MAX frames, or all of
  * them together an eighth of the UMEM, has further datagrams copied, one behind the other, into
  * blocks: a reader that is slow costs memory of its own and not the frames that all receive into.

@@ -6,6 +6,7 @@
 
 #define ENV_BYTES (1ull << 30)
 
+int env_family = 4;
 const uint8_t env_mac[6] = {2, 0, 0, 0, 0, 1}, env_peer_mac[6] = {2, 0, 0, 0, 0, 2};
 
 void stack_panic(const char *file, int line, const char *what)
@@ -76,7 +77,11 @@ void env_fini(struct env *e)
 
 struct ip_addr addr(unsigned a, unsigned b, unsigned c, unsigned d)
 {
-	return ip_addr_v4(be32(a << 24 | b << 16 | c << 8 | d));
+	uint32_t v4 = be32(a << 24 | b << 16 | c << 8 | d);
+
+	if (env_family == 4)
+		return ip_addr_v4(v4);
+	return (struct ip_addr){.w = {v4 ? be32(0xfd000000) : 0, 0, 0, v4}};
 }
 
 struct endpoint ep(struct ip_addr a, uint16_t port)
@@ -91,7 +96,7 @@ void env_dev(struct env *e, unsigned idx, bool tx_csum, bool rx_partial_ok, uint
 		.tx_csum = tx_csum,
 		.rx_partial_ok = rx_partial_ok,
 		.ifindex = 100 + idx,
-		.mtu = ENV_MTU,
+		.mtu = ENV_MTU + (env_family == 6 ? 20 : 0), /* the same MSS */
 		.gso_max_bytes = gso_max,
 	};
 
@@ -121,9 +126,21 @@ uint16_t naive_sum(const uint8_t *p, size_t len, uint32_t start)
 	return (uint16_t)sum;
 }
 
-static uint32_t naive_pseudo(const uint8_t *ip, size_t l4_len)
+static bool pkt_is_v6(const uint8_t *b)
 {
-	return naive_sum(ip + 12, 8, ip[9] + (uint32_t)l4_len);
+	return b[12] == 0x86;
+}
+
+size_t pkt_l4(const uint8_t *b)
+{
+	return pkt_is_v6(b) ? 54 : 34;
+}
+
+uint32_t naive_pseudo(const uint8_t *b, size_t l4_len)
+{
+	if (pkt_is_v6(b))
+		return naive_sum(b + 22, 32, b[20] + (uint32_t)(l4_len >> 16) + (l4_len & 0xffff));
+	return naive_sum(b + 26, 8, b[23] + (uint32_t)l4_len);
 }
 
 void pkt_ip4_csum(uint8_t *b)
@@ -136,12 +153,31 @@ void pkt_ip4_csum(uint8_t *b)
 	b[25] = (uint8_t)c;
 }
 
-size_t pkt_ip4(uint8_t *b, const struct pkt_ip *ip, const void *l4, size_t len)
+static size_t pkt_ip6(uint8_t *b, const struct pkt_ip *ip, const void *l4, size_t len)
+{
+	b[12] = 0x86;
+	b[13] = 0xdd;
+	memset(b + 14, 0, 40);
+	b[14] = (uint8_t)(0x60 | ip->tos >> 4);
+	b[15] = (uint8_t)(ip->tos << 4);
+	b[18] = (uint8_t)(len >> 8);
+	b[19] = (uint8_t)len;
+	b[20] = ip->proto;
+	b[21] = 64;
+	memcpy(b + 22, ip->src.b, 16);
+	memcpy(b + 38, ip->dst.b, 16);
+	memcpy(b + 54, l4, len);
+	return 54 + len;
+}
+
+size_t pkt_ip(uint8_t *b, const struct pkt_ip *ip, const void *l4, size_t len)
 {
 	uint32_t src = ip_addr_to_v4(&ip->src), dst = ip_addr_to_v4(&ip->dst);
 
 	memcpy(b, env_mac, 6);
 	memcpy(b + 6, env_peer_mac, 6);
+	if (!ip_addr_is_v4(&ip->src))
+		return pkt_ip6(b, ip, l4, len);
 	b[12] = 8;
 	b[13] = 0;
 	memset(b + 14, 0, 20);
@@ -159,6 +195,18 @@ size_t pkt_ip4(uint8_t *b, const struct pkt_ip *ip, const void *l4, size_t len)
 	return 34 + len;
 }
 
+/* The L4 checksum at offset at of the n bytes of b. */
+static void pkt_l4_csum(uint8_t *b, size_t n, size_t at, bool pseudo)
+{
+	size_t l4 = pkt_l4(b);
+	uint16_t c = (uint16_t)~naive_sum(b + l4, n - l4, pseudo ? naive_pseudo(b, n - l4) : 0);
+
+	if (c == 0 && at == 6)
+		c = 0xffff;
+	b[l4 + at] = (uint8_t)(c >> 8);
+	b[l4 + at + 1] = (uint8_t)c;
+}
+
 size_t pkt_udp(uint8_t *b, struct endpoint from, struct endpoint to, const void *data, size_t len)
 {
 	struct pkt_ip ip = {.src = from.addr, .dst = to.addr, .proto = 17};
@@ -166,21 +214,18 @@ size_t pkt_udp(uint8_t *b, struct endpoint from, struct endpoint to, const void 
 			    (uint8_t)(to.port >> 8),   (uint8_t)to.port,
 			    (uint8_t)((len + 8) >> 8), (uint8_t)(len + 8)};
 	size_t n;
-	uint16_t c;
 
 	memcpy(l4 + 8, data, len);
-	n = pkt_ip4(b, &ip, l4, len + 8);
-	c = (uint16_t)~naive_sum(b + 34, len + 8, naive_pseudo(b + 14, len + 8));
-	c = c == 0 ? 0xffff : c;
-	b[40] = (uint8_t)(c >> 8);
-	b[41] = (uint8_t)c;
+	n = pkt_ip(b, &ip, l4, len + 8);
+	pkt_l4_csum(b, n, 6, true);
 	return n;
 }
 
 size_t pkt_icmp(uint8_t *b, struct ip_addr from, struct ip_addr to, uint8_t type, uint8_t code,
 		uint32_t rest, const uint8_t *about, size_t about_len)
 {
-	struct pkt_ip ip = {.src = from, .dst = to, .proto = 1};
+	bool v6 = !ip_addr_is_v4(&from);
+	struct pkt_ip ip = {.src = from, .dst = to, .proto = v6 ? 58 : 1};
 	uint8_t l4[2048] = {type,
 			    code,
 			    0,
@@ -189,14 +234,14 @@ size_t pkt_icmp(uint8_t *b, struct ip_addr from, struct ip_addr to, uint8_t type
 			    (uint8_t)(rest >> 16),
 			    (uint8_t)(rest >> 8),
 			    (uint8_t)rest};
-	size_t quoted = about_len - 14 < 28 ? about_len - 14 : 28;
-	uint16_t c;
+	size_t quoted = about_len - 14, max = v6 ? 48 : 28, n;
 
+	if (quoted > max)
+		quoted = max;
 	memcpy(l4 + 8, about + 14, quoted);
-	c = (uint16_t)~naive_sum(l4, 8 + quoted, 0);
-	l4[2] = (uint8_t)(c >> 8);
-	l4[3] = (uint8_t)c;
-	return pkt_ip4(b, &ip, l4, 8 + quoted);
+	n = pkt_ip(b, &ip, l4, 8 + quoted);
+	pkt_l4_csum(b, n, 2, v6);
+	return n;
 }
 
 enum stat_id env_rx_cut(struct env *e, unsigned dev, const uint8_t *b, size_t len, size_t step)
@@ -259,11 +304,16 @@ size_t env_tx(struct env *e, uint8_t *b, size_t max, struct tx_ent *ent)
 
 void pkt_check_sums(const uint8_t *b, size_t len)
 {
-	size_t tot = (size_t)b[16] << 8 | b[17];
+	size_t l4 = pkt_l4(b), tot = (size_t)b[16] << 8 | b[17];
 
-	ck_assert_uint_eq(naive_sum(b + 14, 20, 0), 0xffff);
-	ck_assert_uint_eq(tot + 14, len);
-	ck_assert_uint_eq(naive_sum(b + 34, tot - 20, naive_pseudo(b + 14, tot - 20)), 0xffff);
+	if (pkt_is_v6(b)) {
+		ck_assert_uint_eq(b[14] >> 4, 6);
+		ck_assert_uint_eq(((size_t)b[18] << 8 | b[19]) + 54, len);
+	} else {
+		ck_assert_uint_eq(naive_sum(b + 14, 20, 0), 0xffff);
+		ck_assert_uint_eq(tot + 14, len);
+	}
+	ck_assert_uint_eq(naive_sum(b + l4, len - l4, naive_pseudo(b, len - l4)), 0xffff);
 }
 
 uint64_t rnd_below(uint64_t *s, uint64_t n)
@@ -284,4 +334,13 @@ int run_suite(Suite *s)
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
 	return failed != 0;
+}
+
+int run_both_families(Suite *(*make)(void))
+{
+	int r;
+
+	r = run_suite(make());
+	env_family = 6;
+	return run_suite(make()) | r;
 }

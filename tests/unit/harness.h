@@ -32,8 +32,12 @@ struct env {
 	struct arena *arena;
 	struct stack *st;
 	uint64_t now;
-	struct ip_addr me, peer; /* 10.0.0.1, 10.0.0.2: resolved */
+	struct ip_addr me, peer; /* addr(10, 0, 0, 1), addr(10, 0, 0, 2): resolved */
 };
+
+/* The family of addr(), and so of everything made from it: 4, or 6. The next env_init() goes by
+ * it. */
+extern int env_family;
 
 extern const uint8_t env_mac[6], env_peer_mac[6];
 
@@ -46,6 +50,7 @@ void env_cfg(struct stack_cfg *cfg);
 void env_fini(struct env *e);
 void env_arena_fini(struct env *e);
 
+/* a.b.c.d, or in the other family fd00::a.b.c.d; all zero is 0.0.0.0 or ::. */
 struct ip_addr addr(unsigned a, unsigned b, unsigned c, unsigned d);
 struct endpoint ep(struct ip_addr a, uint16_t port);
 void env_dev(struct env *e, unsigned idx, bool tx_csum, bool rx_partial_ok, uint32_t gso_max);
@@ -59,8 +64,11 @@ struct pkt_ip {
 	uint8_t tos;
 };
 
-/* Ethernet, IPv4, then len bytes of l4 (whose checksum is the caller's business). */
-size_t pkt_ip4(uint8_t *b, const struct pkt_ip *ip, const void *l4, size_t len);
+/* Ethernet, IPv4 or IPv6 by ip->src, then len bytes of l4 (whose checksum is the caller's
+ * business). */
+size_t pkt_ip(uint8_t *b, const struct pkt_ip *ip, const void *l4, size_t len);
+/* Where the transport header of a packet begins that has no options or extension headers. */
+size_t pkt_l4(const uint8_t *b);
 /* A whole UDP packet from peer to me, checksum right. */
 size_t pkt_udp(uint8_t *b, struct endpoint from, struct endpoint to, const void *data, size_t len);
 /* An ICMP error from peer about a packet (from its Ethernet header on) that we sent. */
@@ -79,7 +87,9 @@ size_t env_tx(struct env *e, uint8_t *b, size_t max, struct tx_ent *ent);
 /* The naive checksum: 16 bits at a time, big-endian, as RFC 1071 has it. 0xffff over a right
  * one. */
 uint16_t naive_sum(const uint8_t *p, size_t len, uint32_t start);
-/* Asserts that IP and L4 checksums of a packet that was sent are complete and right. */
+/* The naive sum of the pseudo-header of a packet with l4_len bytes above IP. */
+uint32_t naive_pseudo(const uint8_t *b, size_t l4_len);
+/* Asserts that lengths, IP and L4 checksums of a packet that was sent are complete and right. */
 void pkt_check_sums(const uint8_t *b, size_t len);
 
 /* splitmix64: the next number of *s, below n. */
@@ -87,5 +97,7 @@ uint64_t rnd_below(uint64_t *s, uint64_t n);
 
 /* Runs a suite of one case list; for main(). */
 int run_suite(Suite *s);
+/* Likewise, once with each env_family. */
+int run_both_families(Suite *(*make)(void));
 
 #endif

@@ -94,7 +94,7 @@ START_TEST(link_layer)
 
 	b[12] = 0x86;
 	b[13] = 0xdd;
-	ends_in(len, STAT_drop_ethertype);
+	ends_in(len, STAT_drop_short); /* for an IPv6 header */
 	b[12] = 0x81;
 	b[13] = 0;
 	ends_in(len, STAT_drop_ethertype);
@@ -243,7 +243,8 @@ END_TEST
 static int begin(uint32_t l4_len, struct ip_out *o)
 {
 	struct dst *d = dst_get(e.st, &e.peer);
-	int err = ip_begin(e.st, NULL, d, &e.me, 17, 0x2e, 0, l4_len, 0, o);
+	struct ip_tx t = {.src = &e.me, .proto = 17, .tos = 0x2e, .ttl = -1};
+	int err = ip_begin(e.st, NULL, d, &t, l4_len, 0, o);
 
 	dst_put(e.st, d);
 	return err;

@@ -201,9 +201,10 @@ END_TEST
 static void queue_bulk(struct blk *b, uint32_t len)
 {
 	struct dst *d = dst_get(e.st, &e.peer);
+	struct ip_tx t = {.src = &e.me, .proto = 6, .ttl = -1};
 	struct ip_out o;
 
-	ck_assert_int_eq(ip_begin(e.st, NULL, d, &e.me, 6, 0, 0, 20, len, &o), 0);
+	ck_assert_int_eq(ip_begin(e.st, NULL, d, &t, 20, len, &o), 0);
 	memset(o.l4, 0, 20);
 	o.ent->blk = b;
 	o.ent->gso_bytes = 1448;

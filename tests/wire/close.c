@@ -317,7 +317,7 @@ START_TEST(every_state_survives_every_segment)
 }
 END_TEST
 
-int main(void)
+static Suite *make(void)
 {
 	Suite *s = suite_create("wire_close");
 	TCase *tc = tcase_create("close");
@@ -336,5 +336,10 @@ int main(void)
 	tcase_add_test(tc, listener_outlives_a_reset_of_everything);
 	tcase_add_test(tc, a_syn_ack_waits_for_its_neighbour_and_for_nothing_else);
 	tcase_add_loop_test(tc, every_state_survives_every_segment, 0, 7);
-	return run_suite(s);
+	return s;
+}
+
+int main(void)
+{
+	return run_both_families(make);
 }

@@ -420,7 +420,7 @@ END_TEST
 START_TEST(icmp_is_hard_only_while_connecting)
 {
 	struct wire w;
-	uint8_t sent[200], b[300];
+	uint8_t sent[200];
 	size_t n;
 
 	wire_init(&w, NULL);
@@ -429,21 +429,19 @@ START_TEST(icmp_is_hard_only_while_connecting)
 				       w.e.now),
 			 0);
 	n = env_tx(&w.e, sent, sizeof(sent), NULL);
-	n = pkt_icmp(b, w.e.peer, w.e.me, 3, 1, 0, sent, n);
-	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, n), STAT_icmp_errors);
+	ck_assert_int_eq(in_unreachable(&w, sent, n), STAT_icmp_errors);
 	ck_assert_int_eq(w.sk->err, EHOSTUNREACH);
 	wire_fini(&w);
 	wire_init(&w, NULL);
 	establish(&w, NULL);
 	put(&w, 50);
 	n = env_tx(&w.e, sent, sizeof(sent), NULL);
-	n = pkt_icmp(b, w.e.peer, w.e.me, 3, 1, 0, sent, n);
-	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, n), STAT_icmp_errors);
+	ck_assert_int_eq(in_unreachable(&w, sent, n), STAT_icmp_errors);
 	ck_assert_int_eq(w.sk->err, 0);
 	ck_assert_str_eq(state(&w), "ESTAB");
-	sent[38] ^= 0x40; /* a sequence number that is not in flight */
-	n = pkt_icmp(b, w.e.peer, w.e.me, 3, 4, 600, sent, 104);
-	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, n), STAT_drop_icmp);
+	ck_assert_int_eq(in_too_big(&w, 1240, sent, n), STAT_drop_icmp); /* it was smaller */
+	sent[pkt_l4(sent) + 4] ^= 0x40; /* a sequence number that is not in flight */
+	ck_assert_int_eq(in_unreachable(&w, sent, n), STAT_drop_icmp);
 	wire_fini(&w);
 }
 END_TEST
@@ -453,7 +451,7 @@ START_TEST(frag_needed_lowers_the_mss)
 	static const uint8_t mss[] = {2, 4, 5, 180};
 	struct wire w;
 	struct seg syn = {.flags = S, .wnd = 65535, .opts = mss, .opts_len = 4};
-	uint8_t sent[2000], b[300];
+	uint8_t sent[2000];
 	size_t n;
 
 	wire_init(&w, NULL);
@@ -464,11 +462,12 @@ START_TEST(frag_needed_lowers_the_mss)
 	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
 	put(&w, 1460);
 	n = env_tx(&w.e, sent, sizeof(sent), NULL);
-	ck_assert_uint_eq(n, 1514);
-	n = pkt_icmp(b, w.e.peer, w.e.me, 3, 4, 1000, sent, n);
-	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, n), STAT_icmp_errors);
-	out_is(&w, A, 1, 1, 960);
-	out_is(&w, A, 961, 1, 500);
+	ck_assert_uint_eq(n, ETH_HLEN_BYTES + mtu_for(&w, 1460));
+	ck_assert_int_eq(in_too_big(&w, 1460, sent, n), STAT_drop_icmp);
+	out_none(&w);
+	ck_assert_int_eq(in_too_big(&w, 1240, sent, n), STAT_icmp_errors);
+	out_is(&w, A, 1, 1, 1240);
+	out_is(&w, A, 1241, 1, 220);
 	wire_fini(&w);
 }
 END_TEST
@@ -485,7 +484,7 @@ START_TEST(urgent_data_is_in_band)
 }
 END_TEST
 
-int main(void)
+static Suite *make(void)
 {
 	Suite *s = suite_create("wire_data");
 	TCase *tc = tcase_create("data");
@@ -513,5 +512,10 @@ int main(void)
 	tcase_add_test(tc, user_timeout_ends_the_wait);
 	tcase_add_test(tc, icmp_is_hard_only_while_connecting);
 	tcase_add_test(tc, frag_needed_lowers_the_mss);
-	return run_suite(s);
+	return s;
+}
+
+int main(void)
+{
+	return run_both_families(make);
 }

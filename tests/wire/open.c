@@ -139,12 +139,12 @@ START_TEST(wrong_checksum_is_dropped)
 	wire_init(&w, NULL);
 	ip = (struct pkt_ip){.src = w.peer.addr, .dst = w.me.addr, .proto = 6};
 	l4[12] = 0x50;
-	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip4(b, &ip, l4, 20)), STAT_drop_tcp_csum);
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip(b, &ip, l4, 20)), STAT_drop_tcp_csum);
 	l4[12] = 0x40;
-	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip4(b, &ip, l4, 20)), STAT_drop_tcp_header);
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip(b, &ip, l4, 20)), STAT_drop_tcp_header);
 	l4[12] = 0xf0;
-	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip4(b, &ip, l4, 20)), STAT_drop_tcp_header);
-	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip4(b, &ip, l4, 19)), STAT_drop_tcp_header);
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip(b, &ip, l4, 20)), STAT_drop_tcp_header);
+	ck_assert_int_eq(env_rx(&w.e, ENV_DEV, b, pkt_ip(b, &ip, l4, 19)), STAT_drop_tcp_header);
 	out_none(&w);
 	wire_fini(&w);
 }
@@ -328,7 +328,7 @@ START_TEST(defer_accept_waits_for_data)
 }
 END_TEST
 
-int main(void)
+static Suite *make(void)
 {
 	Suite *s = suite_create("wire_open");
 	TCase *tc = tcase_create("open");
@@ -349,5 +349,10 @@ int main(void)
 	tcase_add_test(tc, connect_times_out);
 	tcase_add_test(tc, claimed_flow_is_told_gone_once);
 	tcase_add_test(tc, defer_accept_waits_for_data);
-	return run_suite(s);
+	return s;
+}
+
+int main(void)
+{
+	return run_both_families(make);
 }

@@ -274,7 +274,7 @@ START_TEST(claimed_flows_are_still_told_of)
 }
 END_TEST
 
-int main(void)
+static Suite *make(void)
 {
 	Suite *s = suite_create("reset");
 	TCase *tc = tcase_create("reset");
@@ -286,5 +286,10 @@ int main(void)
 	tcase_add_test(tc, frames_in_the_hands_of_a_device_stay_there);
 	tcase_add_test(tc, a_socket_whose_end_was_under_way_is_not_kept);
 	tcase_add_test(tc, claimed_flows_are_still_told_of);
-	return run_suite(s);
+	return s;
+}
+
+int main(void)
+{
+	return run_both_families(make);
 }

@@ -41,7 +41,7 @@ enum stat_id in_seg(struct wire *w, const struct seg *s)
 		l4[hlen + i] = (uint8_t)(s->seq + i);
 	sum = csum_pseudo(&w->peer.addr, &w->me.addr, 6, hlen + s->len);
 	h->csum = (uint16_t)~csum_fold(csum_combine(sum, csum_add(0, l4, hlen + s->len), 0));
-	n = pkt_ip4(b, &ip, l4, hlen + s->len);
+	n = pkt_ip(b, &ip, l4, hlen + s->len);
 	return env_rx(&w->e, ENV_DEV, b, n);
 }
 
@@ -52,11 +52,35 @@ enum stat_id in(struct wire *w, uint8_t flags, uint32_t seq, uint32_t ack, uint3
 	return in_seg(w, &s);
 }
 
+uint32_t mtu_for(const struct wire *w, uint32_t mss)
+{
+	return mss + TCP_HLEN_BYTES + ip_hlen(&w->me.addr);
+}
+
+enum stat_id in_unreachable(struct wire *w, const uint8_t *sent, size_t n)
+{
+	bool v4 = ip_addr_is_v4(&w->me.addr);
+	uint8_t b[300];
+
+	n = pkt_icmp(b, w->e.peer, w->e.me, v4 ? 3 : 1, v4 ? 1 : 3, 0, sent, n);
+	return env_rx(&w->e, ENV_DEV, b, n);
+}
+
+enum stat_id in_too_big(struct wire *w, uint32_t mss, const uint8_t *sent, size_t n)
+{
+	bool v4 = ip_addr_is_v4(&w->me.addr);
+	uint8_t b[300];
+
+	n = pkt_icmp(b, w->e.peer, w->e.me, v4 ? 3 : 2, v4 ? 4 : 0, mtu_for(w, mss), sent, n);
+	return env_rx(&w->e, ENV_DEV, b, n);
+}
+
 struct seg out(struct wire *w)
 {
 	static uint8_t b[70000];
 	size_t n = env_tx(&w->e, b, sizeof(b), NULL);
-	const struct tcp_hdr *h = (const struct tcp_hdr *)(b + 34);
+	size_t l4 = pkt_l4(b);
+	const struct tcp_hdr *h = (const struct tcp_hdr *)(b + l4);
 	struct seg s = {0};
 	uint32_t hlen;
 
@@ -69,9 +93,9 @@ struct seg out(struct wire *w)
 	s.seq = be32(h->seq) - w->iss;
 	s.ack = h->flags & TH_ACK ? be32(h->ack) - PEER_ISS : 0;
 	s.wnd = be16(h->win);
-	s.len = (uint32_t)n - 34 - hlen;
-	tcp_opts_parse(&s.opt, b + 54, hlen - 20, h->flags & TH_SYN);
-	memcpy(s.data, b + 34 + hlen, s.len < sizeof(s.data) ? s.len : sizeof(s.data));
+	s.len = (uint32_t)(n - l4) - hlen;
+	tcp_opts_parse(&s.opt, b + l4 + 20, hlen - 20, h->flags & TH_SYN);
+	memcpy(s.data, b + l4 + hlen, s.len < sizeof(s.data) ? s.len : sizeof(s.data));
 	return s;
 }
 

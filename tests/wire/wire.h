@@ -38,6 +38,12 @@ void wire_fini(struct wire *w);
 /* Puts a segment in: flags, seq, ack, len; window 65535; payload is a pattern. */
 enum stat_id in(struct wire *w, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t len);
 enum stat_id in_seg(struct wire *w, const struct seg *s);
+/* An ICMP error about a packet of n bytes that we sent, in the terms of the family: host
+ * unreachable, or a path MTU that leaves room for mss. */
+enum stat_id in_unreachable(struct wire *w, const uint8_t *sent, size_t n);
+enum stat_id in_too_big(struct wire *w, uint32_t mss, const uint8_t *sent, size_t n);
+/* That MTU. */
+uint32_t mtu_for(const struct wire *w, uint32_t mss);
 /* The next segment out; asserts that there is one, and that its checksums are right. */
 struct seg out(struct wire *w);
 /* The next segment out is this one. */
