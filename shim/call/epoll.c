@@ -3,6 +3,7 @@
 #include "edge.h"
 
 #include "shim/fd/epoll.h"
+#include "shim/proc/user.h"
 #include "shim/call/start.h"
 
 int call_epoll_create1(int flags)
@@ -31,7 +32,7 @@ int call_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 {
 	struct ofd *o = edge_epoll(epfd);
 
-	if (likely(!o))
+	if (likely(!o) || (op != EPOLL_CTL_DEL && !user_can_read(ev, sizeof(*ev))))
 		return libc.epoll_ctl(epfd, op, fd, ev);
 	return EDGE(epoll_ctl_op(epfd, o, op, fd, ev));
 }
@@ -44,6 +45,8 @@ static int epoll_wait_ms(int epfd, struct ofd *o, struct epoll_event *ev, int ma
 	struct timespec ts = {ms / 1000, ms % 1000 * 1000000l};
 
 	edge_testcancel();
+	if (max > 0 && !user_can_write(ev, sizeof(*ev)))
+		return EDGE(-EFAULT);
 	return EDGE(epoll_wait_op(epfd, o, ev, max, ms < 0 ? NULL : &ts, mask));
 }
 
@@ -75,6 +78,9 @@ int call_epoll_pwait2(int epfd, struct epoll_event *ev, int max, const struct ti
 
 	if (unlikely(!o))
 		return libc.epoll_pwait2(epfd, ev, max, timeout, mask);
+	if ((timeout && !user_can_read(timeout, sizeof(*timeout))) ||
+	    (max > 0 && !user_can_write(ev, sizeof(*ev))))
+		return EDGE(-EFAULT);
 	if (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000ul))
 		return EDGE(-EINVAL);
 	edge_testcancel();

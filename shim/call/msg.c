@@ -6,6 +6,7 @@
 #include "edge.h"
 
 #include "shim/fd/sock.h"
+#include "shim/proc/user.h"
 
 static ssize_t msg_send(int fd, struct ofd *o, const void *buf, size_t n, int flags,
 			const struct sockaddr *addr, socklen_t len)
@@ -19,6 +20,8 @@ static ssize_t msg_send(int fd, struct ofd *o, const void *buf, size_t n, int fl
 	};
 
 	edge_testcancel();
+	if (addr && len <= sizeof(struct sockaddr_storage) && !user_can_read(addr, len))
+		return -EFAULT;
 	return sock_sendmsg(fd, o, &msg, flags);
 }
 
@@ -31,6 +34,8 @@ static ssize_t msg_recv(int fd, struct ofd *o, void *buf, size_t n, int flags,
 	ssize_t ret;
 
 	if (addr && len) {
+		if (!user_can_write(len, sizeof(*len)))
+			return -EFAULT;
 		if ((int)*len < 0)
 			return -EINVAL;
 		msg.msg_name = addr;
@@ -68,11 +73,13 @@ EXPORT(sendto);
 ssize_t call_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	struct ofd *o = fdtab_stack(fd);
+	int r;
 
 	if (likely(!o))
 		return libc.sendmsg(fd, msg, flags);
 	edge_testcancel();
-	return EDGE(sock_sendmsg(fd, o, msg, flags));
+	r = sock_msg_check(msg);
+	return EDGE(r < 0 ? r : sock_sendmsg(fd, o, msg, flags));
 }
 EXPORT(sendmsg);
 
@@ -125,11 +132,13 @@ EXPORT(__recvfrom_chk);
 ssize_t call_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct ofd *o = fdtab_stack(fd);
+	int r;
 
 	if (likely(!o))
 		return libc.recvmsg(fd, msg, flags);
 	edge_testcancel();
-	return EDGE(sock_recvmsg(fd, o, msg, flags));
+	r = sock_msg_check(msg);
+	return EDGE(r < 0 ? r : sock_recvmsg(fd, o, msg, flags));
 }
 EXPORT(recvmsg);
 

@@ -5,7 +5,10 @@
  */
 #include "edge.h"
 
+#include <limits.h>
+
 #include "shim/fd/epoll.h"
+#include "shim/proc/user.h"
 
 /* Milliseconds as poll and epoll_wait take them; negative means for ever: NULL. */
 static const struct timespec *timeout_ms(struct timespec *ts, int ms)
@@ -17,14 +20,19 @@ static const struct timespec *timeout_ms(struct timespec *ts, int ms)
 	return ts;
 }
 
+/* What is not, the kernel is to say why. */
 static bool timespec_valid(const struct timespec *ts)
 {
+	if (ts && !user_can_read(ts, sizeof(*ts)))
+		return false;
 	return !ts || (ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000);
 }
 
-static bool poll_is_ours(const struct pollfd *fds, nfds_t n)
+static bool poll_is_ours(struct pollfd *fds, nfds_t n)
 {
-	return edge_tracking() && fds && poll_concerns_us(fds, n);
+	if (!edge_tracking() || n > INT_MAX || !user_can_write(fds, n * sizeof(*fds)))
+		return false;
+	return poll_concerns_us(fds, n);
 }
 
 int call_poll(struct pollfd *fds, nfds_t n, int timeout)
@@ -63,12 +71,24 @@ int call___ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeou
 }
 EXPORT(__ppoll_chk);
 
+static bool set_fits(fd_set *s, int n)
+{
+	return !s || user_can_write(s, (size_t)(n + 63) / 64 * 8);
+}
+
+static bool select_is_ours(int n, fd_set *r, fd_set *w, fd_set *x)
+{
+	return edge_tracking() && n > 0 && set_fits(r, n) && set_fits(w, n) && set_fits(x, n) &&
+	       select_concerns_us(n, r, w, x);
+}
+
 int call_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 {
 	struct timespec ts = {0, 0};
 	int ret;
 
-	if (likely(!edge_tracking() || !select_concerns_us(n, r, w, x)))
+	if (likely(!select_is_ours(n, r, w, x)) ||
+	    (timeout && !user_can_read(timeout, sizeof(*timeout))))
 		return libc.select(n, r, w, x, timeout);
 	edge_testcancel();
 	if (!timeout)
@@ -80,8 +100,11 @@ int call_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 		ts.tv_sec = __LONG_MAX__;
 	ts.tv_nsec = timeout->tv_usec % 1000000 * 1000;
 	ret = EDGE(select_op(n, r, w, x, &ts, true, NULL));
-	timeout->tv_sec = ts.tv_sec;
-	timeout->tv_usec = ts.tv_nsec / 1000;
+	if (user_can_write(timeout,
+			   sizeof(*timeout))) { /* else it is told to nobody, as natively */
+		timeout->tv_sec = ts.tv_sec;
+		timeout->tv_usec = ts.tv_nsec / 1000;
+	}
 	return ret;
 }
 EXPORT(select);
@@ -92,7 +115,7 @@ int call_pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *
 {
 	struct timespec ts;
 
-	if (likely(!edge_tracking() || !select_concerns_us(n, r, w, x)) || !timespec_valid(timeout))
+	if (likely(!select_is_ours(n, r, w, x)) || !timespec_valid(timeout))
 		return libc.pselect(n, r, w, x, timeout, mask);
 	edge_testcancel();
 	if (timeout)

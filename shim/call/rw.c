@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "shim/fd/sock.h"
+#include "shim/proc/user.h"
 
 /* True when nothing at all is asked for: read() and readv() then return 0 at once, unlike
  * recv(). */
@@ -28,6 +29,8 @@ static ssize_t rw_readv(int fd, struct ofd *o, const struct iovec *iov, int n, i
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
 	edge_testcancel();
+	if (!user_can_read(iov, (size_t)n * sizeof(*iov)))
+		return -EFAULT;
 	if (rw_empty(iov, n))
 		return 0;
 	return sock_recvmsg(fd, o, &msg, flags);
@@ -40,6 +43,8 @@ static ssize_t rw_writev(int fd, struct ofd *o, const struct iovec *iov, int n, 
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
 	edge_testcancel();
+	if (!user_can_read(iov, (size_t)n * sizeof(*iov)))
+		return -EFAULT;
 	return sock_sendmsg(fd, o, &msg, flags);
 }
 

@@ -6,6 +6,7 @@
 #include "edge.h"
 
 #include "shim/fd/sock.h"
+#include "shim/proc/user.h"
 
 _Static_assert(sizeof(off_t) == 8 && sizeof(long) == 8, "twins differ on this machine");
 
@@ -15,6 +16,8 @@ ssize_t call_sendfile(int out_fd, int in_fd, off_t *off, size_t n)
 
 	if (likely(!o))
 		return libc.sendfile(out_fd, in_fd, off, n);
+	if (off && !user_can_write(off, sizeof(*off)))
+		return EDGE(-EFAULT);
 	return EDGE(sock_sendfile(out_fd, o, in_fd, off, n));
 }
 EXPORT(sendfile);

@@ -18,7 +18,10 @@
  * has are taken out and queued again behind it, REQUEUE_MAX at most.
  *
  * Faults of the code itself (SIGSEGV ... with a code of the kernel's) cannot wait: the instruction
- * would only fault again. They run at once.
+ * would only fault again. They run at once; those of a touch of the application's memory (user.h)
+ * are none of its handler's business. For their sake SIG_DFL of SIGSEGV and SIGBUS is the
+ * trampoline, too, once there are sockets (signal_guard()): it puts the default back and lets it
+ * happen.
  *
  * Never here: malloc, a lock with signals open, errno, an interposed name.
  */
@@ -35,11 +38,13 @@
 #include "shim/call/libc.h"
 #include "shim/proc/sys.h"
 #include "shim/proc/thread.h"
+#include "shim/proc/user.h"
 #include "shim/run/run.h"
 #include "stack/assert.h"
 
 #define SIG_COUNT 65 /* 1 to 64 on every Linux we build for (MIPS has more) */
 #define REQUEUE_MAX 32
+#define SIG_RESTORER 0x04000000 /* libc's, in the flags of every action that it has set (x86) */
 
 /* The kernel's set: bit sig - 1. The first word of a sigset_t is the same. */
 #define SIG_BIT(sig) (1ull << ((sig)-1))
@@ -60,6 +65,7 @@ struct sig_slot {
 
 static struct sig_slot slots[SIG_COUNT];
 static uint64_t interrupts; /* siginterrupt(3) */
+static uint64_t guarded;    /* SIG_DFL, too, is the trampoline; written under slots_lock */
 
 /* Held with every signal blocked, so that no handler can want it in the holder's thread. */
 static atomic_flag slots_lock = ATOMIC_FLAG_INIT;
@@ -174,13 +180,30 @@ static bool signal_take_once(int sig, struct sig_slot *s, const siginfo_t *info)
 	return true;
 }
 
+/* A guarded signal with the default action: as soon as this handler returns, it is the kernel's.
+ * The instruction that faulted faults again; what somebody sent is sent again. */
+static void signal_default(int sig, const siginfo_t *info)
+{
+	struct sigaction act = {.sa_handler = SIG_DFL};
+	uint64_t one = SIG_BIT(sig);
+
+	libc.sigaction(sig, &act, NULL);
+	if (signal_is_fault(sig, info))
+		return;
+	sys_rt_sigprocmask(SIG_BLOCK, &one, NULL);
+	signal_queue_self(sig, info);
+}
+
 /* What the kernel calls. The handler is called last, so that its frame takes the place of ours. */
 static void signal_trampoline(int sig, siginfo_t *info, void *context)
 {
 	struct sig_slot *s = &slots[sig];
 	int flags = atomic_load_explicit(&s->flags, memory_order_relaxed);
+	sig_handler *handler;
 	int saved = errno;
 
+	if (unlikely(signal_is_fault(sig, info)) && user_fault(context))
+		return;
 	if (likely(!thread_self.in_vfork)) {
 		if (thread_self.depth > 0 && !signal_is_fault(sig, info)) {
 			signal_put_off(sig, info, context);
@@ -198,8 +221,12 @@ static void signal_trampoline(int sig, siginfo_t *info, void *context)
 		errno = saved;
 		return;
 	}
+	handler = atomic_load_explicit(&s->handler, memory_order_relaxed);
+	if (unlikely(!handler))
+		signal_default(sig, info);
 	errno = saved;
-	atomic_load_explicit(&s->handler, memory_order_relaxed)(sig, info, context);
+	if (likely(handler))
+		handler(sig, info, context);
 }
 
 /* ---- actions -------------------------------------------------------------------------------- */
@@ -210,16 +237,25 @@ static bool action_has_handler(const struct sigaction *act)
 	       act->sa_handler != SIG_HOLD;
 }
 
+/* The kernel's action is to be the trampoline. */
+static bool action_is_ours(int sig, const struct sigaction *act)
+{
+	return action_has_handler(act) || (act->sa_handler == SIG_DFL && (guarded & SIG_BIT(sig)));
+}
+
 /* The kernel's action, as the application knows it. */
 static void action_translate(const struct sig_slot *s, struct sigaction *act)
 {
 	const int differ = SA_SIGINFO | SA_RESETHAND;
 	int flags = atomic_load(&s->flags);
 
-	if (act->sa_sigaction == signal_trampoline)
+	if (act->sa_sigaction == signal_trampoline) {
 		act->sa_sigaction = atomic_load(&s->handler);
-	else if (act->sa_handler != SIG_DFL || !atomic_load(&s->reset))
+		if (!act->sa_sigaction && !flags) /* as it was before signal_guard() */
+			act->sa_flags &= ~SIG_RESTORER;
+	} else if (act->sa_handler != SIG_DFL || !atomic_load(&s->reset)) {
 		return;
+	}
 	act->sa_flags = (act->sa_flags & ~differ) | (flags & differ);
 }
 
@@ -264,7 +300,7 @@ int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
 	handler = atomic_load(&s->handler);
 	flags = atomic_load(&s->flags);
 	reset = atomic_load(&s->reset);
-	if (act && action_has_handler(act)) {
+	if (act && action_is_ours(sig, act)) {
 		ret = libc_sigaction(sig, NULL, &was);
 		if (ret == 0) {
 			action_translate(s, &was);
@@ -293,6 +329,31 @@ int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
 	if (ret == 0 && old)
 		*old = was;
 	return ret;
+}
+
+void signal_guard(void)
+{
+	static const int guard[] = {SIGSEGV, SIGBUS};
+	uint64_t mask;
+
+	if (likely(__atomic_load_n(&guarded, __ATOMIC_ACQUIRE)))
+		return;
+	mask = slots_acquire();
+	for (unsigned i = 0; i < sizeof(guard) / sizeof(*guard) && !guarded; i++) {
+		struct sig_slot *s = &slots[guard[i]];
+		struct sigaction act;
+
+		if (libc_sigaction(guard[i], NULL, &act) < 0 || act.sa_handler != SIG_DFL)
+			continue;
+		atomic_store(&s->flags, act.sa_flags);
+		atomic_store(&s->handler, NULL);
+		atomic_store(&s->reset, false);
+		act.sa_sigaction = signal_trampoline;
+		act.sa_flags = (act.sa_flags | SA_SIGINFO) & ~SA_RESETHAND;
+		libc_sigaction(guard[i], &act, NULL);
+	}
+	__atomic_store_n(&guarded, SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS), __ATOMIC_RELEASE);
+	slots_release(mask);
 }
 
 int signal_install(int sig, sighandler_t handler, int flags, bool mask_self, sighandler_t *old)

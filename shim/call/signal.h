@@ -10,7 +10,8 @@
  *
  * Otherwise it must not be noticed: the mask, stack, flags, siginfo and context are those the
  * kernel made for the application's own action, and sigaction reports what the application set.
- * SIG_DFL and SIG_IGN are never replaced. Theory of operation: the head of signal.c.
+ * SIG_IGN is never replaced, SIG_DFL only where signal_guard() says. Theory of operation: the head
+ * of signal.c.
  */
 #ifndef SHIM_CALL_SIGNAL_H
 #define SHIM_CALL_SIGNAL_H
@@ -27,6 +28,10 @@ int signal_install(int sig, sighandler_t handler, int flags, bool mask_self, sig
 /* What siginterrupt(3) has asked for: later signal() calls for sig go without SA_RESTART. */
 void signal_interrupts_set(int sig, bool interrupts);
 bool signal_interrupts(int sig);
+
+/* From here on a fault while the application's memory is touched (user.h) is ours to answer, even
+ * where the application has no handler for SIGSEGV and SIGBUS. Idempotent; any thread. */
+void signal_guard(void);
 
 /* In the child of fork: a lock that another thread held stays with that thread. */
 void signal_fork_child(void);

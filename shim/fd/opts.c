@@ -16,6 +16,8 @@
 #include <netinet/udp.h>
 #include <sys/ioctl.h>
 
+#include "shim/proc/user.h"
+
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
@@ -416,7 +418,7 @@ int sock_ioctl(int fd, struct ofd *o, unsigned long req, void *arg)
 
 	switch (req) {
 	case FIONBIO:
-		if (!arg)
+		if (!user_can_read(arg, sizeof(int)))
 			return -EFAULT;
 		atomic_store_explicit(&o->nonblock, !!*(int *)arg, memory_order_relaxed);
 		return o->borrowed || o->two_doors ? 0 : sys_ioctl(fd, req, arg);
@@ -424,7 +426,8 @@ int sock_ioctl(int fd, struct ofd *o, unsigned long req, void *arg)
 	case SIOCOUTQ:
 	case SIOCOUTQNSD:
 	case SIOCATMARK:
-		return arg ? sock_ioctl_queue(fd, o, req, arg) : -EFAULT;
+		return user_can_write(arg, sizeof(int)) ? sock_ioctl_queue(fd, o, req, arg)
+							: -EFAULT;
 	case FIOCLEX:
 	case FIONCLEX:
 		return sys_ioctl(fd, req, arg);

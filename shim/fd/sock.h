@@ -29,6 +29,10 @@ int sock_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t l
 int sock_setsockopt(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len);
 int sock_getsockopt(int fd, struct ofd *o, int level, int name, void *val, socklen_t *len);
 
+/* Whether the application's header and its arrays can be read (and the header written): 0, -EFAULT,
+ * -EMSGSIZE. Buffers are looked at when bytes are moved. For a header that is not our own. */
+int sock_msg_check(const struct msghdr *msg);
+
 /* S. flags: SOCK_NONBLOCK | SOCK_CLOEXEC. Serves both doors of a listener. */
 int sock_accept(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags);
 ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags);

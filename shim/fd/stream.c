@@ -12,8 +12,13 @@
 #include <limits.h>
 #include <linux/errqueue.h>
 
+#include "shim/proc/user.h"
+
 #define MSGS_MAX 1024 /* of one sendmmsg() or recvmmsg(): the kernel's UIO_MAXIOV */
 #define IOV_SLICE 16  /* pieces handed over at once after a partial write */
+#define SEND_STEP_BYTES \
+	(256u << 10) /* touched (user.h) and handed over at once: a gigabyte offered to a
+			full buffer again and again must not be looked through each time */
 #define PEEK_STEP_NS \
 	1000000 /* MSG_PEEK | MSG_WAITALL looks this often: more bytes behind those
 				  that are there already make no event of their own to wait for */
@@ -33,36 +38,83 @@ static ssize_t iov_total(const struct iovec *iov, size_t n)
 	return (ssize_t)sum;
 }
 
-/* The pieces of src from byte skip on, at most max of them. Returns how many; *rest: more
- * follow. */
-static int iov_slice(struct iovec *dst, int max, const struct iovec *src, size_t n, size_t skip,
-		     bool *rest)
+/* The pieces of src from byte skip on: at most IOV_SLICE of them, and max bytes. Returns how many;
+ * *bytes: how many bytes that is. */
+static int iov_slice(struct iovec dst[IOV_SLICE], const struct iovec *src, size_t n, size_t skip,
+		     size_t max, size_t *bytes)
 {
+	size_t i = 0, sum = 0;
 	int k = 0;
-	size_t i = 0;
 
 	for (; i < n && skip >= src[i].iov_len; i++)
 		skip -= src[i].iov_len;
-	for (; i < n && k < max; i++, skip = 0) {
-		if (src[i].iov_len == skip)
+	for (; i < n && k < IOV_SLICE && sum < max; i++, skip = 0) {
+		size_t len = src[i].iov_len - skip;
+
+		if (!len)
 			continue;
 		dst[k].iov_base = (char *)src[i].iov_base + skip;
-		dst[k++].iov_len = src[i].iov_len - skip;
+		dst[k].iov_len = len < max - sum ? len : max - sum;
+		sum += dst[k++].iov_len;
 	}
-	*rest = i < n;
+	*bytes = sum;
 	return k;
 }
 
 /* ---- out ------------------------------------------------------------------------------------ */
 
+/* What is handed to the stack at once, of what is left of a message. */
+struct part {
+	const struct iovec *iov;
+	int n;
+	size_t bytes;
+	struct iovec piece[IOV_SLICE];
+};
+
+/*
+ * The message from byte done on, at most max bytes of it. whole: they are all that the stack could
+ * take. -EFAULT: not all of that memory can be read or written (reach, user.h): then none is moved,
+ * as the kernel moves a piece wholly or not at all.
+ */
+static int part_next(struct part *p, const struct iovec *iov, size_t n, size_t done, size_t max,
+		     bool whole, size_t (*reach)(const struct iovec *iov, size_t n, size_t max))
+{
+	if (likely(whole)) {
+		p->iov = iov;
+		p->n = (int)n;
+		p->bytes = max;
+	} else {
+		p->iov = p->piece;
+		p->n = iov_slice(p->piece, iov, n, done, max, &p->bytes);
+	}
+	return likely(reach(p->iov, (size_t)p->n, p->bytes) == p->bytes) ? 0 : -EFAULT;
+}
+
+/* One try of a send; sr->lock held. A bad pointer is told after what is wrong with the socket. */
+static ssize_t stream_send_try(struct call *c, const struct iovec *iov, size_t n, size_t done,
+			       size_t total, unsigned sflags)
+{
+	const struct iovec none = {NULL, 0};
+	struct sock *sk = call_sk(c);
+	size_t step = total - done < SEND_STEP_BYTES ? total - done : SEND_STEP_BYTES;
+	struct part p;
+	ssize_t r;
+
+	if (sk->type != STK_TCP)
+		return -EPIPE;
+	if (unlikely(part_next(&p, iov, n, done, step, step == total, user_iov_readable) < 0)) {
+		r = stack_send(c->sr->st, sk, &none, 1, 0, now_ns());
+		return r < 0 ? r : sk->ready & RDY_OUT ? -EFAULT : -EAGAIN;
+	}
+	if (done + p.bytes < total)
+		sflags |= SEND_MORE;
+	return stack_send(c->sr->st, sk, p.iov, p.n, sflags, now_ns());
+}
+
 static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_t iovcnt, int flags)
 {
 	unsigned sflags = (flags & MSG_MORE ? SEND_MORE : 0) | (flags & MSG_OOB ? SEND_OOB : 0);
 	ssize_t total = iov_total(iov, iovcnt), done = 0, r;
-	struct iovec part[IOV_SLICE];
-	const struct iovec *cur = iov;
-	int ncur = (int)iovcnt;
-	bool rest = false;
 	struct call c;
 
 	if (total < 0)
@@ -72,14 +124,10 @@ static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_
 	if (r < 0)
 		return r;
 	for (;;) {
-		struct sock *sk = call_sk(&c);
-
-		r = sk->type != STK_TCP ? -EPIPE
-					: stack_send(c.sr->st, sk, cur, ncur,
-						     sflags | (rest ? SEND_MORE : 0), now_ns());
+		r = stream_send_try(&c, iov, iovcnt, (size_t)done, (size_t)total, sflags);
 		if (likely(r >= 0)) {
 			done += r;
-			if (done >= total || (c.nonblock && !rest) || sk->err)
+			if (done >= total || call_sk(&c)->err)
 				break;
 		} else if (r != -EAGAIN || (done && c.nonblock)) {
 			break;
@@ -87,10 +135,6 @@ static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_
 			r = call_again(&c, RDY_OUT);
 			if (r < 0)
 				break;
-		}
-		if (done) {
-			ncur = iov_slice(part, IOV_SLICE, iov, iovcnt, (size_t)done, &rest);
-			cur = part;
 		}
 	}
 	call_end(&c, c.nonblock ? RUN_LATER : RUN_KICK);
@@ -140,15 +184,42 @@ static bool recv_enough(const struct ofd *o, struct sock *sk, size_t got, size_t
 	return got >= (target < len ? target : len) || (got && sk->err);
 }
 
+/* MSG_TRUNC writes nothing. */
+static size_t reach_all(const struct iovec *iov, size_t n, size_t max)
+{
+	(void)iov;
+	(void)n;
+	return max;
+}
+
+/* One try of a receive; sr->lock held. done: bytes that are in the caller's hands already. */
+static ssize_t stream_recv_try(struct call *c, const struct iovec *iov, size_t n, size_t done,
+			       size_t len, unsigned rflags)
+{
+	struct sock *sk = call_sk(c);
+	struct part p;
+	size_t there;
+
+	if (sk->type != STK_TCP)
+		return -ENOTCONN;
+	if (unlikely(len == 0) && !(sk->ready & (RDY_IN | RDY_ERR | RDY_HUP)))
+		return -EAGAIN; /* waits for a byte that it does not take, as Linux */
+	there = stack_inq(sk);
+	if (there > len - done)
+		there = len - done;
+	if (!there)
+		return stack_recv(c->sr->st, sk, iov, (int)n, rflags, now_ns());
+	if (part_next(&p, iov, n, done, there, done == 0,
+		      rflags & RECV_TRUNC ? reach_all : user_iov_writable) < 0)
+		return -EFAULT;
+	return stack_recv(c->sr->st, sk, p.iov, p.n, rflags, now_ns());
+}
+
 static ssize_t stream_recv(int fd, struct ofd *o, const struct iovec *iov, size_t iovcnt, int flags)
 {
 	unsigned rflags = (flags & MSG_PEEK ? RECV_PEEK : 0) | (flags & MSG_TRUNC ? RECV_TRUNC : 0);
 	ssize_t len = iov_total(iov, iovcnt), done = 0, r;
-	struct iovec part[IOV_SLICE];
-	const struct iovec *cur = iov;
-	int ncur = (int)iovcnt;
 	struct call c;
-	bool rest;
 
 	if (len < 0)
 		return len;
@@ -157,26 +228,17 @@ static ssize_t stream_recv(int fd, struct ofd *o, const struct iovec *iov, size_
 	if (r < 0)
 		return r;
 	for (;;) {
-		struct sock *sk = call_sk(&c);
-
-		if (sk->type != STK_TCP)
-			r = -ENOTCONN;
-		else if (unlikely(len == 0) && !(sk->ready & (RDY_IN | RDY_ERR | RDY_HUP)))
-			r = -EAGAIN; /* waits for a byte that it does not take, as Linux */
-		else
-			r = stack_recv(c.sr->st, sk, cur, ncur, rflags, now_ns());
+		r = stream_recv_try(&c, iov, iovcnt, flags & MSG_PEEK ? 0 : (size_t)done,
+				    (size_t)len, rflags);
 		if (likely(r > 0)) {
 			done = flags & MSG_PEEK ? r : done + r;
-			if (recv_enough(o, sk, (size_t)done, (size_t)len, flags))
+			if (recv_enough(o, call_sk(&c), (size_t)done, (size_t)len, flags))
 				break;
 			if (flags & MSG_PEEK) {
-				r = sk->ready & RDY_RDHUP ? -EAGAIN : peek_wait(&c);
+				r = call_sk(&c)->ready & RDY_RDHUP ? -EAGAIN : peek_wait(&c);
 				if (r < 0)
 					break;
-				continue;
 			}
-			ncur = iov_slice(part, IOV_SLICE, iov, iovcnt, (size_t)done, &rest);
-			cur = part;
 			continue;
 		}
 		if (r != -EAGAIN || (done && c.nonblock))
@@ -198,6 +260,8 @@ static ssize_t stream_recv_oob(int fd, struct ofd *o, const struct iovec *iov, s
 	ssize_t r;
 
 	sock_settle(o->sr);
+	if (user_iov_writable(iov, iovcnt, 1) < (iovcnt && iov[0].iov_len))
+		return -EFAULT;
 	r = call_begin(&c, fd, o, true, 0);
 	if (r < 0)
 		return r;
@@ -232,6 +296,24 @@ ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 
 /* ---- many at once --------------------------------------------------------------------------- */
 
+int sock_msg_check(const struct msghdr *msg)
+{
+	if (!user_can_write((void *)(uintptr_t)msg, sizeof(*msg)))
+		return -EFAULT;
+	if (msg->msg_iovlen > MSGS_MAX)
+		return -EMSGSIZE;
+	if (!user_can_read(msg->msg_iov, msg->msg_iovlen * sizeof(*msg->msg_iov)))
+		return -EFAULT;
+	return 0;
+}
+
+/* One of the array, which is looked at as it is reached. */
+static int mmsg_check(struct mmsghdr *m)
+{
+	return user_can_write(&m->msg_len, sizeof(m->msg_len)) ? sock_msg_check(&m->msg_hdr)
+							       : -EFAULT;
+}
+
 int sock_sendmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flags)
 {
 	unsigned i;
@@ -240,7 +322,9 @@ int sock_sendmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flag
 	if (n > MSGS_MAX)
 		n = MSGS_MAX;
 	for (i = 0; i < n; i++) {
-		r = sock_sendmsg(fd, o, &v[i].msg_hdr, flags);
+		r = mmsg_check(&v[i]);
+		if (r == 0)
+			r = sock_sendmsg(fd, o, &v[i].msg_hdr, flags);
 		if (r < 0)
 			break;
 		v[i].msg_len = (unsigned)r;
@@ -256,6 +340,8 @@ int sock_recvmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flag
 	ssize_t r = 0;
 
 	if (timeout) {
+		if (!user_can_write(timeout, sizeof(*timeout)))
+			return -EFAULT;
 		if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000)
 			return -EINVAL;
 		end = now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
@@ -264,7 +350,9 @@ int sock_recvmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flag
 	if (n > MSGS_MAX)
 		n = MSGS_MAX;
 	for (i = 0; i < n; i++) {
-		r = sock_recvmsg(fd, o, &v[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		r = mmsg_check(&v[i]);
+		if (r == 0)
+			r = sock_recvmsg(fd, o, &v[i].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (r < 0)
 			break;
 		v[i].msg_len = (unsigned)r;

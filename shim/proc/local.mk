@@ -13,6 +13,8 @@ libshim_la_SOURCES += \
 	shim/proc/sysctl.h \
 	shim/proc/thread.c \
 	shim/proc/thread.h \
+	shim/proc/user.c \
+	shim/proc/user.h \
 	shim/proc/verdict.c \
 	shim/proc/verdict.def \
 	shim/proc/verdict.h

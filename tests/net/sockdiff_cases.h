@@ -18,6 +18,7 @@ static void fill(int s)
 #include "sockdiff_setup.h"
 #include "sockdiff_fds.h"
 #include "sockdiff_dgram.h"
+#include "sockdiff_fault.h"
 
 /* ---- the list ------------------------------------------------------------------------------- */
 
@@ -154,6 +155,16 @@ static const struct {
 	ONCE(udp_poll),
 	ONCE(udp_bind_errors),
 	ONCE(udp_both_doors),
+	BOTH(fault_send),
+	BOTH(fault_recv),
+	BOTH(fault_when_broken),
+	BOTH(fault_messages),
+	BOTH(fault_names),
+	ONCE(fault_accept),
+	BOTH(fault_options),
+	BOTH(fault_waits),
+	BOTH(fault_sendfile),
+	BOTH(fault_signal_mine),
 };
 
 #endif

@@ -152,6 +152,11 @@ int sock_accept(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, in
 	return (int)ret;
 }
 
+int sock_msg_check(const struct msghdr *msg)
+{
+	return msg ? 0 : -EFAULT;
+}
+
 ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 {
 	long ret = see("sock_sendmsg", fd);

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Cases of sockdiff.c. Pointers that point nowhere: EFAULT, or as much as there was memory for. */
+#ifndef SOCKDIFF_FAULT_H
+#define SOCKDIFF_FAULT_H
+
+#define PAGE 4096
+
+/* Pages that may be used, and behind them one that may not. Returns the first byte of that one. */
+static char *cliff(int pages)
+{
+	char *p = mmap(NULL, (size_t)(pages + 1) * PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || mprotect(p + pages * PAGE, PAGE, PROT_NONE)) {
+		perror("cliff");
+		exit(1);
+	}
+	memset(p, 'c', (size_t)pages * PAGE);
+	return p + pages * PAGE;
+}
+
+/* A page that may be read and not written. */
+static char *stone(void)
+{
+	char *p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("stone");
+		exit(1);
+	}
+	return p;
+}
+
+static void fault_send(void)
+{
+	char *edge = cliff(1);
+	struct iovec iov[3] = {{big, 10}, {edge, 10}, {big, 10}};
+	int s, p;
+
+	pair(&s, &p);
+	res("null", send(s, NULL, 10, 0));
+	res("null0", send(s, NULL, 0, 0));
+	res("none", send(s, edge, 100, 0));
+	res("kernel", send(s, (char *)-4096, 100, 0));
+	res("write", write(s, edge, 1));
+	res("second", writev(s, iov, 3));
+	res("first", writev(s, iov + 1, 2));
+	res("alive", send(s, "x", 1, 0));
+	say("got=%ld", read_all(p, 1));
+	pair_close(s, p);
+}
+
+static void fault_recv(void)
+{
+	char *volatile nowhere = NULL;
+	char *edge = cliff(1), *hard = stone();
+	struct iovec iov[2] = {{sink, 4}, {edge, 10}};
+	int s, p;
+
+	pair(&s, &p);
+	nonblock(s);
+	res("empty", recv(s, edge, 10, 0));
+	send(p, "0123456789", 10, 0);
+	nap();
+	res("none", recv(s, edge, 10, 0));
+	res("stone", recv(s, hard, 10, 0));
+	res("null", recv(s, nowhere, 10, 0));
+	res("peek", recv(s, edge, 10, MSG_PEEK));
+	res("trunc", recv(s, NULL, 2, MSG_TRUNC));
+	res("second", readv(s, iov, 2));
+	res("rest", recv(s, sink, sizeof(sink), 0));
+	say("is=%.4s", sink);
+	pair_close(s, p);
+}
+
+static void fault_when_broken(void)
+{
+	char *edge = cliff(1);
+	int s, p;
+
+	pair(&s, &p);
+	nonblock(s);
+	fill(s);
+	res("full", send(s, edge, 10, MSG_NOSIGNAL));
+	reset_peer(p);
+	nap();
+	res("reset", send(s, edge, 10, MSG_NOSIGNAL));
+	res("broken", send(s, edge, 10, MSG_NOSIGNAL));
+	res("read", recv(s, edge, 10, 0));
+	close(s);
+}
+
+static void fault_messages(void)
+{
+	char *edge = cliff(1);
+	struct msghdr m = {.msg_iov = (struct iovec *)edge, .msg_iovlen = 1};
+	struct mmsghdr *v = (struct mmsghdr *)(void *)(edge - sizeof(*v));
+	struct iovec iov = {big, 3};
+	int s, p;
+
+	pair(&s, &p);
+	res("sendmsg", sendmsg(s, (struct msghdr *)(void *)edge, 0));
+	res("iov", sendmsg(s, &m, 0));
+	res("writev", writev(s, (struct iovec *)(void *)edge, 1));
+	send(p, "abc", 3, 0);
+	nap();
+	res("recvmsg", recvmsg(s, (struct msghdr *)(void *)edge, 0));
+	res("iov", recvmsg(s, &m, 0));
+	res("readv", readv(s, (struct iovec *)(void *)edge, 1));
+	memset(v, 0, sizeof(*v));
+	v->msg_hdr.msg_iov = &iov;
+	v->msg_hdr.msg_iovlen = 1;
+	res("sendmmsg", sendmmsg(s, v, 2, 0));
+	say("got=%ld", read_all(p, 3));
+	iov.iov_base = sink;
+	res("recvmmsg", recvmmsg(s, v, 1, 0, (struct timespec *)(void *)edge));
+	res("recvmmsg", recvmmsg(s, v, 1, 0, NULL));
+	pair_close(s, p);
+}
+
+static void fault_names(void)
+{
+	char *edge = cliff(1), *hard = stone();
+	socklen_t len = sizeof(struct sockaddr_in);
+	struct sockaddr *none = (struct sockaddr *)(void *)edge;
+	int s, p;
+
+	pair(&s, &p);
+	res("addr", getsockname(s, none, &len));
+	res("stone", getpeername(s, (struct sockaddr *)(void *)hard, &len));
+	res("len", getsockname(s, (struct sockaddr *)(void *)sink, (socklen_t *)(void *)edge));
+	res("peerlen", getpeername(s, (struct sockaddr *)(void *)sink, NULL));
+	res("connect", connect(s, none, sizeof(struct sockaddr_in)));
+	pair_close(s, p);
+}
+
+static void fault_accept(void)
+{
+	char *edge = cliff(1);
+	socklen_t len = sizeof(struct sockaddr_in);
+	int l = listener(false, 5), c = peer_socket(SOCK_STREAM);
+
+	connect_to(c, here, port_of(l));
+	nap();
+	res("addr", accept(l, (struct sockaddr *)(void *)edge, &len));
+	nap();
+	res("ended", recv(c, sink, 1, MSG_DONTWAIT));
+	nonblock(l);
+	res("empty", accept(l, (struct sockaddr *)(void *)edge, &len));
+	close(c);
+	close(l);
+}
+
+static void fault_options(void)
+{
+	char *edge = cliff(1);
+	socklen_t len = sizeof(int);
+	int s, p;
+
+	pair(&s, &p);
+	memset(edge - 4, 0, 4);
+	res("set", setsockopt(s, IPPROTO_TCP, TCP_NODELAY, edge, 4));
+	res("setnull", setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, NULL, 4));
+	res("setcut", setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, edge - 2, 4));
+	res("setlong", setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, edge - 4, 100));
+	res("get", getsockopt(s, SOL_SOCKET, SO_KEEPALIVE, edge, &len));
+	len = 100;
+	res("getlong", getsockopt(s, SOL_SOCKET, SO_KEEPALIVE, edge - 4, &len));
+	say("len=%d", (int)len);
+	res("getlen", getsockopt(s, SOL_SOCKET, SO_KEEPALIVE, sink, (socklen_t *)(void *)edge));
+	res("fionread", ioctl(s, FIONREAD, edge));
+	res("fionbio", ioctl(s, FIONBIO, NULL));
+	pair_close(s, p);
+}
+
+static void fault_waits(void)
+{
+	char *edge = cliff(1);
+	struct pollfd *fds = (struct pollfd *)(void *)(edge - sizeof(*fds));
+	struct epoll_event ev = {.events = EPOLLOUT};
+	int s, p, ep = epoll_create1(0);
+
+	pair(&s, &p);
+	fds->fd = s;
+	fds->events = POLLOUT;
+	res("poll", poll(fds, 2, 0));
+	res("poll", poll(fds, 1, 0));
+	res("select", select(s + 1, NULL, (fd_set *)(void *)edge, NULL, NULL));
+	res("ctl", epoll_ctl(ep, EPOLL_CTL_ADD, s, (struct epoll_event *)(void *)edge));
+	res("ctl", epoll_ctl(ep, EPOLL_CTL_ADD, s, &ev));
+	res("wait", epoll_wait(ep, (struct epoll_event *)(void *)edge, 1, 0));
+	res("wait", epoll_wait(ep, &ev, 1, 0));
+	close(ep);
+	pair_close(s, p);
+}
+
+static void fault_sendfile(void)
+{
+	char *edge = cliff(1);
+	int s, p, f = memfd_create("fault", MFD_CLOEXEC);
+
+	pair(&s, &p);
+	res("file", write(f, "0123456789", 10));
+	res("offset", sendfile(s, f, (off_t *)(void *)edge, 10));
+	res("all", sendfile(s, f, NULL, 10));
+	pair_close(s, p);
+	close(f);
+}
+
+/* SIGSEGV is the program's own, and what it sees of it is not changed. */
+static void fault_signal_mine(void)
+{
+	struct sigaction sa;
+	char *edge = cliff(1);
+	int s, p, status;
+	pid_t pid;
+
+	pair(&s, &p);
+	sigaction(SIGSEGV, NULL, &sa);
+	say("default=%d flags=%d", sa.sa_handler == SIG_DFL, sa.sa_flags);
+	res("send", send(s, edge, 1, 0));
+	catch_sig(SIGSEGV, 0);
+	res("send", send(s, edge, 1, 0));
+	raise(SIGSEGV);
+	say("sigs=%d", (int)sigs);
+	signal(SIGSEGV, SIG_DFL);
+	res("send", send(s, edge, 1, 0));
+	pid = fork();
+	if (pid == 0) {
+		*edge = 1;
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	say("read=%s", WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : "lived");
+	pid = fork();
+	if (pid == 0) {
+		raise(SIGBUS);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	say("raise=%s", WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : "lived");
+	pair_close(s, p);
+}
+
+#endif
