@@ -7,6 +7,7 @@ include tests/unit/calls.mk
 include tests/unit/proc.mk
 include tests/unit/recovery.mk
 include tests/wire/local.mk
+include tests/script/local.mk
 include tests/fuzz/local.mk
 include tests/sim/local.mk
 include tests/unit/run.mk
