@@ -75,6 +75,8 @@ libstack_la_SOURCES = \
 	stack/tcp/tcp.h \
 	stack/tcp/timer.c \
 	stack/tcp/timewait.c \
+	stack/tcp/undo.c \
+	stack/tcp/undo.h \
 	stack/time/wheel.c \
 	stack/time/wheel.h \
 	stack/txq.h \

@@ -163,7 +163,7 @@ void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts 
 	sndbuf_init(&c->snd, seq_add(iss, 1));
 	sent_init(&c->sent, &st->tcp->sents, iss);
 	rtt_init(&c->rtt);
-	recovery_init(&c->rec, false);
+	tcp_recovery_init(st, c);
 	c->mss = TCP_MSS_FALLBACK;
 	cc_init(&c->cc, o->cc >= 0 ? (enum cc_algo)o->cc : st->cfg.cc, c->mss);
 	tcp_timers_init(c);

@@ -56,8 +56,9 @@ static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
 	ti->tcpi_snd_ssthresh =
 		c->cc.ssthresh >= CC_SSTHRESH_INF ? 0x7fffffff : segs(c, c->cc.ssthresh);
 	ti->tcpi_snd_cwnd = segs(c, c->cc.cwnd);
-	ti->tcpi_reordering = RECOVERY_DUPTHRESH;
-	ti->tcpi_reord_seen = c->rec.reord_seen;
+	ti->tcpi_reordering = c->rec.reordering;
+	ti->tcpi_reord_seen = c->rec.reord_times;
+	ti->tcpi_dsack_dups = c->rec.dsacks;
 	ti->tcpi_total_retrans = c->total_retrans;
 	ti->tcpi_bytes_acked = c->bytes_acked;
 	ti->tcpi_bytes_sent = c->bytes_sent;

@@ -162,8 +162,35 @@ static enum step check_syn(struct in *in)
 
 /* ---- fifth: ACK ----------------------------------------------------------------------------- */
 
+/* Nothing had been lost (RFC 4015). */
+static void recovery_undone(struct stack *st, struct tcp_conn *c, const struct recovery_out *out)
+{
+	static const enum stat_id why[] = {
+		[RECOVERY_UNDO_FRTO] = STAT_tcp_undo_frto,
+		[RECOVERY_UNDO_EIFEL] = STAT_tcp_undo_eifel,
+		[RECOVERY_UNDO_DSACK] = STAT_tcp_undo_dsack,
+	};
+
+	st->stats[why[out->undo]]++;
+	if (out->undone_loss)
+		COUNT(st, tcp_spurious_rtos);
+	else
+		COUNT(st, tcp_spurious_recoveries);
+	if (out->ack.syn)
+		c->syn_resent = false; /* it had only been late: RFC 5681 3.1 asks for no less */
+	cc_undo(&c->cc);
+}
+
 void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recovery_out *out)
 {
+	if (out->undo)
+		recovery_undone(st, c, out);
+	if (out->spurious_tlp)
+		COUNT(st, tcp_probes_needless);
+	if (out->tlp_repaired)
+		COUNT(st, tcp_probes_repaired);
+	if (out->enter)
+		COUNT(st, tcp_fast_recoveries);
 	if (out->enter || out->tlp_repaired)
 		cc_cong_signal(&c->cc, CC_SIGNAL_NDUPACK, out->prior_flight_bytes, st->now_ns);
 	if (out->leave && !out->left_loss)
@@ -260,11 +287,12 @@ static void process_ack(struct in *in)
 	ri.dupack = s->len == 0 && !(s->flags & (TH_SYN | TH_FIN)) && !wnd_changed &&
 		    seq_eq(s->ack, una);
 	ri.ts_valid = c->ts_ok && s->opt.has_ts && s->opt.tsecr && seq_gt(s->ack, una);
-	ri.ts_rtt_ns = 0;
+	ri.ts_rtt_ns = ri.ts_sent_ms = 0;
 	if (ri.ts_valid) {
 		int32_t ms = (int32_t)(tcp_ts_now(st, c->ts_off) - s->opt.tsecr);
 
-		ri.ts_valid = ms >= 0;
+		ri.ts_valid = ms >= 0 && (uint64_t)ms <= st->now_ns / 1000000;
+		ri.ts_sent_ms = st->now_ns / 1000000 - (uint32_t)ms;
 		/* within a tick of the clock it took up to one; 0 would be the path's minimum */
 		ri.ts_rtt_ns = (uint64_t)(uint32_t)(ms > 0 ? ms : 1) * 1000000;
 	}
@@ -272,6 +300,8 @@ static void process_ack(struct in *in)
 	if (seq_eq(s->ack, una) && !ri.dupack && !ri.nsack)
 		return; /* data only: it says nothing new of ours */
 	recovery_ack(&c->rec, &c->sent, &c->rtt, &ri, st->now_ns, &out);
+	if (out.ack.dsack)
+		COUNT(st, tcp_dsacks_received);
 	tcp_recovery_apply(st, c, &out);
 	if (out.progress)
 		ack_progress(in, una);

@@ -275,8 +275,8 @@ static void synack(struct stack *st, struct tcp_req *r)
 	if (err == 0) {
 		if (!r->synack_ns)
 			r->synack_ns = st->now_ns;
-		else
-			r->resent = true;
+		else if (!r->resent_ns)
+			r->resent_ns = st->now_ns;
 	} else if (err == -EINPROGRESS) {
 		dst_wait_req(st, r->m.dst, &r->dstw);
 	} else if (!r->synack_ns && err == -EAGAIN) {
@@ -424,7 +424,7 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 	c->wscale_ok = r->wscale_ok;
 	c->ts_ok = r->ts_ok;
 	c->sack_ok = r->sack_ok;
-	recovery_init(&c->rec, r->sack_ok);
+	c->rec.sack = r->sack_ok;
 	c->ts_off = r->ts_off;
 	c->ts_recent = r->ts_recent;
 	c->ts_recent_ns = r->synack_ns;
@@ -433,9 +433,8 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 	tcp_mss_sync(st, c);
 	/* The SYN went out when the SYN-ACK did; a second one makes its time worthless (Karn). */
 	recovery_sent(&c->rec, &c->sent, 1, SENT_SYN, r->synack_ns ? r->synack_ns : st->now_ns);
-	if (r->resent) {
-		sent_all_lost(&c->sent);
-		recovery_retransmitted(&c->rec, &c->sent, sent_next_lost(&c->sent), 1, st->now_ns);
+	if (r->resent_ns) {
+		recovery_syn_resent(&c->rec, &c->sent, r->resent_ns, st->now_ns);
 		c->syn_resent = r->tries > 0;
 	}
 	tcp_req_free(st, r);
@@ -492,9 +491,10 @@ enum stat_id tcp_req_rx(struct stack *st, struct tcp_req *r, struct tcp_seg *s,
 		if (!r->oow_ack_ns || st->now_ns - r->oow_ack_ns >= TCP_OOW_ACK_NS) {
 			r->oow_ack_ns = st->now_ns;
 			if (send_synack(st, r) == 0) {
-				r->resent = r->resent || r->synack_ns;
 				if (!r->synack_ns)
 					r->synack_ns = st->now_ns;
+				else if (!r->resent_ns)
+					r->resent_ns = st->now_ns;
 			}
 		}
 		return STAT_rx_packets;

@@ -41,7 +41,7 @@ static uint32_t segment_opts(struct stack *st, struct tcp_conn *c, const struct 
 		opt->wscale = c->rcv_wscale;
 		opt->sack_ok = c->sack_ok;
 	} else if (c->sack_ok && (x->flags & TH_ACK)) {
-		bool dsack = !seq_eq(c->dsack.start, c->dsack.end);
+		bool dsack = st->cfg.tcp_dsack && !seq_eq(c->dsack.start, c->dsack.end);
 
 		if (dsack || !reass_empty(&c->reass)) {
 			unsigned n = 0;
@@ -116,6 +116,8 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 		sum = csum_add(sum, o.l4, hlen);
 	ip_commit(st, &o, CSUM_OFFSET, sum);
 	c->segs_out += x->super ? (x->len + c->mss - 1) / c->mss : 1;
+	if (opt.nsack && st->cfg.tcp_dsack && !seq_eq(c->dsack.start, c->dsack.end))
+		COUNT(st, tcp_dsacks_sent);
 	if (x->flags & TH_ACK)
 		tcp_ack_sent(st, c);
 	return 0;
@@ -357,6 +359,13 @@ static int output_one(struct stack *st, struct tcp_conn *c, unsigned how)
 	room = recovery_room(&c->rec, &c->sent, c->cc.cwnd, c->mss);
 	if ((how & (OUT_PROBE | OUT_FORCE)) && room < c->mss)
 		room = c->mss;
+	if (recovery_wants_new(&c->rec) && lost) {
+		int r = send_new(st, c, room, how);
+
+		if (r != 0 || !recovery_no_new(&c->rec))
+			return r;
+		room = recovery_room(&c->rec, &c->sent, c->cc.cwnd, c->mss);
+	}
 	return lost && !(how & OUT_PROBE) ? send_lost(st, c, lost, room)
 					  : send_new(st, c, room, how);
 }

@@ -3,21 +3,33 @@
  * Loss recovery. See recovery.h for how it is called. With SACK all decisions are RACK's, with
  * RFC 6675's DupThresh closing its reordering window; without SACK they are NewReno's.
  *
- * RFC 8985, 6675, 6582, 3042, 6937, 6298.
+ * RFC 8985, 6675, 6582, 3042, 9937, 6298, 2018 8.
  */
 #include "recovery.h"
 
 #include "../assert.h"
+#include "undo.h"
 
 #define REO_WND_PERSIST 16u /* RFC 8985 6.2 step 4: recoveries without a D-SACK */
 #define TLP_ACK_DELAY_NS \
 	200000000ull                 /* a lone segment's ACK may be delayed (8985 7.2 WCDelAckT) \
 				       */
+#define RENEGE_MIN_NS 10000000ull    /* as Linux: the SACKs may only have overtaken the ACK */
 #define TS_GRANULARITY_NS 2000000ull /* an echoed timestamp is no finer than its clock */
 
 void recovery_init(struct recovery *r, bool sack)
 {
+	static const struct recovery_cfg defaults = {
+		.tlp = true, .frto = true, .reordering = RECOVERY_DUPTHRESH, .reordering_max = 300};
+
 	*r = (struct recovery){.sack = sack, .reo_wnd_mult = 1};
+	recovery_configure(r, &defaults);
+}
+
+void recovery_configure(struct recovery *r, const struct recovery_cfg *cfg)
+{
+	r->cfg = *cfg;
+	r->reordering = cfg->reordering;
 }
 
 uint32_t recovery_pipe(const struct recovery *r, const struct sent_map *m)
@@ -44,6 +56,17 @@ static void rack_update(struct recovery *r, uint64_t tx_ns, struct seq end, uint
 	r->rack_rtt_ns = now_ns - tx_ns;
 }
 
+/* Something passed so many segments and was not lost. */
+static void reordering_grow(struct recovery *r, uint32_t segs)
+{
+	r->reord_seen = true;
+	r->reord_times++;
+	if (segs > r->cfg.reordering_max)
+		segs = r->cfg.reordering_max;
+	if (segs > r->reordering)
+		r->reordering = segs;
+}
+
 static void rack_learn(struct recovery *r, const struct rtt *rtt, const struct recovery_in *in,
 		       const struct sent_ack *a, uint64_t now_ns)
 {
@@ -60,7 +83,7 @@ static void rack_learn(struct recovery *r, const struct rtt *rtt, const struct r
 			rack_update(r, a->rexmit_tx_ns, a->rexmit_end, now_ns);
 	}
 	if (a->reordered)
-		r->reord_seen = true;
+		reordering_grow(r, (a->fack.v - a->reord_start.v + in->mss - 1) / in->mss);
 }
 
 /* RFC 8985 6.2 step 4: the reordering window adapts to what D-SACKs tell. */
@@ -70,12 +93,13 @@ static void rack_dsack(struct recovery *r, const struct sent_map *m, const struc
 		r->dsack_round_valid = false;
 	if (!a->dsack)
 		return;
+	r->dsacks++;
 	r->dsacked_bytes += a->dsack_block.end.v - a->dsack_block.start.v;
 	if (r->dsack_round_valid || (r->tlp_out && r->tlp_rexmit))
 		return;
 	r->dsack_round_valid = true;
 	r->dsack_round = m->nxt;
-	if (r->reo_wnd_mult < UINT8_MAX)
+	if (r->reo_wnd_mult < UINT8_MAX && !r->cfg.reo_fixed)
 		r->reo_wnd_mult++;
 	r->reo_wnd_persist = REO_WND_PERSIST;
 }
@@ -87,8 +111,10 @@ static uint64_t rack_reo_wnd_ns(const struct recovery *r, const struct sent_map 
 
 	if (!r->reord_seen) {
 		/* RFC 6675: DupThresh segments' worth above a hole is a loss. */
-		if (r->state != RECOVERY_OPEN || r->dupacks >= RECOVERY_DUPTHRESH ||
-		    m->sacked_bytes > (RECOVERY_DUPTHRESH - 1) * mss)
+		if (r->state != RECOVERY_OPEN)
+			return 0;
+		if (!r->cfg.no_dupthresh && (r->dupacks >= r->reordering ||
+					     m->sacked_bytes > (uint64_t)(r->reordering - 1) * mss))
 			return 0;
 	}
 	wnd_ns = r->reo_wnd_mult * rtt->min_ns / 4;
@@ -168,7 +194,7 @@ static uint32_t reno_detect(struct recovery *r, struct sent_map *m, const struct
 	if (r->reno_sacked_bytes + in->mss <= m->in_flight_bytes)
 		r->reno_sacked_bytes += in->mss;
 	/* RFC 6582 3.2 step 2: not again for what was outstanding in the last recovery. */
-	if (r->state == RECOVERY_OPEN && r->dupacks >= RECOVERY_DUPTHRESH && !r->point_valid)
+	if (r->state == RECOVERY_OPEN && r->dupacks >= r->reordering && !r->point_valid)
 		return reno_head_lost(r, m, in->mss);
 	return 0;
 }
@@ -182,20 +208,46 @@ static void fast_enter(struct recovery *r, const struct sent_map *m, struct reco
 	r->point_valid = true;
 	r->recoveries++;
 	r->dsacked_bytes = 0;
+	r->undo_loss = false;
+	undo_begin(r, m, false);
 	r->prr_delivered = r->prr_out = r->prr_sndcnt = 0;
 	r->prr_start_bytes = out->prior_flight_bytes ? out->prior_flight_bytes : 1;
 	out->enter = true;
 }
 
-static void recovery_leave(struct recovery *r, struct recovery_out *out)
+/* Whatever the state was. */
+static void state_open(struct recovery *r, const struct sent_map *m)
 {
-	out->leave = true;
-	out->left_loss = r->state == RECOVERY_LOSS;
 	r->state = RECOVERY_OPEN;
 	r->dupacks = 0;
 	r->reno_sacked_bytes = 0;
 	if (r->reo_wnd_persist > 0 && --r->reo_wnd_persist == 0)
 		r->reo_wnd_mult = 1;
+	undo_end(r, m);
+}
+
+static void recovery_leave(struct recovery *r, const struct sent_map *m, struct recovery_out *out)
+{
+	out->leave = true;
+	out->left_loss = r->state == RECOVERY_LOSS;
+	state_open(r, m);
+}
+
+/*
+ * RFC 4015: nothing was lost. What waits to be sent again is in flight after all; what was taken
+ * for a loss was reordering, or a delay. RFC 6582's point stays: without SACK, the duplicate ACKs
+ * that the needless retransmissions draw look like those of a loss.
+ */
+static void recovery_undo(struct recovery *r, struct sent_map *m, struct recovery_out *out)
+{
+	out->undone_loss = r->undo_loss;
+	r->undo_valid = false;
+	if (!r->undo_loss)
+		reordering_grow(r, r->sack ? r->reordering : r->dupacks + 1);
+	if (r->state == RECOVERY_OPEN)
+		return;
+	sent_unmark_lost(m);
+	state_open(r, m);
 }
 
 /* RFC 8985 7.4.2: what became of the probe. */
@@ -252,6 +304,13 @@ void recovery_ack(struct recovery *r, struct sent_map *m, struct rtt *rtt,
 	sent_ack_to(m, in->ack, now_ns, &out->ack);
 	out->progress = !seq_eq(una, m->una);
 	rtt_learn(rtt, in, out, now_ns);
+	if (out->rtt_taken)
+		r->tlp_no_rtt = false;
+	if (!out->ack.reneged)
+		r->renege_ns = 0;
+	else if (!r->renege_ns)
+		r->renege_ns = now_ns + (rtt->srtt_ns / 2 > RENEGE_MIN_NS ? rtt->srtt_ns / 2
+									  : RENEGE_MIN_NS);
 	if (out->progress) {
 		r->rto_row = 0;
 		r->rto_base_ns = now_ns;
@@ -259,8 +318,11 @@ void recovery_ack(struct recovery *r, struct sent_map *m, struct rtt *rtt,
 		if (r->point_valid && r->state == RECOVERY_OPEN && seq_gt(m->una, r->point))
 			r->point_valid = false;
 	}
-	if (r->state != RECOVERY_OPEN && seq_geq(m->una, r->point)) {
-		recovery_leave(r, out);
+	out->undo = (uint8_t)undo_judge(r, m, in, out);
+	if (out->undo) {
+		recovery_undo(r, m, out);
+	} else if (r->state != RECOVERY_OPEN && seq_geq(m->una, r->point)) {
+		recovery_leave(r, m, out);
 		if (seq_gt(m->una, r->point))
 			r->point_valid = false;
 	}
@@ -273,6 +335,8 @@ void recovery_ack(struct recovery *r, struct sent_map *m, struct rtt *rtt,
 		rack_dsack(r, m, &out->ack);
 		out->newly_lost_bytes = rack_detect(r, m, rtt, in->mss, now_ns);
 		tlp_judge(r, m, in, out);
+		if (out->tlp_repaired)
+			recovery_undo_forget(r); /* a reduction of its own */
 	} else {
 		out->newly_lost_bytes = reno_detect(r, m, in, out->progress, out->ack.acked_bytes);
 	}
@@ -288,6 +352,8 @@ void recovery_sent(struct recovery *r, struct sent_map *m, uint32_t len, unsigne
 		r->rto_base_ns = now_ns; /* RFC 6298 5.1: it was not running */
 	r->tlp_base_ns = now_ns;
 	sent_push(m, len, flags, now_ns);
+	if (recovery_wants_new(r))
+		r->frto_sent += len;
 	if (r->state == RECOVERY_FAST) {
 		r->prr_out += len;
 		r->prr_sndcnt -= len < r->prr_sndcnt ? len : r->prr_sndcnt;
@@ -301,6 +367,7 @@ void recovery_retransmitted(struct recovery *r, struct sent_map *m, struct sent_
 		r->rto_base_ns = now_ns;
 	r->tlp_base_ns = now_ns;
 	sent_retransmitted(m, rec, len, now_ns);
+	undo_rexmit(r, len, now_ns);
 	if (r->state == RECOVERY_FAST) {
 		r->prr_out += len;
 		r->prr_sndcnt -= len < r->prr_sndcnt ? len : r->prr_sndcnt;
@@ -310,14 +377,27 @@ void recovery_retransmitted(struct recovery *r, struct sent_map *m, struct sent_
 uint32_t recovery_room(const struct recovery *r, const struct sent_map *m, uint32_t cwnd,
 		       uint32_t mss)
 {
-	uint32_t pipe = recovery_pipe(r, m);
+	uint32_t pipe = recovery_pipe(r, m), room;
 
-	(void)mss;
 	if (r->state == RECOVERY_FAST)
 		return r->prr_sndcnt;
+	room = cwnd > pipe ? cwnd - pipe : 0;
+	if (recovery_wants_new(r)) {
+		uint32_t left = r->frto_sent < 2 * mss ? 2 * mss - r->frto_sent : 0;
+
+		return room < left ? room : left;
+	}
 	/* Limited transmit needs no rule of its own: what is sacked, or announced by a duplicate
 	 * ACK, is out of the pipe. */
-	return cwnd > pipe ? cwnd - pipe : 0;
+	return room;
+}
+
+bool recovery_no_new(struct recovery *r)
+{
+	if (r->frto_sent > 0)
+		return false;
+	r->frto = FRTO_OFF; /* RFC 5682 2.1 step 2b: without new data it can tell nothing */
+	return true;
 }
 
 void recovery_prr(struct recovery *r, const struct sent_map *m, const struct recovery_out *out,
@@ -338,15 +418,14 @@ void recovery_prr(struct recovery *r, const struct sent_map *m, const struct rec
 			 r->prr_start_bytes;
 		sndcnt = sndcnt > r->prr_out ? sndcnt - r->prr_out : 0;
 	} else {
-		/* Back up to ssthresh: slow start (SSRB) while repairs arrive and nothing more is
-		 * lost, else packet conservation (CRB). */
+		/* Back up to ssthresh: as in slow start while repairs arrive and nothing more is
+		 * lost, else what has left the network is replaced. */
 		uint64_t limit = r->prr_delivered > r->prr_out ? r->prr_delivered - r->prr_out : 0;
 
-		if (out->progress && out->newly_lost_bytes == 0) {
-			if (limit < delivered)
-				limit = delivered;
-			limit += mss;
-		}
+		if (limit < delivered)
+			limit = delivered;
+		if (out->progress && out->newly_lost_bytes == 0)
+			limit += mss; /* SafeACK */
 		sndcnt = ssthresh - pipe;
 		if (sndcnt > limit)
 			sndcnt = limit;
@@ -369,6 +448,8 @@ enum recovery_timer recovery_timer(const struct recovery *r, const struct sent_m
 	if (sent_empty(m))
 		return RECOVERY_TIMER_NONE;
 	rto_at_ns = r->rto_base_ns + rtt_rto_ns(rtt);
+	if (r->renege_ns && r->renege_ns < rto_at_ns)
+		rto_at_ns = r->renege_ns;
 	*at_ns = rto_at_ns;
 	if (r->reo_ns) {
 		if (r->reo_ns >= rto_at_ns)
@@ -377,15 +458,15 @@ enum recovery_timer recovery_timer(const struct recovery *r, const struct sent_m
 		return RECOVERY_TIMER_REO;
 	}
 	/* RFC 8985 7.2: only with SACK, nothing sacked, no recovery going on. */
-	if (!may_probe || !r->sack || r->state != RECOVERY_OPEN || r->tlp_out || !rtt->srtt_ns ||
-	    m->sacked_bytes > 0 || m->lost_bytes > 0 || r->rto_row > 0)
+	if (!may_probe || !r->cfg.tlp || !r->sack || r->state != RECOVERY_OPEN || r->tlp_out ||
+	    r->tlp_no_rtt || !rtt->srtt_ns || m->sacked_bytes > 0 || m->lost_bytes > 0 ||
+	    r->rto_row > 0)
 		return RECOVERY_TIMER_RTO;
 	tlp_at_ns = r->tlp_base_ns + 2 * rtt->srtt_ns;
 	if (sent_out_bytes(m) <= mss)
 		tlp_at_ns += TLP_ACK_DELAY_NS;
-	if (tlp_at_ns >= rto_at_ns)
-		return RECOVERY_TIMER_RTO;
-	*at_ns = tlp_at_ns;
+	/* where the RTO would come first, the probe takes its place, and the RTO runs anew */
+	*at_ns = tlp_at_ns < rto_at_ns ? tlp_at_ns : rto_at_ns;
 	return RECOVERY_TIMER_TLP;
 }
 
@@ -393,10 +474,21 @@ bool recovery_timeout(struct recovery *r, struct sent_map *m, uint64_t now_ns)
 {
 	bool fresh = r->state != RECOVERY_LOSS || r->rto_row == 0;
 	struct sent_rec *head = sent_head(m);
+	uint8_t before = r->state;
 
+	if (fresh)
+		undo_begin(r, m, before != RECOVERY_OPEN);
+	undo_frto_begin(r, before);
+	r->undo_loss = true;
 	/* RFC 2018 8: had the peer kept what it sacked, una would have moved over it. */
-	if (head && (head->flags & SENT_SACKED))
+	if (head && (head->flags & SENT_SACKED)) {
 		sent_forget_sacks(m);
+		r->undo_valid = false;
+		r->frto = FRTO_OFF;
+	}
+	/* as Linux: so many duplicates, and a timeout all the same: no reordering, but losses */
+	if (before == RECOVERY_OPEN && r->dupacks >= r->reordering)
+		r->reordering = r->cfg.reordering;
 	r->lost_total_bytes += m->in_flight_bytes;
 	sent_all_lost(m);
 	if (r->state != RECOVERY_LOSS)
@@ -407,7 +499,7 @@ bool recovery_timeout(struct recovery *r, struct sent_map *m, uint64_t now_ns)
 	r->dupacks = 0;
 	r->reno_sacked_bytes = 0;
 	r->tlp_out = false;
-	r->reo_ns = 0;
+	r->reo_ns = r->renege_ns = 0;
 	r->rto_base_ns = now_ns;
 	if (r->rto_row < UINT8_MAX)
 		r->rto_row++;
@@ -443,9 +535,18 @@ struct sent_rec *recovery_probe(struct recovery *r, struct sent_map *m, uint32_t
 void recovery_probe_sent(struct recovery *r, const struct sent_map *m, bool sent, bool rexmit)
 {
 	/* Either way no second probe: the RTO is next. It runs anew only if something went. */
+	r->tlp_no_rtt = true;
 	r->tlp_out = true;
 	r->tlp_rexmit = sent && rexmit;
 	r->tlp_end = m->nxt;
 	if (sent && r->tlp_base_ns > r->rto_base_ns)
 		r->rto_base_ns = r->tlp_base_ns;
+}
+
+void recovery_syn_resent(struct recovery *r, struct sent_map *m, uint64_t again_ns, uint64_t now_ns)
+{
+	recovery_timeout(r, m, now_ns);
+	r->rto_row = 0;
+	recovery_retransmitted(r, m, sent_next_lost(m), 1, now_ns);
+	r->undo_tx_ns = again_ns;
 }

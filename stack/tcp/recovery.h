@@ -6,17 +6,22 @@
  *
  * With SACK: RACK (RFC 8985 6) with DupThresh as in RFC 6675; tail loss probe (RFC 8985 7).
  * Without: NewReno (RFC 6582) by counting duplicate ACKs. Limited transmit (RFC 3042), PRR (RFC
- * 6937, with the SSRB bound), RTO (RFC 6298 5.4-5.6).
+ * 9937, which replaces 6937), RTO (RFC 6298 5.4-5.6). What proves to have been needless is undone
+ * (undo.c): a timeout by F-RTO (RFC 5682), both kinds by timestamps (Eifel, RFC 3522) and by D-SACK
+ * (RFC 3708).
  *
  * How the connection calls it:
- *   output    recovery_room() says how many bytes may go; sent_next_lost() first, then new data;
+ *   output    recovery_room() says how many bytes may go; sent_next_lost() first, then new data
+ *             (the other way round while recovery_wants_new(); recovery_no_new() when there is
+ *             none);
  *             after each segment recovery_sent() or recovery_retransmitted().
  *   an ACK    recovery_ack(), then by what it reports:
  *               leave     cc_post_recovery(), unless left_loss
  *               cc_ack    cc_ack_received()
  *               enter     cc_cong_signal(CC_SIGNAL_NDUPACK), with out.prior_flight_bytes
  *               tlp_repaired   the same; enter and tlp_repaired together are one congestion
- *             then recovery_prr() with the ssthresh that results, then output.
+ *             then recovery_prr() with the ssthresh that results, then output. First of all:
+ *               undo      cc_undo()
  *   timers    after any of the above: recovery_timer() gives the one timer wanted. When it fires:
  *               RTO       recovery_timeout(); cc_cong_signal() with CC_SIGNAL_RTO if that was true,
  *                         else CC_SIGNAL_RTO_AGAIN; rtt_backoff(); output
@@ -40,6 +45,30 @@ enum recovery_state {
 	RECOVERY_OPEN, /* nothing believed lost */
 	RECOVERY_FAST, /* repairing by SACK or duplicate ACKs, until point is acknowledged */
 	RECOVERY_LOSS, /* the RTO fired: repairing in slow start, until point is acknowledged */
+};
+
+/* Why a recovery proved needless. */
+enum recovery_undo {
+	RECOVERY_UNDO_NONE,
+	RECOVERY_UNDO_FRTO,  /* what was never sent again arrived after the timeout */
+	RECOVERY_UNDO_EIFEL, /* the ACK echoes a time before the first retransmission */
+	RECOVERY_UNDO_DSACK, /* all that was sent again had arrived before */
+};
+
+/* RFC 5682 */
+enum recovery_frto {
+	FRTO_OFF,
+	FRTO_HEAD, /* step 2: the head was sent again, and nothing else */
+	FRTO_NEW,  /* step 3: new data is sent, and what is lost waits */
+};
+
+/* The sysctls' part. */
+struct recovery_cfg {
+	bool tlp, frto;
+	bool reo_fixed;      /* the reordering window does not adapt (tcp_recovery 2) */
+	bool no_dupthresh;   /* nor does DupThresh close it (tcp_recovery 4) */
+	uint32_t reordering; /* DupThresh in segments; grows up to: */
+	uint32_t reordering_max;
 };
 
 struct recovery {
@@ -69,9 +98,23 @@ struct recovery {
 	uint32_t recoveries;                                          /* times FAST was entered */
 	uint32_t timeouts;                                            /* times LOSS was entered */
 	uint32_t lost_total_bytes; /* ever marked lost; for TCP_INFO, wraps */
-	/* For an undo (RFC 4015, 3708), which congestion control would be told about: the state
-	 * before the present recovery is what cc keeps; what of it was spurious is counted here. */
-	uint32_t dsacked_bytes; /* reported twice received since recovery began */
+	uint32_t dsacked_bytes;    /* reported twice received since recovery began */
+	uint32_t dsacks;           /* D-SACKs ever */
+	uint32_t reord_times;      /* reordering seen, ever */
+	uint32_t reordering;       /* segments that may pass another before it counts as lost */
+	uint64_t renege_ns;        /* the head is sacked: forget all that is from here on; 0: not */
+	bool tlp_no_rtt;           /* no RTT sample since the last probe (RFC 8985 7.3) */
+	/* undo.c: the present recovery, or the last one */
+	bool undo_valid;     /* its needlessness could still be proved */
+	bool undo_loss;      /* it began by a timeout */
+	bool undo_rexmit;    /* something was sent again since it began */
+	uint8_t frto;        /* enum recovery_frto */
+	uint32_t undo_out;   /* bytes sent again since it began and not reported as duplicates */
+	uint32_t frto_sent;  /* new bytes sent in step 3 */
+	uint64_t undo_tx_ns; /* its first retransmission */
+	struct seq undo_una; /* una when it began */
+	struct seq undo_end; /* snd_nxt when it ended: D-SACKs come until that is acknowledged */
+	struct recovery_cfg cfg;
 };
 
 struct recovery_in {
@@ -82,6 +125,7 @@ struct recovery_in {
 			  and something outstanding */
 	bool ts_valid; /* ts_rtt_ns is a sample from the timestamp echoed (RFC 7323) */
 	uint64_t ts_rtt_ns;
+	uint64_t ts_sent_ms; /* when what it echoes was sent: now_ns then, in ms */
 	uint32_t mss;
 };
 
@@ -97,10 +141,13 @@ struct recovery_out {
 	bool cc_ack;                 /* una moved outside FAST: congestion control is to be told */
 	bool rtt_taken;              /* rtt was given a sample */
 	bool spurious_tlp;           /* the probe was needless */
+	bool undone_loss;            /* undo was that of a timeout */
+	uint8_t undo;                /* enum recovery_undo: the last congestion signal was wrong */
 };
 
-/* sack: the peer permits it. */
+/* sack: the peer permits it. Configured as Linux's defaults. */
 void recovery_init(struct recovery *r, bool sack);
+void recovery_configure(struct recovery *r, const struct recovery_cfg *cfg);
 
 /*
  * An acceptable ACK: SACK blocks and the cumulative acknowledgment go to m, the RTT sample to rtt,
@@ -127,7 +174,28 @@ uint32_t recovery_pipe(const struct recovery *r, const struct sent_map *m);
 uint32_t recovery_room(const struct recovery *r, const struct sent_map *m, uint32_t cwnd,
 		       uint32_t mss);
 
-/* RFC 6937: after each ACK in FAST, with the ssthresh congestion control has settled on. */
+/* F-RTO waits for new data to be sent, before what is lost. Step 3 of RFC 5682 takes two segments;
+ * recovery_room() has the bound. */
+static inline bool recovery_wants_new(const struct recovery *r)
+{
+	return r->state == RECOVERY_LOSS && r->frto == FRTO_NEW;
+}
+
+/* There is no new data to send, or no window for it. True: go on with what is lost. */
+bool recovery_no_new(struct recovery *r);
+
+/* Congestion control was told of something else since: the recovery's reduction is not the last. */
+static inline void recovery_undo_forget(struct recovery *r)
+{
+	r->undo_valid = false;
+}
+
+/* The SYN that is outstanding has been sent more than once, again at again_ns for the first time:
+ * for a passive connection, whose SYN-ACKs were sent before it was. */
+void recovery_syn_resent(struct recovery *r, struct sent_map *m, uint64_t again_ns,
+			 uint64_t now_ns);
+
+/* RFC 9937: after each ACK in FAST, with the ssthresh congestion control has settled on. */
 void recovery_prr(struct recovery *r, const struct sent_map *m, const struct recovery_out *out,
 		  uint32_t ssthresh, uint32_t mss);
 

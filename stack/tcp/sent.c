@@ -281,8 +281,13 @@ static void note_delivered(struct sent_map *m, const struct sent_rec *r, struct 
 			a->rtt_tx_ns = r->tx_ns;
 			a->rtt_end = end;
 		}
-		if (seq_lt(end, a->fack))
+		if (!a->once_valid || seq_lt(end, a->once_end))
+			a->once_end = end;
+		a->once_valid = true;
+		if (seq_lt(end, a->fack) && (!a->reordered || seq_lt(r->start, a->reord_start))) {
 			a->reordered = true;
+			a->reord_start = r->start;
+		}
 	}
 	if (r->delivered >= a->prior_delivered || a->prior_delivered_ns == 0) {
 		a->prior_delivered = r->delivered;
@@ -364,8 +369,10 @@ static void note_acked(struct sent_map *m, const struct sent_rec *r, uint32_t le
 {
 	uint32_t data = len;
 
-	if (!(r->flags & SENT_SACKED))
+	if (!(r->flags & SENT_SACKED)) {
 		note_delivered(m, r, seq_add(r->start, len), now_ns, a);
+		a->una_rexmit = a->una_rexmit || (r->flags & SENT_REXMIT);
+	}
 	if (r->flags & SENT_SYN) {
 		a->syn = true;
 		data--;

@@ -95,7 +95,11 @@ struct sent_ack {
 	bool rexmit_valid;  /* newest delivered record sent more than once: RACK checks it */
 	uint64_t rexmit_tx_ns;
 	struct seq rexmit_end;
-	bool reordered;  /* a never-retransmitted byte below fack was delivered (8985 6.2 2) */
+	bool una_rexmit;     /* una moved over what had been sent twice and was not sacked */
+	bool once_valid;     /* something sent only once was delivered; */
+	struct seq once_end; /* the lowest such record's end */
+	bool reordered;      /* a never-retransmitted byte below fack was delivered (8985 6.2 2) */
+	struct seq reord_start;
 	bool reneged;    /* the first byte outstanding had been sacked: the peer dropped it */
 	bool fack_valid; /* fack holds: sent_map.fack before this segment */
 	struct seq fack;

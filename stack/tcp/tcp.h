@@ -185,6 +185,7 @@ struct tcp_req {
 	struct seq iss, irs;
 	uint32_t ts_recent, ts_off;
 	uint64_t synack_ns; /* first SYN-ACK; 0: none got out yet */
+	uint64_t resent_ns; /* second one: no RTT sample but by timestamp; 0: there was none */
 	uint64_t oow_ack_ns;
 	uint32_t rcv_wnd; /* as offered, bytes */
 	uint16_t mss_clamp, mss_adv;
@@ -192,8 +193,7 @@ struct tcp_req {
 	uint8_t snd_wscale, rcv_wscale;
 	uint8_t tries; /* SYN-ACK timeouts */
 	bool ts_ok, sack_ok, wscale_ok;
-	bool acked;  /* the last ACK came (and found no room, or waits for data) */
-	bool resent; /* more than one SYN-ACK: no RTT sample */
+	bool acked; /* the last ACK came (and found no room, or waits for data) */
 };
 
 /* RFC 9293 3.6.1; RFC 6191. */
@@ -312,6 +312,22 @@ uint32_t tcp_ts_off(struct stack *st, const struct endpoint *local, const struct
 void tcp_established(struct stack *st, struct tcp_conn *c);
 /* The send buffer follows the congestion window, up to tcp_wmem[2], unless set by SO_SNDBUF. */
 void tcp_sndbuf_tune(struct stack *st, struct tcp_conn *c);
+
+/* Recovery as the sysctls have it; without SACK until the peer permits it. */
+static inline void tcp_recovery_init(const struct stack *st, struct tcp_conn *c)
+{
+	struct recovery_cfg cfg = {
+		.tlp = st->cfg.tcp_early_retrans == 3 || st->cfg.tcp_early_retrans == 4,
+		.frto = st->cfg.tcp_frto != 0,
+		.reo_fixed = (st->cfg.tcp_recovery & 2) != 0,
+		.no_dupthresh = (st->cfg.tcp_recovery & 4) != 0,
+		.reordering = st->cfg.tcp_reordering,
+		.reordering_max = st->cfg.tcp_max_reordering,
+	};
+
+	recovery_init(&c->rec, false);
+	recovery_configure(&c->rec, &cfg);
+}
 
 static inline uint32_t tcp_ts_now(const struct stack *st, uint32_t off)
 {

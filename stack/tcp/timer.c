@@ -187,13 +187,11 @@ static bool prober_is_gone(const struct stack *st, const struct tcp_conn *c)
 
 static void on_rto(struct stack *st, struct tcp_conn *c)
 {
-	uint32_t flight = c->sent.in_flight_bytes;
+	uint32_t flight = recovery_pipe(&c->rec, &c->sent);
+	struct sent_rec *head = sent_head(&c->sent);
 
-	if (!c->stall_ns) {
-		struct sent_rec *r = sent_head(&c->sent);
-
-		c->stall_ns = r ? r->tx_ns : st->now_ns;
-	}
+	if (!c->stall_ns)
+		c->stall_ns = head ? head->tx_ns : st->now_ns;
 	if (window_is_back(c) ? prober_is_gone(st, c) : peer_is_gone(st, c, c->rtt.backoff)) {
 		give_up(st, c);
 		return;
@@ -206,7 +204,10 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 	}
 	if (c->retransmits < UINT32_MAX)
 		c->retransmits++;
-	if (recovery_timeout(&c->rec, &c->sent, st->now_ns))
+	if (head && (head->flags & SENT_SACKED))
+		COUNT(st, tcp_sack_reneged);
+	/* what the loss of a SYN means, tcp_established() knows (RFC 5681 3.1) */
+	if (recovery_timeout(&c->rec, &c->sent, st->now_ns) && !tcp_state_in(c, TCPS_CONNECTING))
 		cc_cong_signal(&c->cc, CC_SIGNAL_RTO, flight, st->now_ns);
 	if (!window_is_back(c))
 		rtt_backoff(&c->rtt);

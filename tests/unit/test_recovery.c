@@ -67,6 +67,33 @@ static void ack(unsigned una, unsigned s, unsigned e, uint64_t now_ns)
 	sent_check(&map);
 }
 
+/* As ack(); the ACK echoes what was sent at sent_ns (RFC 7323). */
+static void ack_echo(unsigned una, unsigned s, unsigned e, uint64_t sent_ns, uint64_t now_ns)
+{
+	struct sack_block b = {seq_of(ISN + s * MSS), seq_of(ISN + e * MSS)};
+	struct recovery_in in = {.ack = seq_of(ISN + una * MSS),
+				 .sack = &b,
+				 .nsack = s != e,
+				 .mss = MSS,
+				 .ts_valid = true,
+				 .ts_sent_ms = sent_ns / MS,
+				 .ts_rtt_ns = now_ns - sent_ns};
+
+	recovery_ack(&rec, &map, &rtt, &in, now_ns, &out);
+	sent_check(&map);
+}
+
+/* An ACK of all below una that reports segments [s, e) as duplicates. */
+static void ack_dsack(unsigned una, unsigned s, unsigned e, uint64_t now_ns)
+{
+	struct sack_block b = {seq_of(ISN + s * MSS), seq_of(ISN + e * MSS)};
+	struct recovery_in in = {
+		.ack = seq_of(ISN + una * MSS), .sack = &b, .nsack = 1, .mss = MSS};
+
+	recovery_ack(&rec, &map, &rtt, &in, now_ns, &out);
+	sent_check(&map);
+}
+
 static void retransmit(uint64_t now_ns)
 {
 	struct sent_rec *r = sent_next_lost(&map);
@@ -286,6 +313,320 @@ START_TEST(hole_in_a_super_segment_is_cut_out)
 }
 END_TEST
 
+/* ---- undo: RFC 5682, 3522, 3708 ------------------------------------------------------------- */
+
+/* Ten segments, a timeout, the head sent again. */
+static void time_out(void)
+{
+	send(10, 10 * MS);
+	ck_assert(recovery_timeout(&rec, &map, 500 * MS));
+	retransmit(500 * MS);
+}
+
+START_TEST(frto_new_data_goes_before_repairs_and_an_original_s_ack_undoes)
+{
+	time_out();
+	ack(1, 0, 0, 510 * MS); /* 2b: the head; by which of the two, nobody knows */
+	ck_assert(!out.undo && recovery_wants_new(&rec));
+	ck_assert_uint_eq(recovery_room(&rec, &map, 10 * MSS, MSS), 2 * MSS);
+	send(2, 510 * MS);
+	ck_assert_uint_eq(recovery_room(&rec, &map, 10 * MSS, MSS), 0);
+	ack(3, 0, 0, 520 * MS); /* 3b: never sent again, and here it is */
+	ck_assert_int_eq(out.undo, RECOVERY_UNDO_FRTO);
+	ck_assert(out.undone_loss && !out.leave && rec.state == RECOVERY_OPEN);
+	ck_assert_uint_eq(map.lost_bytes, 0);
+	ck_assert_uint_eq(map.in_flight_bytes, 9 * MSS);
+	ack(12, 0, 0, 530 * MS);
+	ck_assert(!out.undo && !out.enter && sent_empty(&map));
+}
+END_TEST
+
+START_TEST(frto_a_sack_of_an_original_undoes_too)
+{
+	time_out();
+	ack(1, 0, 0, 510 * MS);
+	send(2, 510 * MS);
+	ack(1, 4, 6, 520 * MS);
+	ck_assert_int_eq(out.undo, RECOVERY_UNDO_FRTO);
+}
+END_TEST
+
+START_TEST(frto_only_the_new_data_arrives_so_the_loss_was_real)
+{
+	time_out();
+	ack(1, 0, 0, 600 * MS);
+	send(2, 600 * MS);
+	ack(1, 10, 11, 700 * MS); /* 3a */
+	ck_assert(!out.undo && !recovery_wants_new(&rec) && rec.state == RECOVERY_LOSS);
+	ck_assert_uint_eq(lost_segment(), 1);
+	ack(1, 4, 6, 710 * MS); /* too late to be a proof */
+	ck_assert(!out.undo);
+}
+END_TEST
+
+START_TEST(frto_ends_where_there_is_nothing_new_to_send)
+{
+	time_out();
+	ack(1, 0, 0, 510 * MS);
+	ck_assert(recovery_wants_new(&rec));
+	ck_assert(recovery_no_new(&rec));
+	ck_assert(!recovery_wants_new(&rec));
+	ack(3, 0, 0, 520 * MS);
+	ck_assert(!out.undo && rec.state == RECOVERY_LOSS);
+}
+END_TEST
+
+START_TEST(frto_an_ack_for_everything_proves_nothing)
+{
+	time_out();
+	ack(10, 0, 0, 600 * MS); /* 2a */
+	ck_assert(!out.undo && out.leave && out.left_loss);
+}
+END_TEST
+
+START_TEST(frto_is_not_for_a_timeout_within_recovery)
+{
+	send(10, 10 * MS);
+	ack(0, 1, 5, 115 * MS);
+	ck_assert(out.enter);
+	retransmit(115 * MS);
+	recovery_timeout(&rec, &map, 700 * MS);
+	retransmit(700 * MS);
+	ack(5, 0, 0, 710 * MS);
+	ck_assert(!recovery_wants_new(&rec));
+}
+END_TEST
+
+START_TEST(frto_goes_on_when_the_head_times_out_again)
+{
+	time_out();
+	recovery_timeout(&rec, &map, 1500 * MS);
+	retransmit(1500 * MS);
+	ack(1, 0, 0, 1510 * MS);
+	send(1, 1510 * MS);
+	ack(2, 0, 0, 1520 * MS);
+	ck_assert_int_eq(out.undo, RECOVERY_UNDO_FRTO);
+}
+END_TEST
+
+START_TEST(frto_can_be_switched_off)
+{
+	struct recovery_cfg cfg = rec.cfg;
+
+	cfg.frto = false;
+	recovery_configure(&rec, &cfg);
+	time_out();
+	ack(1, 0, 0, 510 * MS);
+	ck_assert(!recovery_wants_new(&rec));
+	ack(3, 0, 0, 520 * MS);
+	ck_assert(!out.undo);
+}
+END_TEST
+
+START_TEST(eifel_an_echo_from_before_the_retransmission_undoes_the_timeout)
+{
+	time_out();
+	ack_echo(1, 0, 0, 10 * MS, 510 * MS);
+	ck_assert_int_eq(out.undo, RECOVERY_UNDO_EIFEL);
+	ck_assert(out.undone_loss && rec.state == RECOVERY_OPEN && map.lost_bytes == 0);
+	ck_assert_uint_eq(rec.rto_row, 0);
+}
+END_TEST
+
+START_TEST(eifel_an_echo_of_the_retransmission_is_no_proof)
+{
+	time_out();
+	ack_echo(1, 0, 0, 500 * MS, 600 * MS);
+	ck_assert(!out.undo && rec.state == RECOVERY_LOSS);
+}
+END_TEST
+
+START_TEST(eifel_undoes_a_fast_retransmit_and_takes_it_for_reordering)
+{
+	send(10, 10 * MS);
+	ack(0, 1, 4, 113 * MS);
+	ck_assert(out.enter);
+	retransmit(114 * MS);
+	ack_echo(4, 0, 0, 10 * MS, 120 * MS);
+	ck_assert_int_eq(out.undo, RECOVERY_UNDO_EIFEL);
+	ck_assert(!out.undone_loss && !out.leave && rec.reord_seen);
+	ck_assert(rec.state == RECOVERY_OPEN && !out.enter);
+	ack(4, 5, 8, 125 * MS); /* as before; but now there is a window for it */
+	ck_assert(!out.enter && rec.reo_ns > 0);
+}
+END_TEST
+
+START_TEST(eifel_what_was_not_sent_again_proves_nothing)
+{
+	send(10, 10 * MS);
+	ack(0, 1, 4, 113 * MS);
+	retransmit(114 * MS);
+	ack_echo(4, 0, 0, 114 * MS, 214 * MS);
+	ck_assert(!out.undo && rec.state == RECOVERY_FAST);
+	ack_echo(6, 0, 0, 15 * MS, 215 * MS);
+	ck_assert(!out.undo);
+}
+END_TEST
+
+START_TEST(dsack_for_all_that_was_sent_again_undoes)
+{
+	send(10, 10 * MS);
+	ack(0, 2, 6, 115 * MS);
+	ck_assert_uint_eq(map.lost_bytes, 2 * MSS);
+	retransmit(115 * MS);
+	retransmit(115 * MS);
+	ack(6, 0, 0, 120 * MS); /* by the originals, or not */
+	ack_dsack(6, 0, 1, 216 * MS);
+	ck_assert(!out.undo);
+	ack_dsack(6, 1, 2, 217 * MS);
+	ck_assert_int_eq(out.undo, RECOVERY_UNDO_DSACK);
+	ck_assert(!out.undone_loss && rec.state == RECOVERY_OPEN);
+	ack_dsack(6, 1, 2, 218 * MS);
+	ck_assert(!out.undo); /* once */
+}
+END_TEST
+
+START_TEST(dsack_after_the_recovery_undoes_it_but_not_a_round_trip_later)
+{
+	send(4, 10 * MS);
+	ack(0, 1, 4, 113 * MS);
+	retransmit(114 * MS);
+	ack(4, 0, 0, 120 * MS);
+	ck_assert(out.leave);
+	send(2, 121 * MS);
+	ack_dsack(4, 0, 1, 216 * MS);
+	ck_assert_int_eq(out.undo, RECOVERY_UNDO_DSACK);
+	ack(6, 0, 0, 222 * MS);
+	send(4, 300 * MS);
+	rec.reord_seen = false;
+	ack(6, 7, 10, 404 * MS);
+	ck_assert(out.enter);
+	retransmit(404 * MS);
+	ack(10, 0, 0, 410 * MS);
+	send(2, 411 * MS);
+	ack(12, 0, 0, 512 * MS);
+	ack_dsack(12, 6, 7, 520 * MS);
+	ck_assert(!out.undo);
+}
+END_TEST
+
+START_TEST(dsack_of_a_timeout_s_retransmissions_undoes_it)
+{
+	struct recovery_cfg cfg = rec.cfg;
+
+	cfg.frto = false;
+	recovery_configure(&rec, &cfg);
+	time_out();
+	ack(4, 0, 0, 505 * MS);
+	ack_dsack(4, 0, 1, 600 * MS);
+	ck_assert_int_eq(out.undo, RECOVERY_UNDO_DSACK);
+	ck_assert(out.undone_loss);
+	ck_assert_uint_eq(map.in_flight_bytes, 6 * MSS);
+}
+END_TEST
+
+START_TEST(another_reduction_ends_the_chance_of_an_undo)
+{
+	time_out();
+	recovery_undo_forget(&rec);
+	ack_echo(1, 0, 0, 10 * MS, 510 * MS);
+	ck_assert(!out.undo && rec.state == RECOVERY_LOSS);
+}
+END_TEST
+
+START_TEST(reneged_sacks_are_forgotten_soon_after_the_ack_that_betrays_them)
+{
+	uint64_t at;
+
+	send(5, 10 * MS);
+	ack(0, 1, 3, 112 * MS);
+	ack(1, 0, 0, 113 * MS);
+	ck_assert(out.ack.reneged);
+	ck_assert_int_eq(recovery_timer(&rec, &map, &rtt, MSS, true, &at), RECOVERY_TIMER_RTO);
+	ck_assert_uint_eq(at, 113 * MS + rtt.srtt_ns / 2);
+	ack(3, 0, 0, 120 * MS); /* it had only been a late ACK */
+	recovery_timer(&rec, &map, &rtt, MSS, false, &at);
+	ck_assert_uint_gt(at, 200 * MS);
+}
+END_TEST
+
+START_TEST(probe_takes_the_place_of_an_earlier_timeout)
+{
+	uint64_t at;
+
+	rtt_init(&rtt);
+	for (int i = 0; i < 40; i++)
+		rtt_sample(&rtt, 900 * MS, 1, 1); /* RTO 1.1 s, twice the SRTT 1.8 s */
+	send(3, 10 * MS);
+	ck_assert_int_eq(recovery_timer(&rec, &map, &rtt, MSS, true, &at), RECOVERY_TIMER_TLP);
+	ck_assert_uint_eq(at, 10 * MS + rtt_rto_ns(&rtt));
+}
+END_TEST
+
+START_TEST(no_second_probe_without_a_round_trip_measured_in_between)
+{
+	uint64_t at;
+
+	send(2, 10 * MS);
+	recovery_retransmitted(&rec, &map, recovery_probe(&rec, &map, MSS), MSS, 320 * MS);
+	recovery_probe_sent(&rec, &map, true, true);
+	ack(2, 0, 0, 420 * MS);
+	send(1, 421 * MS);
+	rec.tlp_out = false;
+	ck_assert_int_eq(recovery_timer(&rec, &map, &rtt, MSS, true, &at), RECOVERY_TIMER_RTO);
+	ack(3, 0, 0, 521 * MS);
+	send(1, 522 * MS);
+	ck_assert_int_eq(recovery_timer(&rec, &map, &rtt, MSS, true, &at), RECOVERY_TIMER_TLP);
+}
+END_TEST
+
+START_TEST(reordering_is_measured_in_segments_up_to_the_bound)
+{
+	struct recovery_cfg cfg = rec.cfg;
+
+	cfg.reordering_max = 6;
+	recovery_configure(&rec, &cfg);
+	send(20, 10 * MS);
+	rec.reord_seen = true;
+	ack(0, 1, 6, 112 * MS);
+	ack(6, 0, 0, 113 * MS);
+	ck_assert_uint_eq(rec.reordering, 6);
+	ack(6, 7, 17, 122 * MS);
+	ack(17, 0, 0, 123 * MS);
+	ck_assert_uint_eq(rec.reordering, 6);
+	ck_assert_uint_eq(rec.reord_times, 2);
+}
+END_TEST
+
+START_TEST(newreno_learns_from_a_needless_fast_retransmit)
+{
+	unsigned i;
+
+	send(20, 10 * MS);
+	for (i = 0; i < 5; i++)
+		ack(0, 0, 0, (111 + i) * MS);
+	ck_assert(rec.state == RECOVERY_FAST);
+	retransmit(116 * MS);
+	ack_echo(6, 0, 0, 10 * MS, 120 * MS);
+	ck_assert_int_eq(out.undo, RECOVERY_UNDO_EIFEL);
+	ck_assert_uint_eq(rec.reordering, 6);
+	ck_assert_uint_eq(map.lost_bytes, 0);
+	ack(6, 0, 0, 121 * MS); /* the duplicate ACK that the retransmission draws */
+	ck_assert(!out.enter);
+}
+END_TEST
+
+START_TEST(newreno_frto_needs_two_acks_that_advance)
+{
+	time_out();
+	ack(1, 0, 0, 510 * MS);
+	send(2, 510 * MS);
+	ack(1, 0, 0, 520 * MS); /* 3a: a duplicate */
+	ck_assert(!out.undo && !recovery_wants_new(&rec));
+	ck_assert_uint_eq(lost_segment(), 1);
+}
+END_TEST
+
 /* Every second one of 20,000 segments is lost, and a reordering window is being waited for. */
 START_TEST(an_ack_in_a_large_window_looks_at_few_records)
 {
@@ -388,11 +729,36 @@ int main(void)
 	tcase_add_test(sack, probe_takes_the_last_segment_of_a_super_segment);
 	tcase_add_test(sack, hole_in_a_super_segment_is_cut_out);
 	tcase_add_test(sack, an_ack_in_a_large_window_looks_at_few_records);
+	tcase_add_test(sack, frto_new_data_goes_before_repairs_and_an_original_s_ack_undoes);
+	tcase_add_test(sack, frto_a_sack_of_an_original_undoes_too);
+	tcase_add_test(sack, frto_only_the_new_data_arrives_so_the_loss_was_real);
+	tcase_add_test(sack, frto_ends_where_there_is_nothing_new_to_send);
+	tcase_add_test(sack, frto_an_ack_for_everything_proves_nothing);
+	tcase_add_test(sack, frto_is_not_for_a_timeout_within_recovery);
+	tcase_add_test(sack, frto_goes_on_when_the_head_times_out_again);
+	tcase_add_test(sack, frto_can_be_switched_off);
+	tcase_add_test(sack, eifel_an_echo_from_before_the_retransmission_undoes_the_timeout);
+	tcase_add_test(sack, eifel_an_echo_of_the_retransmission_is_no_proof);
+	tcase_add_test(sack, eifel_undoes_a_fast_retransmit_and_takes_it_for_reordering);
+	tcase_add_test(sack, eifel_what_was_not_sent_again_proves_nothing);
+	tcase_add_test(sack, dsack_for_all_that_was_sent_again_undoes);
+	tcase_add_test(sack, dsack_after_the_recovery_undoes_it_but_not_a_round_trip_later);
+	tcase_add_test(sack, dsack_of_a_timeout_s_retransmissions_undoes_it);
+	tcase_add_test(sack, another_reduction_ends_the_chance_of_an_undo);
+	tcase_add_test(sack, reneged_sacks_are_forgotten_soon_after_the_ack_that_betrays_them);
+	tcase_add_test(sack, probe_takes_the_place_of_an_earlier_timeout);
+	tcase_add_test(sack, no_second_probe_without_a_round_trip_measured_in_between);
+	tcase_add_test(sack, reordering_is_measured_in_segments_up_to_the_bound);
 	suite_add_tcase(s, sack);
 	tcase_add_checked_fixture(plain, setup_plain, teardown);
 	tcase_add_test(plain, newreno_repairs_one_segment_per_partial_ack);
 	tcase_add_test(plain, newreno_does_not_fall_for_the_echo_of_its_own_repairs);
 	tcase_add_test(plain, an_ack_out_of_the_window_changes_nothing);
+	tcase_add_test(plain, frto_new_data_goes_before_repairs_and_an_original_s_ack_undoes);
+	tcase_add_test(plain, eifel_an_echo_from_before_the_retransmission_undoes_the_timeout);
+	tcase_add_test(plain, frto_an_ack_for_everything_proves_nothing);
+	tcase_add_test(plain, newreno_learns_from_a_needless_fast_retransmit);
+	tcase_add_test(plain, newreno_frto_needs_two_acks_that_advance);
 	suite_add_tcase(s, plain);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
