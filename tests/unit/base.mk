@@ -8,7 +8,8 @@ libunit_la_SOURCES = tests/unit/harness.c tests/unit/harness.h
 libunit_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 
 base_tests = tests/unit/test_mem tests/unit/test_wheel tests/unit/test_csum tests/unit/test_rand \
-	tests/unit/test_ip tests/unit/test_dst tests/unit/test_udp tests/unit/test_turn
+	tests/unit/test_ip tests/unit/test_ip6 tests/unit/test_dst tests/unit/test_udp \
+	tests/unit/test_turn
 check_PROGRAMS += $(base_tests)
 TESTS += $(base_tests)
 base_ldadd = libunit.la libstack.la $(CHECK_LIBS)
@@ -28,6 +29,9 @@ tests_unit_test_rand_LDADD = $(base_ldadd)
 tests_unit_test_ip_SOURCES = tests/unit/test_ip.c
 tests_unit_test_ip_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_ip_LDADD = $(base_ldadd)
+tests_unit_test_ip6_SOURCES = tests/unit/test_ip6.c
+tests_unit_test_ip6_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_ip6_LDADD = $(base_ldadd)
 tests_unit_test_dst_SOURCES = tests/unit/test_dst.c
 tests_unit_test_dst_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_dst_LDADD = $(base_ldadd)
