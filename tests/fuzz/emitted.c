@@ -165,15 +165,20 @@ static void check_numbers(struct fz *f, struct flow *w, const uint8_t *h, uint32
 	w->edge_known = true;
 }
 
-static unsigned host_index(struct fz *f, const uint8_t *be)
+static struct ip_addr addr_at(const uint8_t *ip, bool v6, bool dst)
 {
-	struct ip_addr a;
 	uint32_t v;
 
-	memcpy(&v, be, 4);
-	a = ip_addr_v4(v);
+	if (v6)
+		return ip_addr_v6(ip + (dst ? 24 : 8), 0);
+	memcpy(&v, ip + (dst ? 16 : 12), 4);
+	return ip_addr_v4(v);
+}
+
+static unsigned host_index(struct fz *f, const struct ip_addr *a)
+{
 	for (unsigned i = 0; i < ARRAY_SIZE(f->peer); i++)
-		if (ip_addr_eq(&a, &f->peer[i]))
+		if (ip_addr_eq(a, &f->peer[i]))
 			return i;
 	return ARRAY_SIZE(f->peer);
 }
@@ -181,14 +186,16 @@ static unsigned host_index(struct fz *f, const uint8_t *be)
 static void emitted_tcp(struct fz *f, const uint8_t *ip, const uint8_t *h, uint32_t l4_len,
 			const struct tx_ent *e)
 {
-	uint32_t hlen = (h[12] >> 4) * 4u, in_frame = e->len - ETH - 20, len = l4_len - hlen;
-	unsigned host = host_index(f, ip + 16);
+	uint32_t hlen = (h[12] >> 4) * 4u, in_frame = e->len - (uint32_t)(h - ip) - ETH;
+	struct ip_addr from = addr_at(ip, e->family == 6, false);
+	struct ip_addr to = addr_at(ip, e->family == 6, true);
+	unsigned host = host_index(f, &to);
+	uint32_t len = l4_len - hlen;
 	struct flow *w;
 
 	fz_must(f, hlen >= 20 && hlen <= in_frame && (h[12] & 15) == 0);
 	fz_must(f, get16(h + 18) == 0);
-	if (host == ARRAY_SIZE(f->peer) ||
-	    memcmp(ip + 12, &(host == 3 ? f->peer[3] : f->me).b[12], 4) != 0)
+	if (host == ARRAY_SIZE(f->peer) || !ip_addr_eq(&from, fz_me(f, host)))
 		return; /* to, or from, somebody we do not play */
 	if (h[13] & TH_RST) {
 		fz_must(f, len == 0);
@@ -203,24 +210,40 @@ static void emitted_tcp(struct fz *f, const uint8_t *ip, const uint8_t *h, uint3
 		check_payload(f, w, get32(h + 4), h + hlen, e, len);
 }
 
+/* Returns the sum of the pseudo-header. */
+static uint32_t emitted_ip4(struct fz *f, const struct tx_ent *e, const uint8_t *ip,
+			    uint32_t l4_len)
+{
+	fz_must(f, ip[0] == 0x45 && get16(ip + 2) == 20 + l4_len && get16(ip + 6) == 0x4000);
+	fz_must(f, ip[8] > 0 && ip[9] == e->proto && fz_sum(ip, 20, 0) == 0xffff);
+	return fz_sum(ip + 12, 8, ip[9] + l4_len);
+}
+
+static uint32_t emitted_ip6(struct fz *f, const struct tx_ent *e, const uint8_t *ip,
+			    uint32_t l4_len)
+{
+	fz_must(f, ip[0] >> 4 == 6 && get16(ip + 4) == l4_len && ip[6] == e->proto);
+	return fz_sum(ip + 8, 32, ip[6] + l4_len);
+}
+
 void fz_emitted(struct fz *f, const struct tx_ent *e)
 {
 	struct frame_pool *fp = stack_frames(f->st);
 	const struct frame *m = frame_meta(fp, e->frame);
-	const uint8_t *b = frame_data(fp, e->frame), *ip = b + ETH, *h = ip + 20;
-	uint32_t l4_len = e->len - ETH - 20 + e->blk_len, field, pseudo;
+	uint32_t hl = e->family == 6 ? 40 : 20;
+	const uint8_t *b = frame_data(fp, e->frame), *ip = b + ETH, *h = ip + hl;
+	uint32_t l4_len = e->len - ETH - hl + e->blk_len, field, pseudo;
 
 	f->emitted++;
 	fz_must(f,
 		e->len == m->len && m->off >= FRAME_TX_HEADROOM && m->off + m->len <= FRAME_BYTES);
 	fz_must(f, m->next == FRAME_NONE);
-	fz_must(f, e->len >= ETH + 20 + 8 && get16(b + 12) == 0x0800 && e->family == 4);
-	fz_must(f, ip[0] == 0x45 && get16(ip + 2) == 20 + l4_len && get16(ip + 6) == 0x4000);
-	fz_must(f, ip[8] > 0 && ip[9] == e->proto && fz_sum(ip, 20, 0) == 0xffff);
-	fz_must(f, (e->flags & TXF_GSO) || e->dev == STACK_DEV_LOOP || 20 + l4_len <= f->mtu);
+	fz_must(f, e->len >= ETH + hl + 8 && get16(b + 12) == (e->family == 6 ? 0x86dd : 0x0800));
+	fz_must(f, (e->flags & TXF_GSO) || e->dev == STACK_DEV_LOOP || hl + l4_len <= f->mtu);
 	fz_must(f, !(e->flags & TXF_GSO) == (e->blk_len == 0));
-	fz_must(f, e->csum_start == ETH + 20 && e->csum_offset == (ip[9] == IPPROTO_TCP_ ? 16 : 6));
-	pseudo = fz_sum(ip + 12, 8, ip[9] + l4_len);
+	fz_must(f,
+		e->csum_start == ETH + hl && e->csum_offset == (e->proto == IPPROTO_TCP_ ? 16 : 6));
+	pseudo = e->family == 6 ? emitted_ip6(f, e, ip, l4_len) : emitted_ip4(f, e, ip, l4_len);
 	field = get16(h + e->csum_offset);
 	if (e->flags & TXF_CSUM)
 		fz_must(f, field == pseudo);
@@ -228,11 +251,11 @@ void fz_emitted(struct fz *f, const struct tx_ent *e)
 		fz_must(f, fz_sum(h, l4_len, pseudo) == 0xffff);
 	f->last_out_len = e->len < sizeof(f->last_out) ? e->len : sizeof(f->last_out);
 	memcpy(f->last_out, b, f->last_out_len);
-	if (ip[9] == IPPROTO_TCP_) {
+	if (e->proto == IPPROTO_TCP_) {
 		fz_must(f, l4_len >= 20);
 		emitted_tcp(f, ip, h, l4_len, e);
 	} else {
-		fz_must(f, ip[9] == IPPROTO_UDP_ && get16(h + 4) == l4_len);
+		fz_must(f, e->proto == IPPROTO_UDP_ && get16(h + 4) == l4_len);
 		fz_must(f, (e->flags & TXF_CSUM) || field != 0);
 	}
 }

@@ -25,6 +25,9 @@
 #define FZ_FRAMES_MAX 512u /* of the stack under test */
 #define FZ_PKT_BYTES 9216u
 #define FZ_REPLAYS 16u
+/* Hosts 0 to 2 are peers, 3 is 127.0.0.1; from here on the same again over IPv6, the last ::1. */
+#define FZ_V6 4u
+#define FZ_LOOP 3u
 
 /* ---- choices -------------------------------------------------------------------------------- */
 
@@ -77,7 +80,7 @@ struct fz {
 	void *base;
 	struct stack *st;
 	uint64_t now, start;
-	struct ip_addr me, peer[4];
+	struct ip_addr me[2], peer[2 * FZ_V6]; /* me: 10.0.0.1, fd00::1 */
 	bool rx_partial_ok, tx_csum;
 	uint32_t mtu;
 	struct handle h[FZ_HANDLES];
@@ -87,7 +90,9 @@ struct fz {
 	uint32_t held[FZ_HELD]; /* frames that a device or another owner keeps */
 	uint32_t nheld;
 	struct {
-		uint32_t len;
+		uint32_t len, l4;
+		bool v6;
+		uint8_t proto;
 		uint8_t b[2048];
 	} replay[FZ_REPLAYS];
 	uint32_t nreplay;
@@ -122,6 +127,10 @@ void fz_drain(struct fz *f, bool hold);
 /* n bytes of any content. */
 void fz_fill(struct fz *f, uint8_t *b, uint32_t n);
 struct ip_addr fz_host(struct fz *f, unsigned i);
+/* One of the first n hosts, of either family. */
+unsigned fz_any_host(struct fz *f, unsigned n);
+/* The address that a host knows the stack by. */
+const struct ip_addr *fz_me(const struct fz *f, unsigned host);
 
 /* ---- peer.c --------------------------------------------------------------------------------- */
 void fz_packet(struct fz *f);

@@ -11,7 +11,6 @@
 
 #define ETH 14u
 #define IP ETH
-#define L4 34u
 #define OPT_MAX 40u
 
 static const uint8_t dev_mac[6] = {2, 0, 0, 0, 0, 1}, peer_mac[6] = {2, 0, 0, 0, 0, 2};
@@ -20,6 +19,10 @@ struct pkt {
 	uint8_t b[FZ_PKT_BYTES];
 	uint32_t len;
 	unsigned dev;
+	/* As built, whatever a mutation makes of it: */
+	bool v6;
+	uint8_t proto;
+	uint32_t l4; /* offset of the transport header */
 };
 
 /* What a segment is to say. */
@@ -40,45 +43,74 @@ static void ip_csum(struct pkt *p)
 	put16(p->b + IP + 10, ~fz_sum(p->b + IP, 20, 0));
 }
 
-/* Link and IP headers for l4_len bytes at L4; the sums are for seal(). */
+static uint8_t *l4_of(struct pkt *p)
+{
+	return p->b + p->l4;
+}
+
+/* Link and IP headers for l4_len bytes at p->l4; the sums are for seal(). */
 static void head(struct fz *f, struct pkt *p, unsigned host, uint8_t proto, uint32_t l4_len)
 {
 	uint8_t *b = p->b;
-	bool loop = host == 3;
-	uint32_t src = ip_addr_to_v4(&f->peer[host]),
-		 dst = ip_addr_to_v4(loop ? &f->peer[3] : &f->me);
+	bool loop = host % FZ_V6 == FZ_LOOP;
+	const struct ip_addr *src = &f->peer[host], *dst = fz_me(f, host);
 
-	memset(b, 0, L4);
+	p->v6 = host >= FZ_V6;
+	p->proto = proto;
+	p->l4 = IP + (p->v6 ? 40 : 20);
+	memset(b, 0, p->l4);
 	if (!loop) {
 		memcpy(b, dev_mac, 6);
 		memcpy(b + 6, peer_mac, 6);
 	}
-	put16(b + 12, 0x0800);
-	b[IP] = 0x45;
-	put16(b + IP + 2, 20 + l4_len);
-	put16(b + IP + 6, 0x4000);
-	b[IP + 8] = 64;
-	b[IP + 9] = proto;
-	memcpy(b + IP + 12, &src, 4);
-	memcpy(b + IP + 16, &dst, 4);
-	p->len = L4 + l4_len;
+	if (p->v6) {
+		put16(b + 12, 0x86dd);
+		b[IP] = 0x60;
+		put16(b + IP + 4, l4_len);
+		b[IP + 6] = proto;
+		b[IP + 7] = 64;
+		memcpy(b + IP + 8, src->b, 16);
+		memcpy(b + IP + 24, dst->b, 16);
+	} else {
+		put16(b + 12, 0x0800);
+		b[IP] = 0x45;
+		put16(b + IP + 2, 20 + l4_len);
+		put16(b + IP + 6, 0x4000);
+		b[IP + 8] = 64;
+		b[IP + 9] = proto;
+		memcpy(b + IP + 12, src->b + 12, 4);
+		memcpy(b + IP + 16, dst->b + 12, 4);
+	}
+	p->len = p->l4 + l4_len;
 	p->dev = loop ? STACK_DEV_LOOP : FZ_DEV;
+}
+
+/* Bytes of the transport's, as the IP header says; 0: the packet does not hold so many. */
+static uint32_t l4_bytes(const struct pkt *p)
+{
+	uint32_t end = p->v6 ? IP + 40u + get16(p->b + IP + 4) : IP + get16(p->b + IP + 2);
+
+	return p->len < p->l4 + 8 || end < p->l4 + 8 || end > p->len ? 0 : end - p->l4;
+}
+
+static uint32_t pseudo(const struct pkt *p, uint32_t l4_len)
+{
+	return p->v6 ? fz_sum(p->b + IP + 8, 32, p->proto + l4_len)
+		     : fz_sum(p->b + IP + 12, 8, p->proto + l4_len);
 }
 
 /* Payload by its sequence number, then every checksum as it should be. */
 static void seal(struct pkt *p)
 {
-	uint8_t *h = p->b + L4;
-	uint32_t tot, l4_len, hlen, at;
+	uint8_t *h = l4_of(p);
+	uint32_t l4_len, hlen, at;
 
-	if (p->len < L4 + 8)
+	if (!p->v6 && p->len >= p->l4 + 8)
+		ip_csum(p);
+	l4_len = l4_bytes(p);
+	if (l4_len == 0)
 		return;
-	ip_csum(p);
-	tot = get16(p->b + IP + 2);
-	if (tot < 28 || ETH + tot > p->len)
-		return;
-	l4_len = tot - 20;
-	switch (p->b[IP + 9]) {
+	switch (p->proto) {
 	case IPPROTO_TCP_:
 		if (l4_len < 20)
 			return;
@@ -88,16 +120,17 @@ static void seal(struct pkt *p)
 			memcpy(h + hlen, fz_pattern(at), l4_len - hlen);
 		}
 		put16(h + 16, 0);
-		put16(h + 16, ~fz_sum(h, l4_len, fz_sum(p->b + IP + 12, 8, 6 + l4_len)));
+		put16(h + 16, ~fz_sum(h, l4_len, pseudo(p, l4_len)));
 		break;
 	case IPPROTO_UDP_:
 		put16(h + 6, 0);
-		at = fz_sum(h, l4_len, fz_sum(p->b + IP + 12, 8, 17 + l4_len)) ^ 0xffff;
+		at = fz_sum(h, l4_len, pseudo(p, l4_len)) ^ 0xffff;
 		put16(h + 6, at ? at : 0xffff);
 		break;
 	case IPPROTO_ICMP_:
+	case IPPROTO_ICMP6_:
 		put16(h + 2, 0);
-		put16(h + 2, ~fz_sum(h, l4_len, 0));
+		put16(h + 2, ~fz_sum(h, l4_len, p->v6 ? pseudo(p, l4_len) : 0));
 		break;
 	}
 }
@@ -105,21 +138,22 @@ static void seal(struct pkt *p)
 /* True when a segment's sum is right, or only the pseudo-header's, though nobody made it so. */
 static bool sum_holds(const struct pkt *p)
 {
-	const uint8_t *h = p->b + L4;
-	uint32_t tot = p->len > L4 ? get16(p->b + IP + 2) : 0, pseudo;
+	const uint8_t *h = p->b + p->l4;
+	uint32_t len = l4_bytes(p), sum;
 
-	if (tot < 40 || ETH + tot > p->len)
+	if (len < 20)
 		return false;
-	pseudo = fz_sum(p->b + IP + 12, 8, 6 + tot - 20);
-	return fz_sum(h, tot - 20, pseudo) == 0xffff || get16(h + 16) == pseudo;
+	sum = pseudo(p, len);
+	return fz_sum(h, len, sum) == 0xffff || get16(h + 16) == sum;
 }
 
 static void build(struct fz *f, struct pkt *p, const struct seg *s)
 {
-	uint8_t *h = p->b + L4;
 	uint32_t hlen = 20 + s->nopt;
+	uint8_t *h;
 
 	head(f, p, s->w->host, IPPROTO_TCP_, hlen + s->len);
+	h = l4_of(p);
 	memset(h, 0, 20);
 	put16(h, s->w->rport);
 	put16(h + 2, s->w->lport);
@@ -268,9 +302,20 @@ static void mutate_field(struct fz *f, struct pkt *p)
 		{23, 1}, {26, 4}, {30, 4}, {34, 2}, {36, 2}, {38, 4}, {42, 4}, {46, 1}, {47, 1},
 		{48, 2}, {52, 2}, {54, 4}, {56, 4}, {58, 4}, {62, 4}, {66, 4}, {70, 4},
 	};
+	/* and IPv6's, with the start of an extension header */
+	static const uint8_t field6[][2] = {{14, 1}, {15, 1}, {16, 2}, {18, 2}, {20, 1},
+					    {21, 1}, {22, 4}, {34, 4}, {38, 4}, {50, 4},
+					    {54, 1}, {55, 1}, {56, 2}, {57, 1}};
 	unsigned i = src_pick(&f->src, ARRAY_SIZE(field)), n = field[i][1];
 	uint32_t at = field[i][0], v = src_interesting(&f->src);
 
+	if (p->v6 && at >= 34) {
+		at += p->l4 - 34;
+	} else if (p->v6 && at >= IP) {
+		i = src_pick(&f->src, ARRAY_SIZE(field6));
+		at = field6[i][0];
+		n = field6[i][1];
+	}
 	if (at + n > p->len)
 		return;
 	if (n == 4 && !src_one_in(&f->src, 3))
@@ -292,11 +337,68 @@ static void resize(struct fz *f, struct pkt *p, uint32_t len, bool tell)
 	if (len > p->len)
 		memset(p->b + p->len, 0x5a, len - p->len);
 	p->len = len;
-	if (tell && len >= ETH + 20) {
-		put16(p->b + IP + 2, len - ETH);
-		if (p->b[IP + 9] == IPPROTO_UDP_ && len >= L4 + 8)
-			put16(p->b + L4 + 4, len - L4);
+	if (!tell || len < p->l4)
+		return;
+	if (p->v6)
+		put16(p->b + IP + 4, len - IP - 40);
+	else
+		put16(p->b + IP + 2, len - IP);
+	if (p->proto == IPPROTO_UDP_ && len >= p->l4 + 8)
+		put16(l4_of(p) + 4, len - p->l4);
+}
+
+/* Puts an extension header of that type, n bytes, before what follows the IPv6 header. */
+static void ext_insert(struct pkt *p, uint8_t type, const uint8_t *h, uint32_t n)
+{
+	uint8_t *b = p->b;
+
+	if (!p->v6 || p->len < p->l4 || p->len + n > FZ_PKT_BYTES)
+		return;
+	memmove(b + 54 + n, b + 54, p->len - 54);
+	memcpy(b + 54, h, n);
+	b[54] = b[IP + 6];
+	b[IP + 6] = type;
+	put16(b + IP + 4, get16(b + IP + 4) + n);
+	p->len += n;
+	p->l4 += n;
+}
+
+/* What may stand before any transport header: padding, options to be skipped, a routing header at
+ * its end, an atomic fragment. */
+static void ext_good(struct fz *f, struct pkt *p)
+{
+	static const uint8_t pad[8] = {0, 0, 1, 4}, skip[8] = {0, 0, 0x1e, 2, 5, 5, 1, 0},
+			     done[8] = {0, 0, 2, 0}, atomic[8] = {0, 0, 0, 0, 9, 9, 9, 9};
+
+	switch (src_pick(&f->src, 4)) {
+	case 0:
+		ext_insert(p, IP6_EXT_DSTOPTS, src_one_in(&f->src, 2) ? pad : skip, 8);
+		break;
+	case 1:
+		ext_insert(p, IP6_EXT_ROUTING, done, 8);
+		break;
+	case 2:
+		ext_insert(p, IP6_EXT_FRAGMENT, atomic, 8);
+		break;
 	}
+	if (src_one_in(&f->src, 4))
+		ext_insert(p, IP6_EXT_HOPOPTS, src_one_in(&f->src, 2) ? pad : skip, 8);
+}
+
+/* What may not, or anything. */
+static void ext_bad(struct fz *f, struct pkt *p)
+{
+	static const uint8_t type[] = {IP6_EXT_HOPOPTS, IP6_EXT_ROUTING, IP6_EXT_FRAGMENT,
+				       IP6_EXT_NONE, IP6_EXT_DSTOPTS};
+	struct src *r = &f->src;
+	uint32_t n = 8 * (1 + src_pick(r, 4));
+	uint8_t h[32];
+
+	fz_fill(f, h, n);
+	if (src_one_in(r, 2)) /* long as it says, with one option of any type */
+		memcpy(h, (uint8_t[]){0, (uint8_t)(n / 8 - 1), h[2], (uint8_t)(n - 4)}, 4);
+	for (uint32_t k = 1 + (src_one_in(r, 4) ? src_pick(r, 10) : 0); k > 0; k--)
+		ext_insert(p, type[src_pick(r, sizeof(type))], h, n);
 }
 
 static void mutate(struct fz *f, struct pkt *p)
@@ -326,14 +428,21 @@ static void mutate(struct fz *f, struct pkt *p)
 			       src_one_in(r, 2));
 			break;
 		case 5: /* IP options, with room made for them */
-			if (p->len >= L4 && p->len + 4 <= FZ_PKT_BYTES) {
-				memmove(p->b + L4 + 4, p->b + L4, p->len - L4);
+			if (p->v6) {
+				ext_bad(f, p);
+			} else if (p->len >= p->l4 && p->len + 4 <= FZ_PKT_BYTES) {
+				memmove(p->b + p->l4 + 4, p->b + p->l4, p->len - p->l4);
 				p->len += 4;
 				p->b[IP] = 0x46;
 			}
 			break;
 		case 6: /* a fragment */
-			if (p->len >= L4)
+			if (p->v6)
+				ext_insert(
+					p, IP6_EXT_FRAGMENT,
+					(uint8_t[]){0, 0, 0, (uint8_t)src_pick(r, 32), 0, 0, 0, 1},
+					8);
+			else if (p->len >= p->l4)
 				put16(p->b + IP + 6, src_pick(r, 4) << 13 | src_pick(r, 3));
 			break;
 		default:
@@ -343,8 +452,8 @@ static void mutate(struct fz *f, struct pkt *p)
 	/* Some changes leave the sum as it was; then the payload must be what it should be, too. */
 	if (fix || sum_holds(p)) {
 		seal(p);
-		if (src_one_in(r, 12) && p->len > L4 + 18) /* a broken sum, all else right */
-			p->b[L4 + (p->b[IP + 9] == IPPROTO_UDP_ ? 6 : 16)] ^= 0x11;
+		if (src_one_in(r, 12) && p->len > p->l4 + 18) /* a broken sum, all else right */
+			l4_of(p)[p->proto == IPPROTO_UDP_ ? 6 : 16] ^= 0x11;
 	}
 }
 
@@ -353,15 +462,20 @@ static void send(struct fz *f, struct pkt *p, bool mutated)
 	struct src *r = &f->src;
 	unsigned i = f->nreplay % FZ_REPLAYS;
 
+	if (p->v6 && src_one_in(r, 8))
+		ext_good(f, p);
 	seal(p);
 	if (mutated)
 		mutate(f, p);
-	else if (f->rx_partial_ok && p->len > L4 + 18 && p->b[IP + 9] == IPPROTO_TCP_ &&
+	else if (f->rx_partial_ok && p->len > p->l4 + 18 && p->proto == IPPROTO_TCP_ &&
 		 src_one_in(r, 3)) /* only the pseudo-header's sum, as from a veth */
-		put16(p->b + L4 + 16, fz_sum(p->b + IP + 12, 8, 6 + p->len - L4));
+		put16(l4_of(p) + 16, pseudo(p, p->len - p->l4));
 	if (p->len <= sizeof(f->replay[0].b) && p->dev == FZ_DEV) {
 		memcpy(f->replay[i].b, p->b, p->len);
 		f->replay[i].len = p->len;
+		f->replay[i].l4 = p->l4;
+		f->replay[i].v6 = p->v6;
+		f->replay[i].proto = p->proto;
 		f->nreplay++;
 	}
 	fz_inject(f, p->b, p->len, src_one_in(r, 256) ? p->dev ^ 1u : p->dev);
@@ -407,7 +521,7 @@ static void new_syn(struct fz *f, struct pkt *p)
 {
 	struct src *r = &f->src;
 	uint16_t lport = (uint16_t)(80 + src_pick(r, 4));
-	unsigned host = src_one_in(r, 16) ? 2 + src_pick(r, 2) : src_pick(r, 2);
+	unsigned host = fz_any_host(f, src_one_in(r, 16) ? 4 : 2);
 	struct flow *w = fz_flow(f, host, lport, (uint16_t)(1000 + src_pick(r, 10)));
 	struct seg s;
 
@@ -647,9 +761,10 @@ static void udp_packet(struct fz *f, struct pkt *p)
 {
 	struct src *r = &f->src;
 	uint32_t n = src_one_in(r, 4) ? src_pick(r, 1400) : src_pick(r, 64);
-	uint8_t *h = p->b + L4;
+	uint8_t *h;
 
-	head(f, p, src_pick(r, 3), IPPROTO_UDP_, 8 + n);
+	head(f, p, fz_any_host(f, 3), IPPROTO_UDP_, 8 + n);
+	h = l4_of(p);
 	put16(h, 5000 + src_pick(r, 3));
 	put16(h + 2, 53 + src_pick(r, 5));
 	put16(h + 4, 8 + n);
@@ -661,20 +776,26 @@ static void icmp_packet(struct fz *f, struct pkt *p)
 {
 	static const uint16_t mtu[] = {0,   1,    67,   68,   296,  551,  552,
 				       576, 1006, 1280, 1499, 1500, 65535};
+	static const uint8_t type[2][4] = {{3, 3, 11, 12}, {1, 2, 3, 4}};
 	struct src *r = &f->src;
-	uint8_t *h = p->b + L4;
+	bool v6 = f->last_out_len > 12 && f->last_out[12] == 0x86;
+	uint32_t quoted = v6 ? 48 : 28, k;
+	uint8_t *h;
 
-	head(f, p, src_pick(r, 3), IPPROTO_ICMP_, 8 + 20 + 8 + src_pick(r, 3) * 20);
-	memset(h, 0, p->len - L4);
-	h[0] = src_one_in(r, 8) ? (uint8_t)src_u64(r) : (uint8_t[]){3, 3, 11, 12}[src_pick(r, 4)];
+	head(f, p, src_pick(r, 3) + (v6 ? FZ_V6 : 0), v6 ? IPPROTO_ICMP6_ : IPPROTO_ICMP_,
+	     8 + quoted + src_pick(r, 3) * 20);
+	h = l4_of(p);
+	memset(h, 0, p->len - p->l4);
+	h[0] = src_one_in(r, 8) ? (uint8_t)src_u64(r) : type[v6][src_pick(r, 4)];
 	h[1] = src_one_in(r, 8) ? (uint8_t)src_u64(r) : (uint8_t)src_pick(r, 6);
 	put16(h + 6, mtu[src_pick(r, ARRAY_SIZE(mtu))]);
-	if (f->last_out_len >= ETH + 28)
-		memcpy(h + 8, f->last_out + ETH, 28);
+	if (f->last_out_len >= ETH + quoted)
+		memcpy(h + 8, f->last_out + ETH, quoted);
+	k = quoted + 4; /* the sequence number */
 	if (src_one_in(r, 4))
-		put32(h + 32, get32(h + 32) + src_interesting(r));
+		put32(h + k, get32(h + k) + src_interesting(r));
 	if (src_one_in(r, 2))
-		put16(h + 10, src_one_in(r, 2) ? 1500 : src_interesting(r));
+		put16(h + (v6 ? 12 : 10), src_one_in(r, 2) ? 1500 : src_interesting(r));
 }
 
 static void noise(struct fz *f, struct pkt *p)
@@ -686,15 +807,19 @@ static void noise(struct fz *f, struct pkt *p)
 	case 0:
 		p->len = n;
 		p->dev = FZ_DEV;
+		p->v6 = false;
+		p->proto = IPPROTO_TCP_;
+		p->l4 = IP + 20;
 		fz_fill(f, p->b, n);
 		break;
 	case 1: /* noise in IP's place */
-		head(f, p, 0, IPPROTO_TCP_, n);
+		head(f, p, fz_any_host(f, 1), IPPROTO_TCP_, n);
 		fz_fill(f, p->b + IP, p->len - IP);
 		break;
 	default: /* noise above IP */
-		head(f, p, 0, (uint8_t[]){6, 17, 1, (uint8_t)n}[src_pick(r, 4)], n);
-		fz_fill(f, p->b + L4, n);
+		head(f, p, fz_any_host(f, 1), (uint8_t[]){6, 17, 1, 58, (uint8_t)n}[src_pick(r, 5)],
+		     n);
+		fz_fill(f, l4_of(p), n);
 	}
 }
 
@@ -726,6 +851,9 @@ void fz_packet(struct fz *f)
 		unsigned i = src_pick(r, FZ_REPLAYS);
 
 		p->len = f->replay[i].len;
+		p->l4 = f->replay[i].l4;
+		p->v6 = f->replay[i].v6;
+		p->proto = f->replay[i].proto;
 		p->dev = FZ_DEV;
 		memcpy(p->b, f->replay[i].b, p->len);
 		if (mutated)

@@ -117,6 +117,16 @@ void stack_panic(const char *file, int line, const char *what)
 	die(running);
 }
 
+unsigned fz_any_host(struct fz *f, unsigned n)
+{
+	return src_pick(&f->src, n) + (src_one_in(&f->src, 3) ? FZ_V6 : 0);
+}
+
+const struct ip_addr *fz_me(const struct fz *f, unsigned host)
+{
+	return host % FZ_V6 == FZ_LOOP ? &f->peer[host] : &f->me[host / FZ_V6];
+}
+
 /* ---- sockets -------------------------------------------------------------------------------- */
 
 static struct handle *handle_free(struct fz *f)
@@ -143,6 +153,10 @@ static void opts_any(struct fz *f, struct sock_opts *o)
 		o->rcvbuf = 2304 + src_pick(r, 60000);
 	if (src_one_in(r, 4))
 		o->sndbuf = 4608 + src_pick(r, 60000);
+	o->v6 = !src_one_in(r, 4);
+	o->v6only = o->v6 && src_one_in(r, 8);
+	o->tclass = src_one_in(r, 8) ? 0xb8 : 0;
+	o->autoflowlabel = (int8_t)((int)src_pick(r, 3) - 1);
 	o->nodelay = src_one_in(r, 2);
 	o->cork = src_one_in(r, 8);
 	o->keepalive = src_one_in(r, 4);
@@ -156,11 +170,15 @@ static void opts_any(struct fz *f, struct sock_opts *o)
 
 static void listen_on(struct fz *f, unsigned i)
 {
-	struct endpoint at = {.port = (uint16_t)(80 + i), .addr = i == 2 ? f->me : ip_addr_v4(0)};
+	struct endpoint at = {.port = (uint16_t)(80 + i)};
 	struct sock_opts o;
 	struct sock *sk;
 
 	opts_any(f, &o);
+	if (i == 2)
+		at.addr = f->me[src_pick(&f->src, 2)];
+	else if (src_one_in(&f->src, 4))
+		at.addr = ip_addr_v4(0);
 	if (i == 1)
 		o.defer_accept_s = 1 + src_pick(&f->src, 30);
 	if (stack_listen(f->st, &at, &o, i == 3 ? 1 : 1 + src_pick(&f->src, 20), &sk) == 0)
@@ -169,18 +187,21 @@ static void listen_on(struct fz *f, unsigned i)
 
 static void udp_on(struct fz *f)
 {
-	struct endpoint at = {.port = (uint16_t)(53 + src_pick(&f->src, 4)), .addr = ip_addr_v4(0)};
-	struct endpoint peer = {.addr = f->peer[src_pick(&f->src, 2)], .port = 5000};
+	struct endpoint at = {.port = (uint16_t)(53 + src_pick(&f->src, 4))};
+	unsigned host = fz_any_host(f, 2);
+	struct endpoint peer = {.addr = f->peer[host], .port = 5000};
 	struct handle *h = handle_free(f);
 	struct sock_opts o;
 	struct sock *sk;
 
 	opts_any(f, &o);
+	if (src_one_in(&f->src, 4))
+		at.addr = ip_addr_v4(0);
 	if (h == NULL || stack_udp_open(f->st, &at, &o, &sk) != 0)
 		return;
 	handle_set(f, h, sk);
 	if (src_one_in(&f->src, 3)) {
-		at.addr = f->me;
+		at.addr = *fz_me(f, host);
 		stack_udp_connect(f->st, sk, &at, &peer);
 	}
 }
@@ -188,9 +209,9 @@ static void udp_on(struct fz *f)
 static void connect_to(struct fz *f)
 {
 	struct src *r = &f->src;
-	struct endpoint local = {.addr = f->me, .port = (uint16_t)(2000 + src_pick(r, 8))};
+	struct endpoint local = {.port = (uint16_t)(2000 + src_pick(r, 8))};
 	struct endpoint remote = {.port = (uint16_t)(1000 + src_pick(r, 3))};
-	unsigned host = src_one_in(r, 8) ? 2 + src_pick(r, 2) : src_pick(r, 2);
+	unsigned host = fz_any_host(f, src_one_in(r, 8) ? 4 : 2);
 	struct handle *h = handle_free(f);
 	struct sock_opts o;
 	struct sock *sk;
@@ -198,8 +219,7 @@ static void connect_to(struct fz *f)
 	if (h == NULL)
 		return;
 	remote.addr = f->peer[host];
-	if (host == 3)
-		local.addr = f->peer[3];
+	local.addr = *fz_me(f, host);
 	opts_any(f, &o);
 	if (stack_connect(f->st, &local, &remote, &o, &sk, f->now) == 0)
 		handle_set(f, h, sk);
@@ -310,6 +330,11 @@ static void setopt_any(struct fz *f, struct handle *h)
 		{IPPROTO_TCP, TCP_INFO},
 		{IPPROTO_IP, IP_TOS},
 		{IPPROTO_IP, IP_TTL},
+		{IPPROTO_IPV6, IPV6_TCLASS},
+		{IPPROTO_IPV6, IPV6_UNICAST_HOPS},
+		{IPPROTO_IPV6, IPV6_V6ONLY},
+		{IPPROTO_IPV6, IPV6_MTU},
+		{IPPROTO_IPV6, IPV6_MTU_DISCOVER},
 		{SOL_SOCKET, 9999},
 	};
 	unsigned i = src_pick(&f->src, ARRAY_SIZE(opt));
@@ -334,20 +359,20 @@ static void udp_call(struct fz *f, struct handle *h)
 	static uint8_t b[BUF_BYTES];
 	struct src *r = &f->src;
 	struct iovec iov = {b, src_one_in(r, 4) ? src_pick(r, BUF_BYTES) : src_pick(r, 600)};
-	struct endpoint to = {.addr = f->peer[src_pick(r, 3)],
-			      .port = (uint16_t)(5000 + src_pick(r, 3))};
+	unsigned host = fz_any_host(f, 3);
+	struct endpoint to = {.addr = f->peer[host], .port = (uint16_t)(5000 + src_pick(r, 3))};
 	struct endpoint local = h->sk->local;
 	struct udp_meta meta;
 
 	switch (src_pick(r, 6)) {
 	case 0:
-		local.addr = f->me;
+		local.addr = *fz_me(f, host);
 		stack_udp_connect(f->st, h->sk, &local, src_one_in(r, 3) ? NULL : &to);
 		break;
 	case 1:
 	case 2:
-		stack_udp_send(f->st, h->sk, &iov, 1, src_one_in(r, 3) ? NULL : &to, &f->me,
-			       f->now);
+		stack_udp_send(f->st, h->sk, &iov, 1, src_one_in(r, 3) ? NULL : &to,
+			       &f->me[host / FZ_V6], f->now);
 		break;
 	default:
 		fz_must(f, stack_udp_recv(f->st, h->sk, &iov, 1, src_one_in(r, 4) ? RECV_PEEK : 0,
@@ -504,10 +529,10 @@ static void dst_answer(struct fz *f, const struct ip_addr *a, bool good)
 	struct dst_info d = {
 		.state = DST_OK, .dev = FZ_DEV, .next_hop = *a, .mac = {2, 0, 0, 0, 0, 2}};
 
-	if (ip_addr_eq(a, &f->peer[3])) {
+	if (ip_addr_eq(a, &f->peer[FZ_LOOP]) || ip_addr_eq(a, &f->peer[FZ_V6 + FZ_LOOP])) {
 		d.dev = STACK_DEV_LOOP;
 		memset(d.mac, 0, 6);
-	} else if (!good && !ip_addr_eq(a, &f->peer[0])) {
+	} else if (!good && !ip_addr_eq(a, &f->peer[0]) && !ip_addr_eq(a, &f->peer[FZ_V6])) {
 		switch (src_pick(r, 8)) {
 		case 0:
 			d.state = DST_UNREACHABLE;
@@ -539,14 +564,14 @@ static void dst_step(struct fz *f)
 		stack_dst_flush(f->st);
 		break;
 	case 1:
-		dst_answer(f, &f->peer[src_pick(r, 4)], false);
+		dst_answer(f, &f->peer[fz_any_host(f, 4)], false);
 		break;
 	case 2:
-		stack_neigh_set(f->st, FZ_DEV, &f->peer[1 + src_pick(r, 2)],
+		stack_neigh_set(f->st, FZ_DEV, &f->peer[1 + fz_any_host(f, 2)],
 				src_one_in(r, 2) ? mac : NULL, f->now);
 		break;
 	case 3:
-		dst_answer(f, &f->peer[src_pick(r, 4)], true);
+		dst_answer(f, &f->peer[fz_any_host(f, 4)], true);
 		break;
 	}
 }
@@ -690,15 +715,21 @@ void fz_begin(struct fz *f)
 	fz_fill(f, secret, sizeof(secret));
 	fz_must(f,
 		stack_create(arena_init(f->base, ARENA_BYTES), &cfg, secret, f->now, &f->st) == 0);
-	f->me = ip_addr_v4(be32(0x0a000001));
+	f->me[0] = ip_addr_v4(be32(0x0a000001));
+	f->me[1] = (struct ip_addr){.w = {be32(0xfd000000), 0, 0, be32(1)}};
 	for (i = 0; i < 3; i++)
 		f->peer[i] = ip_addr_v4(be32(0x0a000002 + i));
-	f->peer[3] = ip_addr_v4(be32(0x7f000001));
+	for (i = 0; i < 3; i++)
+		f->peer[FZ_V6 + i] = (struct ip_addr){.w = {be32(0xfd000000), 0, 0, be32(2 + i)}};
+	f->peer[FZ_LOOP] = ip_addr_v4(be32(0x7f000001));
+	f->peer[FZ_V6 + FZ_LOOP] = (struct ip_addr){.w = {0, 0, 0, be32(1)}};
 	devices(f);
-	fz_must(f, stack_local_add(f->st, &f->me) == 0);
-	dst_answer(f, &f->peer[0], true);
-	dst_answer(f, &f->peer[1], true);
-	dst_answer(f, &f->peer[3], true);
+	for (i = 0; i < 2; i++) {
+		fz_must(f, stack_local_add(f->st, &f->me[i]) == 0);
+		dst_answer(f, &f->peer[FZ_V6 * i], true);
+		dst_answer(f, &f->peer[FZ_V6 * i + 1], true);
+		dst_answer(f, &f->peer[FZ_V6 * i + FZ_LOOP], true);
+	}
 	for (i = 0; i < LISTENERS; i++)
 		listen_on(f, i);
 	udp_on(f);
