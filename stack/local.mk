@@ -48,6 +48,7 @@ libstack_la_SOURCES = \
 	stack/tcp/demux.c \
 	stack/tcp/hystart.c \
 	stack/tcp/hystart.h \
+	stack/tcp/ecn.c \
 	stack/tcp/icmp.c \
 	stack/tcp/info.c \
 	stack/tcp/input.c \

@@ -111,6 +111,12 @@ const char *cc_name(enum cc_algo algo);
 /* The algorithm of that name (len bytes, not terminated), or -1. */
 int cc_by_name(const char *name, uint32_t len);
 
+/* May an ACK that echoes a mark make the window larger (RFC 3168 6.1.2: not where ACKs do it)? */
+static inline bool cc_grows_by_marked_acks(const struct cc *cc)
+{
+	return cc->algo != CC_RENO && cc->algo != CC_CUBIC;
+}
+
 static inline bool cc_in_slow_start(const struct cc *cc)
 {
 	return cc->cwnd < cc->ssthresh;

@@ -235,6 +235,7 @@ int stack_connect(struct stack *st, const struct endpoint *local, const struct e
 	}
 	c->ts_ok = st->cfg.tcp_timestamps;
 	c->sack_ok = st->cfg.tcp_sack;
+	tcp_ecn_connect(st, c);
 	c->wscale_ok = st->cfg.tcp_window_scaling;
 	c->rcv_wscale = c->wscale_ok ? tcp_rcvwin_scale(st, o) : 0;
 	tcp_conn_hash(st, c);

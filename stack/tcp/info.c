@@ -28,6 +28,10 @@ static void info_options(const struct tcp_conn *c, struct tcp_info *ti)
 		ti->tcpi_options |= TCPI_OPT_TIMESTAMPS;
 	if (c->sack_ok)
 		ti->tcpi_options |= TCPI_OPT_SACK;
+	if (c->ecn & TCP_ECN_OK)
+		ti->tcpi_options |= TCPI_OPT_ECN;
+	if (c->ecn & TCP_ECN_SEEN)
+		ti->tcpi_options |= TCPI_OPT_ECN_SEEN;
 	if (c->wscale_ok) {
 		ti->tcpi_options |= TCPI_OPT_WSCALE;
 		ti->tcpi_snd_wscale = c->snd_wscale & 15u;
@@ -58,6 +62,7 @@ static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
 	ti->tcpi_snd_cwnd = segs(c, c->cc.cwnd);
 	ti->tcpi_reordering = c->rec.reordering;
 	ti->tcpi_reord_seen = c->rec.reord_times;
+	ti->tcpi_delivered_ce = c->delivered_ce;
 	ti->tcpi_dsack_dups = c->rec.dsacks;
 	ti->tcpi_total_retrans = c->total_retrans;
 	ti->tcpi_bytes_acked = c->bytes_acked;

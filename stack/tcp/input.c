@@ -191,8 +191,10 @@ void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recov
 		COUNT(st, tcp_probes_repaired);
 	if (out->enter)
 		COUNT(st, tcp_fast_recoveries);
-	if (out->enter || out->tlp_repaired)
+	if (out->enter || out->tlp_repaired) {
 		cc_cong_signal(&c->cc, CC_SIGNAL_NDUPACK, out->prior_flight_bytes, st->now_ns);
+		tcp_ecn_reduced(c);
+	}
 	if (out->leave && !out->left_loss)
 		cc_post_recovery(&c->cc, c->sent.in_flight_bytes, st->now_ns);
 	if (out->tlp_repaired && !out->enter)
@@ -264,7 +266,8 @@ static void process_ack(struct in *in)
 	struct seq una = c->sent.una;
 	struct recovery_in ri;
 	struct recovery_out out;
-	bool wnd_changed;
+	bool wnd_changed, ece;
+	uint32_t flight;
 
 	c->last_ack_rx_ns = st->now_ns;
 	if (in->ack_old) {
@@ -297,12 +300,25 @@ static void process_ack(struct in *in)
 		ri.ts_rtt_ns = (uint64_t)(uint32_t)(ms > 0 ? ms : 1) * 1000000;
 	}
 	ri.mss = c->mss;
-	if (seq_eq(s->ack, una) && !ri.dupack && !ri.nsack)
-		return; /* data only: it says nothing new of ours */
+	ece = tcp_ecn_echoed(c, s);
+	tcp_ecn_ack(c, s->ack);
+	flight = recovery_pipe(&c->rec, &c->sent);
+	if (seq_eq(s->ack, una) && !ri.dupack && !ri.nsack) {
+		if (ece)
+			tcp_ecn_react(st, c, flight);
+		return; /* data only: it says nothing else new of ours */
+	}
 	recovery_ack(&c->rec, &c->sent, &c->rtt, &ri, st->now_ns, &out);
 	if (out.ack.dsack)
 		COUNT(st, tcp_dsacks_received);
+	if (ece) {
+		c->delivered_ce += (out.ack.delivered_bytes + c->mss - 1) / c->mss;
+		/* RFC 3168 6.1.2: no growth by an ACK that tells of congestion */
+		out.cc_ack = out.cc_ack && cc_grows_by_marked_acks(&c->cc);
+	}
 	tcp_recovery_apply(st, c, &out);
+	if (ece)
+		tcp_ecn_react(st, c, flight);
 	if (out.progress)
 		ack_progress(in, una);
 }
@@ -531,6 +547,8 @@ static enum step do_data(struct in *in)
 		return drop(in, STAT_drop_tcp_no_data);
 	}
 	c->data_segs_in++;
+	if (seq_gt(seq_add(s->seq, s->len), c->rcv_nxt) && tcp_ecn_data(st, c, s))
+		in->ack_now = true;
 	data_event(in);
 	tcp_seg_pull(st, s);
 	if (seq_gt(seq_add(s->seq, s->len), edge)) {
@@ -622,6 +640,7 @@ static void take_syn(struct in *in)
 		c->rcv_wscale = 0;
 	c->ts_ok = c->ts_ok && o->has_ts;
 	c->sack_ok = c->sack_ok && o->sack_ok;
+	tcp_ecn_take_syn(st, c, in->s);
 	c->rec.sack = c->sack_ok;
 	if (c->ts_ok) {
 		c->ts_recent = o->tsval;

@@ -250,7 +250,7 @@ static int send_synack(struct stack *st, struct tcp_req *r)
 		.dst = r->m.dst,
 		.seq = r->iss,
 		.ack = seq_add(r->irs, 1),
-		.flags = TH_SYN | TH_ACK,
+		.flags = (uint8_t)(TH_SYN | TH_ACK | (r->ecn_ok ? TH_ECE : 0)),
 		.mark = &r->l->o,
 	};
 
@@ -368,6 +368,7 @@ enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_
 	r->ts_ok = st->cfg.tcp_timestamps && s->opt.has_ts;
 	r->ts_recent = s->opt.tsval;
 	r->sack_ok = st->cfg.tcp_sack && s->opt.sack_ok;
+	r->ecn_ok = tcp_ecn_syn_ok(st, s);
 	r->wscale_ok = st->cfg.tcp_window_scaling && s->opt.has_wscale;
 	r->snd_wscale = s->opt.wscale;
 	r->rcv_wscale = r->wscale_ok ? tcp_rcvwin_scale(st, &l->o) : 0;
@@ -425,6 +426,10 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 	c->ts_ok = r->ts_ok;
 	c->sack_ok = r->sack_ok;
 	c->rec.sack = r->sack_ok;
+	if (r->ecn_ok) {
+		c->ecn = TCP_ECN_OK;
+		COUNT(st, tcp_ecn_conns);
+	}
 	c->ts_off = r->ts_off;
 	c->ts_recent = r->ts_recent;
 	c->ts_recent_ns = r->synack_ns;

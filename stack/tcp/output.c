@@ -12,6 +12,7 @@
 #include "tcp.h"
 
 #define CSUM_OFFSET 16u
+#define ECT0 2u /* RFC 3168 5 */
 /* What the 16 bits of an IP length leave for payload, all headers at their largest. */
 #define SUPER_MAX_BYTES (65535u - 60u - 60u)
 
@@ -20,6 +21,7 @@ struct xmit {
 	uint32_t len; /* payload bytes */
 	uint8_t flags;
 	bool super;            /* payload stays in the send blocks */
+	bool fresh;            /* data that was never sent before */
 	struct sndbuf_pos pos; /* of the payload; len > 0 */
 };
 
@@ -83,20 +85,21 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 	struct ip_tx tx = ip_tx_of(&c->o, IPPROTO_TCP_, &c->sk.local.addr, c->flow);
 	struct ip_out o;
 	uint32_t sum = 0;
-	bool want_sum;
+	bool want_sum, ect = x->fresh && (c->ecn & TCP_ECN_OK);
 	uint16_t wnd;
 	int r;
 
 	/* whoever learnt of it, a smaller path MTU holds for what others cut up, too */
 	if (x->super && ip_hlen(&c->dst->addr) + hlen + c->mss > dst_mtu(st, c->dst))
 		return -EMSGSIZE;
+	tx.tos = (uint8_t)((tx.tos & ~3u) | (ect ? ECT0 : 0)); /* whatever IPV6_TCLASS says */
 	r = ip_begin(st, &c->sk, c->dst, &tx, hlen + (x->super ? 0 : x->len), x->super ? x->len : 0,
 		     &o);
 	if (unlikely(r))
 		return r;
 	wnd = x->flags & TH_RST ? 0 : tcp_rcvwin_field(st, c, x->flags & TH_SYN);
 	header_fill((struct tcp_hdr *)o.l4, &c->sk.local, &c->sk.remote, x->seq, c->rcv_nxt,
-		    x->flags, hlen, wnd);
+		    (uint8_t)(x->flags | tcp_ecn_flags(c, x->flags, x->fresh)), hlen, wnd);
 	tcp_opts_write(&opt, o.l4 + TCP_HLEN_BYTES, x->flags & TH_SYN);
 	want_sum = !x->super && ip_wants_sum(st, c->dst);
 	if (x->super) {
@@ -118,6 +121,8 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 	c->segs_out += x->super ? (x->len + c->mss - 1) / c->mss : 1;
 	if (opt.nsack && st->cfg.tcp_dsack && !seq_eq(c->dsack.start, c->dsack.end))
 		COUNT(st, tcp_dsacks_sent);
+	if (x->fresh)
+		c->ecn &= (uint8_t)~TCP_ECN_CWR;
 	if (x->flags & TH_ACK)
 		tcp_ack_sent(st, c);
 	return 0;
@@ -170,6 +175,8 @@ static uint32_t piece_max(const struct stack *st, const struct tcp_conn *c)
 {
 	uint32_t gso = ip_gso_max(st, c->dst);
 
+	if (c->ecn & TCP_ECN_CWR)
+		return c->mss; /* said once: who cuts up a super-segment might repeat it */
 	if (gso > SUPER_MAX_BYTES)
 		gso = SUPER_MAX_BYTES;
 	return gso > c->mss ? gso - gso % c->mss : c->mss;
@@ -189,6 +196,7 @@ int tcp_send_again(struct stack *st, struct tcp_conn *c, struct sent_rec *rec, u
 		x.flags = c->state == TCPS_SYN_SENT ? TH_SYN : TH_SYN | TH_ACK;
 		len = 1;
 		c->syn_resent = true;
+		tcp_ecn_syn_lost(st, c);
 	} else {
 		x.len = len < total ? len : total - fin;
 		if (x.len > max) {
@@ -303,6 +311,7 @@ static int send_new(struct stack *st, struct tcp_conn *c, uint32_t room, unsigne
 		return 0;
 	x.len = n;
 	x.super = n > c->mss;
+	x.fresh = n > 0;
 	if (n > 0)
 		x.pos = sndbuf_find(&c->snd, x.seq);
 	if (n == unsent)

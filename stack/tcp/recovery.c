@@ -68,7 +68,7 @@ static void reordering_grow(struct recovery *r, uint32_t segs)
 }
 
 static void rack_learn(struct recovery *r, const struct rtt *rtt, const struct recovery_in *in,
-		       const struct sent_ack *a, uint64_t now_ns)
+		       const struct sent_ack *a, bool undone, uint64_t now_ns)
 {
 	if (a->rtt_valid)
 		rack_update(r, a->rtt_tx_ns, a->rtt_end, now_ns);
@@ -76,7 +76,7 @@ static void rack_learn(struct recovery *r, const struct rtt *rtt, const struct r
 		/* It may be the original that was delivered: not if it took less than the path
 		 * ever does, nor if the timestamp echoed is older than the retransmission. */
 		uint64_t took_ns = now_ns - a->rexmit_tx_ns;
-		bool original = took_ns < rtt->min_ns ||
+		bool original = undone || took_ns < rtt->min_ns ||
 				(in->ts_valid && in->ts_rtt_ns > took_ns + TS_GRANULARITY_NS);
 
 		if (!original)
@@ -246,6 +246,10 @@ static void recovery_undo(struct recovery *r, struct sent_map *m, struct recover
 		reordering_grow(r, r->sack ? r->reordering : r->dupacks + 1);
 	if (r->state == RECOVERY_OPEN)
 		return;
+	/* what seemed to be the delivery of a retransmission was the original's: by it, all that is
+	 * in flight again would be lost at once */
+	if (r->undo_rexmit && r->rack_tx_ns >= r->undo_tx_ns)
+		r->rack_valid = false;
 	sent_unmark_lost(m);
 	state_open(r, m);
 }
@@ -331,7 +335,7 @@ void recovery_ack(struct recovery *r, struct sent_map *m, struct rtt *rtt,
 			r->dupacks = 0;
 		if (out->ack.sacked_bytes > 0)
 			r->dupacks++;
-		rack_learn(r, rtt, in, &out->ack, now_ns);
+		rack_learn(r, rtt, in, &out->ack, out->undo, now_ns);
 		rack_dsack(r, m, &out->ack);
 		out->newly_lost_bytes = rack_detect(r, m, rtt, in->mss, now_ns);
 		tlp_judge(r, m, in, out);

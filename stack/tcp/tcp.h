@@ -150,6 +150,10 @@ struct tcp_conn {
 	struct seq rcv_rtt_seq;
 	uint64_t rcv_rtt_start_ns;
 
+	uint8_t ecn;           /* TCP_ECN_* */
+	struct seq ecn_point;  /* snd_nxt at the last reduction, with TCP_ECN_HELD */
+	uint32_t delivered_ce; /* segments whose ACK told of a mark */
+
 	struct sack_block dsack; /* to be reported next; empty: none */
 	uint64_t oow_ack_ns;     /* last ACK for a segment out of window */
 	struct sock_opts o;
@@ -193,6 +197,7 @@ struct tcp_req {
 	uint8_t snd_wscale, rcv_wscale;
 	uint8_t tries; /* SYN-ACK timeouts */
 	bool ts_ok, sack_ok, wscale_ok;
+	bool ecn_ok;
 	bool acked; /* the last ACK came (and found no room, or waits for data) */
 };
 
@@ -349,6 +354,48 @@ struct tcp_mini *tcp_mini_find(struct stack *st, const struct endpoint *local,
 			       const struct endpoint *remote);
 void tcp_mini_hash(struct stack *st, struct tcp_mini *m);
 void tcp_mini_unhash(struct tcp_mini *m);
+
+/* ---- ecn.c ---------------------------------------------------------------------------------- */
+
+enum {
+	TCP_ECN_OK = 0x01,    /* both sides agreed */
+	TCP_ECN_ASKED = 0x02, /* a SYN of ours asked for it */
+	TCP_ECN_ASK = 0x04,   /* the next one does */
+	TCP_ECN_SEEN = 0x08,  /* the peer has sent something ECN-capable */
+	TCP_ECN_ECHO = 0x10,  /* a mark came: ECE, until the peer says CWR */
+	TCP_ECN_CWR = 0x20,   /* the next new data says CWR */
+	TCP_ECN_HELD = 0x40,  /* reduced in this window of data: not again until ecn_point */
+};
+
+/* An active connection begins: whether it asks. */
+void tcp_ecn_connect(const struct stack *st, struct tcp_conn *c);
+/* Its SYN timed out. */
+void tcp_ecn_syn_lost(const struct stack *st, struct tcp_conn *c);
+/* May the SYN s, for a listener, have it? */
+bool tcp_ecn_syn_ok(const struct stack *st, const struct tcp_seg *s);
+/* The peer's SYN-ACK, or its SYN in a simultaneous open. */
+void tcp_ecn_take_syn(struct stack *st, struct tcp_conn *c, const struct tcp_seg *s);
+/* What a segment about to be sent with these flags says: TH_ECE, TH_CWR. fresh: data sent for the
+ * first time. */
+uint8_t tcp_ecn_flags(const struct tcp_conn *c, uint8_t flags, bool fresh);
+/* An acceptable segment with new data came. True: it wants its ACK at once. */
+bool tcp_ecn_data(struct stack *st, struct tcp_conn *c, const struct tcp_seg *s);
+/* Does this ACK tell of a mark? */
+static inline bool tcp_ecn_echoed(const struct tcp_conn *c, const struct tcp_seg *s)
+{
+	return (c->ecn & TCP_ECN_OK) && (s->flags & (TH_ECE | TH_SYN)) == TH_ECE;
+}
+/* The window was reduced, for whatever reason: the peer is told, and marks of this window of data
+ * are answered by that. */
+void tcp_ecn_reduced(struct tcp_conn *c);
+/* una is ack now, or soon. */
+static inline void tcp_ecn_ack(struct tcp_conn *c, struct seq ack)
+{
+	if ((c->ecn & TCP_ECN_HELD) && seq_gt(ack, c->ecn_point))
+		c->ecn &= (uint8_t)~TCP_ECN_HELD;
+}
+/* Such an ACK was taken in; flight_bytes: in flight before it. */
+void tcp_ecn_react(struct stack *st, struct tcp_conn *c, uint32_t flight_bytes);
 
 /* ---- timewait.c ----------------------------------------------------------------------------- */
 

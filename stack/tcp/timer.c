@@ -207,8 +207,10 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 	if (head && (head->flags & SENT_SACKED))
 		COUNT(st, tcp_sack_reneged);
 	/* what the loss of a SYN means, tcp_established() knows (RFC 5681 3.1) */
-	if (recovery_timeout(&c->rec, &c->sent, st->now_ns) && !tcp_state_in(c, TCPS_CONNECTING))
+	if (recovery_timeout(&c->rec, &c->sent, st->now_ns) && !tcp_state_in(c, TCPS_CONNECTING)) {
 		cc_cong_signal(&c->cc, CC_SIGNAL_RTO, flight, st->now_ns);
+		tcp_ecn_reduced(c);
+	}
 	if (!window_is_back(c))
 		rtt_backoff(&c->rtt);
 	tcp_output(st, c, 0);

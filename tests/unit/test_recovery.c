@@ -341,6 +341,17 @@ START_TEST(frto_new_data_goes_before_repairs_and_an_original_s_ack_undoes)
 }
 END_TEST
 
+START_TEST(frto_undo_takes_back_what_rack_thought_it_had_learnt)
+{
+	time_out();
+	ack(1, 0, 0, 650 * MS); /* long enough after to seem the retransmission's */
+	send(2, 650 * MS);
+	ack(2, 0, 0, 660 * MS);
+	ck_assert_int_eq(out.undo, RECOVERY_UNDO_FRTO);
+	ck_assert(!out.enter && map.lost_bytes == 0);
+}
+END_TEST
+
 START_TEST(frto_a_sack_of_an_original_undoes_too)
 {
 	time_out();
@@ -730,6 +741,7 @@ int main(void)
 	tcase_add_test(sack, hole_in_a_super_segment_is_cut_out);
 	tcase_add_test(sack, an_ack_in_a_large_window_looks_at_few_records);
 	tcase_add_test(sack, frto_new_data_goes_before_repairs_and_an_original_s_ack_undoes);
+	tcase_add_test(sack, frto_undo_takes_back_what_rack_thought_it_had_learnt);
 	tcase_add_test(sack, frto_a_sack_of_an_original_undoes_too);
 	tcase_add_test(sack, frto_only_the_new_data_arrives_so_the_loss_was_real);
 	tcase_add_test(sack, frto_ends_where_there_is_nothing_new_to_send);

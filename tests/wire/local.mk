@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Crafted segments in, exact answers out.
 if HAVE_CHECK
-wire_tests = tests/wire/open tests/wire/data tests/wire/close tests/wire/hard tests/wire/reset
+wire_tests = tests/wire/open tests/wire/data tests/wire/close tests/wire/hard tests/wire/reset \
+	tests/wire/ecn tests/wire/recover
 check_PROGRAMS += $(wire_tests)
 TESTS += $(wire_tests)
 
@@ -20,4 +21,10 @@ tests_wire_hard_LDADD = libunit.la libstack.la $(CHECK_LIBS)
 tests_wire_reset_SOURCES = tests/wire/reset.c tests/wire/wire.c tests/wire/wire.h
 tests_wire_reset_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_wire_reset_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+tests_wire_ecn_SOURCES = tests/wire/ecn.c tests/wire/wire.c tests/wire/wire.h
+tests_wire_ecn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_wire_ecn_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+tests_wire_recover_SOURCES = tests/wire/recover.c tests/wire/wire.c tests/wire/wire.h
+tests_wire_recover_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_wire_recover_LDADD = libunit.la libstack.la $(CHECK_LIBS)
 endif

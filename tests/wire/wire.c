@@ -21,7 +21,7 @@ void wire_fini(struct wire *w)
 
 enum stat_id in_seg(struct wire *w, const struct seg *s)
 {
-	struct pkt_ip ip = {.src = w->peer.addr, .dst = w->me.addr, .proto = 6};
+	struct pkt_ip ip = {.src = w->peer.addr, .dst = w->me.addr, .proto = 6, .tos = s->tos};
 	uint8_t l4[4200], b[4300];
 	struct tcp_hdr *h = (struct tcp_hdr *)l4;
 	uint32_t hlen = 20 + s->opts_len, sum;
@@ -93,6 +93,7 @@ struct seg out(struct wire *w)
 	s.seq = be32(h->seq) - w->iss;
 	s.ack = h->flags & TH_ACK ? be32(h->ack) - PEER_ISS : 0;
 	s.wnd = be16(h->win);
+	s.tos = b[15];
 	s.len = (uint32_t)(n - l4) - hlen;
 	tcp_opts_parse(&s.opt, b + l4 + 20, hlen - 20, h->flags & TH_SYN);
 	memcpy(s.data, b + l4 + hlen, s.len < sizeof(s.data) ? s.len : sizeof(s.data));

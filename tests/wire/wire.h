@@ -19,6 +19,7 @@ struct seg {
 	uint32_t seq, ack;   /* relative to the sender's and the receiver's ISS */
 	uint32_t wnd;        /* as in the header */
 	uint32_t len;        /* payload */
+	uint8_t tos;         /* of the IP header */
 	const uint8_t *opts; /* in: raw options */
 	uint32_t opts_len;
 	struct tcp_opts opt; /* out: parsed */
