@@ -289,4 +289,11 @@ int steer(struct xdp_md *ctx)
 	return ours ? bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS) : XDP_PASS;
 }
 
+/* For packets that we give back to the kernel (shim/dev/back.c): it takes them. */
+SEC("xdp.frags")
+int back(struct xdp_md *ctx)
+{
+	return XDP_PASS;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

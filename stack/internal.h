@@ -83,6 +83,8 @@ struct rx_pkt {
 	struct ip_addr src, dst;
 	uint8_t dev, proto, tos, ttl;
 	bool csum_partial; /* checksum field was accepted as a pseudo-header sum */
+	uint16_t head_off; /* where the packet began in its first frame, */
+	uint32_t head;     /* which was that one */
 };
 
 /* Drops the first n bytes of the chain (freeing frames that become empty). n <= p->len. */
@@ -98,6 +100,11 @@ bool rx_csum_ok(struct stack *st, struct rx_pkt *p, uint32_t csum_offset);
 void rx_copy(struct stack *st, const struct rx_pkt *p, uint32_t off, void *buf, uint32_t n);
 /* Partial sum over the whole packet. */
 uint32_t rx_sum(struct stack *st, const struct rx_pkt *p);
+/* A packet whose L4 header is not pulled yet, and which is nobody's here: where the kernel may want
+ * it, it is kept for stack_stray(). False: it is not from such a device, and p as it was.
+ * csum_offset as above. */
+bool rx_stray(struct stack *st, struct rx_pkt *p, uint32_t csum_offset,
+	      const struct endpoint *local, const struct endpoint *remote);
 /* Gives the packet's frames back. */
 void rx_free(struct stack *st, struct rx_pkt *p);
 
@@ -220,6 +227,8 @@ struct stack {
 	struct list tx_run;        /* those of them that the present stack_run() has to resume */
 	struct list events;        /* sock.ev */
 	struct list socks;         /* sock.all */
+	uint32_t nstrays;          /* how many wait in stray[], */
+	uint32_t stray_at;         /* the first of them */
 	uint32_t nopen, ndraining; /* sockets with, and without, an embedder */
 	struct stack_dev dev[STACK_DEVS];
 	struct ip_addr local[STACK_LOCAL_ADDRS]; /* sorted */
@@ -229,6 +238,7 @@ struct stack {
 	struct tcp_state_tables *tcp;
 	struct udp_state_tables *udp;
 	uint64_t stats[STAT_COUNT];
+	struct stray stray[STACK_STRAYS];
 	struct txq txq;
 };
 

@@ -24,6 +24,7 @@ void stack_reset_tell(struct stack *st, const uint64_t *lent, uint64_t now_ns)
 	st->txq.head = st->txq.tail = 0;
 	st->txq_bulk = 0;
 	st->blk_limbo = NULL;
+	st->nstrays = 0;
 	frame_pool_rebuild(&st->frames, lent);
 	pool_rebuild(&st->blks, NULL);
 	list_init(&st->tx_wait);

@@ -115,6 +115,7 @@ struct stack_dev {
 	bool up;
 	bool rx_partial_ok; /* a checksum field holding only the pseudo-header sum is good */
 	bool tx_csum;       /* the device completes checksums (TXF_CSUM) */
+	bool shared;        /* with the kernel: what is nobody's here may be its (stack_stray()) */
 	uint32_t ifindex;
 	uint32_t mtu;           /* of the IP packet */
 	uint32_t gso_max_bytes; /* TCP payload of the largest super-segment; 0: none */
@@ -173,6 +174,20 @@ enum stat_id stack_rx(struct stack *st, unsigned dev, uint32_t frame, uint64_t n
  * To be called after a batch of stack_rx(), and when stack_next_ns() has come.
  */
 void stack_run(struct stack *st, uint64_t now_ns);
+
+/*
+ * A packet that came over a shared device for a port that nobody has here: a SYN, or a datagram.
+ * The kernel may know whose it is, or how to refuse it, so the stack says nothing. The caller owns
+ * the chain: the frame as it came, its checksum complete. To be asked for until there is none,
+ * after a batch of stack_rx(); more than STACK_STRAYS are dropped, and the peer sends again.
+ */
+#define STACK_STRAYS 64u
+struct stray {
+	uint32_t frame;
+	uint8_t dev, proto;
+	struct endpoint local, remote;
+};
+bool stack_stray(struct stack *st, struct stray *out);
 
 /* When stack_run() wants to be called next; UINT64_MAX: nothing pending. Needs no lock (a hint). */
 uint64_t stack_next_ns(const struct stack *st);

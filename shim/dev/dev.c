@@ -191,6 +191,7 @@ void net_tell(struct dev_state *ds, unsigned net)
 		.up = nd->up,
 		.rx_partial_ok = nd->local_peer,
 		.tx_csum = nd->tx_csum,
+		.shared = true,
 		.ifindex = nd->ifindex,
 		.mtu = nd->mtu,
 		.gso_max_bytes = nd->gso_door ? nd->gso_bytes : 0,
@@ -487,6 +488,8 @@ int dev_rx(struct stackrec *sr, int max, uint64_t when_ns)
 		if (ds->net[i].used)
 			done += xsk_rx(ds, i, max - done, when_ns);
 	}
+	if (done)
+		back_run(ds);
 	return done;
 }
 

@@ -79,6 +79,7 @@ enum net_fd {
 	NET_FD_CLAIMS,
 	NET_FD_FLOWS,
 	NET_FD_PASSES,
+	NET_FD_BACK,
 	NET_FD_COUNTS,
 	NET_FD_PACKET,
 	NET_FD_XSK,
@@ -305,6 +306,8 @@ void steer_addr_gone(struct dev_state *ds, const struct ip_addr *a);
 void steer_init(struct dev_state *ds);
 /* Packets to a are among those that c wants. */
 bool claim_covers(const struct claim *c, const struct ip_addr *a);
+/* Packets for local are ours. */
+bool steer_claims(struct dev_state *ds, uint8_t proto, const struct endpoint *local);
 /* Map operations by descriptor: 0 or -Exxx. */
 int map_update(int fd, const void *key, const void *val);
 int map_delete(int fd, const void *key);
@@ -315,6 +318,11 @@ int map_delete(int fd, const void *key);
 uint32_t pass_enter(struct dev_state *ds, const struct claim *c);
 /* Now and then, forgets those that have ended. */
 void pass_refresh(struct dev_state *ds, uint64_t now_ns);
+
+/* ---- back.c --------------------------------------------------------------------------------- */
+
+/* Gives the stack's strays back to the kernel. */
+void back_run(struct dev_state *ds);
 
 /* ---- gso.c ---------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 libshim_la_SOURCES += \
 	bpf/steer.h \
+	shim/dev/back.c \
 	shim/dev/dev.c \
 	shim/dev/dev.h \
 	shim/dev/gso.c \

@@ -93,6 +93,13 @@ static bool claim_wanted(struct dev_state *ds, const struct claim *but, const st
 	return false;
 }
 
+bool steer_claims(struct dev_state *ds, uint8_t proto, const struct endpoint *local)
+{
+	const struct claim any = {.ep = *local, .proto = proto};
+
+	return claim_wanted(ds, &any, &local->addr);
+}
+
 static struct claim *claim_new(struct dev_state *ds, uint8_t proto, const struct endpoint *ep)
 {
 	uint32_t *bucket = claim_bucket(ds, ep->port), i = ds->claim_free;
@@ -461,6 +468,7 @@ int steer_load(struct dev_state *ds, unsigned net, enum verdict *why)
 		{NET_FD_FLOWS, &skel.maps.flows.map_fd},
 		{NET_FD_PASSES, &skel.maps.passes.map_fd},
 		{NET_FD_COUNTS, &skel.maps.counts.map_fd},
+		{NET_FD_BACK, &skel.progs.back.prog_fd},
 		{NET_FD_LINK, &skel.progs.steer.prog_fd}, /* until it is attached */
 	};
 	unsigned i;

@@ -21,7 +21,10 @@ enum stat_id ip_deliver(struct stack *st, struct rx_pkt *p)
 
 enum stat_id ip_rx(struct stack *st, unsigned dev, uint32_t frame)
 {
-	struct rx_pkt p = {.frame = frame, .dev = (uint8_t)dev};
+	struct rx_pkt p = {.frame = frame,
+			   .dev = (uint8_t)dev,
+			   .head = frame,
+			   .head_off = frame_meta(&st->frames, frame)->off};
 	enum stat_id r = STAT_drop_ethertype;
 	struct eth_hdr buf;
 	const struct eth_hdr *eth;

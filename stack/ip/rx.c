@@ -126,3 +126,53 @@ bool rx_csum_ok(struct stack *st, struct rx_pkt *p, uint32_t csum_offset)
 	}
 	return csum_fold(csum_combine(pseudo, rx_sum(st, p), 0)) == 0xffff;
 }
+
+/* What the device would have completed on its way over a wire. */
+static void csum_complete(struct stack *st, struct rx_pkt *p, uint32_t csum_offset)
+{
+	uint8_t *at = frame_data(&st->frames, p->frame) + csum_offset;
+	uint16_t sum = (uint16_t)~csum_fold(rx_sum(st, p));
+
+	if (sum == 0)
+		sum = 0xffff;
+	memcpy(at, &sum, sizeof(sum));
+}
+
+bool rx_stray(struct stack *st, struct rx_pkt *p, uint32_t csum_offset,
+	      const struct endpoint *local, const struct endpoint *remote)
+{
+	struct frame *m = frame_meta(&st->frames, p->frame);
+
+	if (!st->dev[p->dev].shared)
+		return false;
+	/* All headers in one frame, as they come; else there is nothing whole to give back. */
+	if (st->nstrays == STACK_STRAYS || p->frame != p->head ||
+	    csum_offset + sizeof(uint16_t) > m->len) {
+		COUNT(st, stray_lost);
+		rx_free(st, p);
+		return true;
+	}
+	if (p->csum_partial)
+		csum_complete(st, p, csum_offset);
+	m->len = (uint16_t)(m->len + m->off - p->head_off);
+	m->off = p->head_off;
+	st->stray[(st->stray_at + st->nstrays++) % STACK_STRAYS] = (struct stray){
+		.frame = p->frame,
+		.dev = p->dev,
+		.proto = p->proto,
+		.local = *local,
+		.remote = *remote,
+	};
+	p->frame = FRAME_NONE;
+	p->len = 0;
+	return true;
+}
+
+bool stack_stray(struct stack *st, struct stray *out)
+{
+	if (st->nstrays == 0)
+		return false;
+	*out = st->stray[st->stray_at++ % STACK_STRAYS];
+	st->nstrays--;
+	return true;
+}

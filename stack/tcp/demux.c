@@ -245,6 +245,11 @@ static enum stat_id rx_other(struct stack *st, struct tcp_seg *s)
 		return tcp_listen_rx(st, l, s, min_iss);
 	if (s->flags & TH_RST)
 		return STAT_drop_tcp_rst;
+	/* There was a listener a moment ago, else it would not have come: another may be there now,
+	 * which is no business of ours to speak for. */
+	if ((s->flags & (TH_SYN | TH_ACK)) == TH_SYN &&
+	    rx_stray(st, s->p, CSUM_OFFSET, &s->local, &s->remote))
+		return STAT_drop_stray;
 	tcp_answer_rst(st, s);
 	return STAT_drop_tcp_no_listener;
 }

@@ -166,8 +166,11 @@ enum stat_id udp_rx(struct stack *st, struct rx_pkt *p)
 		goto drop;
 	r = STAT_drop_udp_no_socket;
 	us = udp_find(st, &local, &remote);
-	if (us == NULL)
+	if (us == NULL) {
+		if (rx_stray(st, p, __builtin_offsetof(struct udp_hdr, csum), &local, &remote))
+			return STAT_drop_stray;
 		goto drop;
+	}
 	rx_pull(st, p, UDP_HLEN_BYTES);
 	r = udp_queue(st, us, p, remote.port);
 	if (r == STAT_rx_packets)

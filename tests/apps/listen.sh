@@ -179,17 +179,17 @@ while time.time() < end:
 print(n, "connections")
 PY
 	i=$!
-	for _ in 1 2 3 4 5; do
+	for _ in $(seq 12); do
 		expect shim listen reuseport || return 1
-		sleep 0.5
+		sleep 0.25
 		expect shim close || return 1
-		sleep 0.5
+		sleep 0.25
 	done
 	wait $i
 	r=$?
 	cat "$work/storm" "$work/shim.log"
-	# Only those in the accept queue at one of the five moments may have been reset.
-	[ $r = 0 ] && [ "$(grep -c 'None$' "$work/storm")" -le 5 ]
+	# Only those in the accept queue at one of the twelve moments may have been reset.
+	[ $r = 0 ] && [ "$(grep -c 'None$' "$work/storm")" -le 12 ]
 }
 
 check "connections of the kernel, then a claim" before_the_claim

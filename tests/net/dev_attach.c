@@ -602,6 +602,7 @@ int main(int argc, char **argv)
 	neighbours();
 	icmp_error();
 	v6_cases();
+	given_back();
 	link_changes();
 	privileges();
 	vlan();

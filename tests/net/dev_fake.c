@@ -125,6 +125,18 @@ enum stat_id stack_rx(struct stack *st, unsigned dev, uint32_t frame, uint64_t w
 	return STAT_rx_packets;
 }
 
+struct stray fake_stray;
+bool fake_has_stray;
+
+bool stack_stray(struct stack *st, struct stray *out)
+{
+	if (!fake_has_stray)
+		return false;
+	*out = fake_stray;
+	fake_has_stray = false;
+	return true;
+}
+
 void fake_rx_clear(void)
 {
 	while (fake_rx_n)

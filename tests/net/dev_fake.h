@@ -35,6 +35,9 @@ void fake_init_again(void);
 /* The stack asks for dst. */
 void fake_want(const struct ip_addr *dst);
 bool fake_local(const struct ip_addr *a);
+/* What stack_stray() gives out next. */
+extern struct stray fake_stray;
+extern bool fake_has_stray;
 /* Frees what was received. */
 void fake_rx_clear(void);
 /* Copies a packet out; its length. */

@@ -81,5 +81,6 @@ void v6_cases(void);
 void privileges(void);
 pid_t early_bird(void);
 void early_bird_joins(pid_t pid);
+void given_back(void);
 
 #endif

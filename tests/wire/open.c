@@ -118,6 +118,103 @@ START_TEST(no_listener_answers_rst)
 }
 END_TEST
 
+/* The Ethernet frame of a stray, with checksums complete; gives its frames back. */
+static size_t take_stray(struct wire *w, struct stray *s, uint8_t *b)
+{
+	struct frame_pool *fp = stack_frames(w->e.st);
+	size_t n;
+
+	ck_assert(stack_stray(w->e.st, s));
+	ck_assert_uint_eq(s->dev, ENV_DEV);
+	n = frame_meta(fp, s->frame)->len;
+	memcpy(b, frame_data(fp, s->frame), n);
+	pkt_check_sums(b, n);
+	frame_put_chain(fp, s->frame);
+	return n;
+}
+
+static void share_dev(struct wire *w)
+{
+	struct stack_dev d = w->e.st->dev[ENV_DEV];
+
+	d.shared = true;
+	stack_dev_set(w->e.st, ENV_DEV, &d);
+}
+
+/* Its SYN was on its way to us when the listener was closed. The port may be somebody else's. */
+START_TEST(syn_for_a_closed_listener_is_given_back)
+{
+	struct stray s;
+	struct wire w;
+	uint8_t b[100];
+
+	wire_init(&w, NULL);
+	share_dev(&w);
+	listen_on(&w, NULL, 8);
+	in(&w, S, 0, 0, 0);
+	out(&w);
+	stack_close(w.e.st, w.l, w.e.now);
+	w.l = NULL;
+	w.peer.port++;
+	ck_assert_int_eq(in(&w, S, 0, 0, 0), STAT_drop_stray);
+	out_none(&w);
+	ck_assert_uint_eq(take_stray(&w, &s, b), 54);
+	ck_assert_uint_eq(s.proto, 6);
+	ck_assert_uint_eq(s.local.port, PORT);
+	ck_assert_uint_eq(s.remote.port, PEER_PORT + 1);
+	ck_assert_uint_eq(b[47], S);
+	ck_assert(!stack_stray(w.e.st, &s));
+	/* what is no SYN can only be meant for a connection that is no more */
+	ck_assert_int_eq(in(&w, A, 1, 1, 0), STAT_drop_tcp_no_listener);
+	out(&w);
+	ck_assert_int_eq(in(&w, S | A, 0, 0, 0), STAT_drop_tcp_no_listener);
+	out(&w);
+	wire_fini(&w);
+}
+END_TEST
+
+/* Its checksum field holds the pseudo-header sum, which means something to a neighbour only. */
+START_TEST(stray_has_its_checksum)
+{
+	struct pkt_ip ip = {.proto = 6};
+	struct tcp_hdr h = {.off = 5 << 4, .flags = S, .dport = be16(PORT), .sport = be16(9)};
+	uint8_t b[100];
+	struct stray s;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	env_dev(&w.e, ENV_DEV, false, true, 0);
+	share_dev(&w);
+	ip.src = w.peer.addr;
+	ip.dst = w.me.addr;
+	h.csum = csum_fold(csum_pseudo(&ip.src, &ip.dst, 6, sizeof(h)));
+	env_rx(&w.e, ENV_DEV, b, pkt_ip4(b, &ip, &h, sizeof(h)));
+	take_stray(&w, &s, b);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(strays_are_bounded)
+{
+	struct stray s;
+	struct wire w;
+	uint8_t b[100];
+
+	wire_init(&w, NULL);
+	share_dev(&w);
+	for (unsigned i = 0; i < STACK_STRAYS; i++, w.peer.port++)
+		ck_assert_int_eq(in(&w, S, 0, 0, 0), STAT_drop_stray);
+	ck_assert_int_eq(in(&w, S, 0, 0, 0), STAT_drop_stray);
+	out_none(&w);
+	for (unsigned i = 0; i < STACK_STRAYS; i++) {
+		take_stray(&w, &s, b);
+		ck_assert_uint_eq(s.remote.port, PEER_PORT + i);
+	}
+	ck_assert(!stack_stray(w.e.st, &s));
+	wire_fini(&w);
+}
+END_TEST
+
 START_TEST(ack_to_listener_answers_rst)
 {
 	struct wire w;
@@ -340,6 +437,9 @@ static Suite *make(void)
 	tcase_add_loop_test(tc, garbage_options_are_harmless, 0, 8);
 	tcase_add_test(tc, synack_is_retransmitted_with_backoff);
 	tcase_add_test(tc, no_listener_answers_rst);
+	tcase_add_test(tc, syn_for_a_closed_listener_is_given_back);
+	tcase_add_test(tc, stray_has_its_checksum);
+	tcase_add_test(tc, strays_are_bounded);
 	tcase_add_test(tc, ack_to_listener_answers_rst);
 	tcase_add_test(tc, wrong_checksum_is_dropped);
 	tcase_add_test(tc, full_accept_queue_drops_syn_and_last_ack);
