@@ -60,7 +60,7 @@ static bool accepts(int l, int ms)
 
 void given_back(void)
 {
-	struct endpoint any = {.port = BACK_PORT};
+	struct endpoint any = ep("0.0.0.0", BACK_PORT);
 	uint64_t *lost = &stack_stats(fake_sr->st)[STAT_stray_lost], lost0 = *lost;
 	pid_t pid;
 	int l = -1;
