@@ -120,8 +120,8 @@ static bool port_claimed(const struct node *n, const struct flow *f, uint16_t po
 /* Each connects to the other before the other's SYN can be there. */
 static void cross_connect(struct flow *f)
 {
-	struct endpoint a = {.addr = f->cli.n->addr, .port = port_next(f->cli.n)};
-	struct endpoint b = {.addr = f->srv.n->addr, .port = port_next(f->srv.n)};
+	struct endpoint a = {.addr = node_addr_to(f->cli.n, f->srv.n), .port = port_next(f->cli.n)};
+	struct endpoint b = {.addr = node_addr_to(f->srv.n, f->cli.n), .port = port_next(f->srv.n)};
 	struct side *c = &f->cli, *v = &f->srv;
 	int err;
 
@@ -154,8 +154,8 @@ static void client_connect(struct side *s)
 {
 	struct flow *f = s->f;
 	struct node *n = s->n;
-	struct endpoint local = {.addr = n->addr};
-	struct endpoint remote = {.addr = f->srv.n->addr, .port = SIM_PORT};
+	struct endpoint local = {.addr = node_addr_to(n, f->srv.n)};
+	struct endpoint remote = {.addr = node_addr_to(f->srv.n, n), .port = SIM_PORT};
 	int err;
 
 	if (f->kind == FLOW_CROSS) {
@@ -251,7 +251,7 @@ void node_accept(struct node *n, bool now)
 	}
 
 	while ((err = stack_accept(n->st, n->listener, &sk, node_now(n))) == 0) {
-		uint32_t from = (__builtin_bswap32(ip_addr_to_v4(&sk->remote.addr)) & 0xff) - 1;
+		uint32_t from = node_of(&sk->remote.addr);
 		struct flow *f = from < n->w->nnodes ? port_flow(&n->w->node[from], n, sk) : NULL;
 
 		if (!f) {

@@ -10,10 +10,12 @@
 #include <sys/mman.h>
 
 #include "sim.h"
+#include "stack/ip/wire.h"
 
 #define ARENA_BYTES (1ull << 30)
 #define NODE_DEV 1u
-#define RX_HEADROOM 256u /* as XDP leaves before a packet */
+#define NODE_DST_V6 0x10000u /* in an EV_DST's arg, beside the peer */
+#define RX_HEADROOM 256u     /* as XDP leaves before a packet */
 /* A turn that has not come to rest after so many rounds, or a wake-up asked for again and again
  * without time moving, is a livelock. */
 #define TURN_ROUNDS_MAX 100000u
@@ -51,7 +53,10 @@ static void node_device(struct node *n)
 	n->tx_csum = d.tx_csum = !rng_one_in(r, 3);
 	n->rx_partial_ok = d.rx_partial_ok = !rng_one_in(r, 3);
 	n->gso_max = d.gso_max_bytes = !d.tx_csum || rng_one_in(r, 3) ? 0 : 61440;
-	n->mtu = d.mtu = rng_one_in(r, 4) ? rng_range(r, 576, 3500) : 1500;
+	n->mtu = d.mtu =
+		rng_one_in(r, 4)
+			? rng_range(r, n->w->family == SIM_FAMILY_4 ? 576 : IP6_MTU_MIN, 3500)
+			: 1500;
 	memcpy(d.mac, (uint8_t[]){2, 0, 0, 0, 0, n->idx}, 6);
 	stack_dev_set(n->st, NODE_DEV, &d);
 	d = (struct stack_dev){.up = true,
@@ -63,14 +68,35 @@ static void node_device(struct node *n)
 	stack_dev_set(n->st, STACK_DEV_LOOP, &d);
 }
 
+struct ip_addr node_addr(unsigned idx, bool v6)
+{
+	struct ip_addr a = ip_addr_v4(__builtin_bswap32(10u << 24 | (idx + 1u)));
+
+	if (v6)
+		a = (struct ip_addr){.w = {__builtin_bswap32(0xfd000000), 0, 0, a.w[3]}};
+	return a;
+}
+
+uint32_t node_of(const struct ip_addr *a)
+{
+	return (__builtin_bswap32(a->w[3]) & 0xff) - 1;
+}
+
+struct ip_addr node_addr_to(const struct node *n, const struct node *peer)
+{
+	return n->addr[n->w->v6[n->idx] >> peer->idx & 1];
+}
+
 void node_listen(struct node *n)
 {
 	struct sock_opts o;
 	struct endpoint at;
 
 	sock_opts_default(&o);
-	at = (struct endpoint){.addr = n->addr, .port = SIM_PORT};
-	if (rng_one_in(&n->rng, 2))
+	at = (struct endpoint){.port = SIM_PORT}; /* ::, for both */
+	if (n->w->family != SIM_FAMILY_MIXED && rng_one_in(&n->rng, 2))
+		at.addr = n->addr[n->w->family == SIM_FAMILY_6];
+	else if (n->w->family == SIM_FAMILY_4 && rng_one_in(&n->rng, 2))
 		at.addr = ip_addr_v4(0);
 	if (stack_listen(n->st, &at, &o, rng_one_in(&n->rng, 4) ? 1 : 128, &n->listener) != 0)
 		abort();
@@ -104,10 +130,12 @@ void node_init(struct node *n, struct world *w, uint8_t idx)
 	if (stack_create(arena_init(n->base, ARENA_BYTES), &cfg, (uint8_t *)secret, node_now(n),
 			 &n->st) != 0)
 		abort();
-	n->addr = ip_addr_v4(__builtin_bswap32(10u << 24 | (idx + 1u)));
 	node_device(n);
-	if (stack_local_add(n->st, &n->addr) != 0)
-		abort();
+	for (i = 0; i < 2; i++) {
+		n->addr[i] = node_addr(idx, i);
+		if (stack_local_add(n->st, &n->addr[i]) != 0)
+			abort();
+	}
 	node_listen(n);
 	n->dirty = true;
 }
@@ -193,7 +221,7 @@ static bool node_requests(struct node *n)
 	bool any = false;
 
 	while (stack_dst_request(n->st, &a)) {
-		uint32_t peer = (__builtin_bswap32(ip_addr_to_v4(&a)) & 0xff) - 1;
+		uint32_t peer = node_of(&a);
 		struct ev e = {.kind = EV_DST, .node = n->idx, .arg = peer};
 
 		any = true;
@@ -201,6 +229,7 @@ static bool node_requests(struct node *n)
 			world_fail(n->w, "node %u asks for a destination nobody has", n->idx);
 			continue;
 		}
+		e.arg |= ip_addr_is_v4(&a) ? 0 : NODE_DST_V6;
 		e.at_ns = n->w->now_ns + rng_log(&n->rng, US, 100 * MS);
 		ev_push(&n->w->q, &e);
 	}
@@ -208,11 +237,12 @@ static bool node_requests(struct node *n)
 }
 
 /* In two steps now and then: first the route, and the neighbour later. */
-void node_dst(struct node *n, uint32_t peer)
+void node_dst(struct node *n, uint32_t arg)
 {
+	uint32_t peer = arg & ~NODE_DST_V6;
 	struct dst_info d = {.state = DST_OK, .dev = NODE_DEV};
-	struct ip_addr a = ip_addr_v4(__builtin_bswap32(10u << 24 | (peer + 1u)));
-	struct ev again = {.kind = EV_DST, .node = n->idx, .arg = peer};
+	struct ip_addr a = node_addr(peer, arg & NODE_DST_V6);
+	struct ev again = {.kind = EV_DST, .node = n->idx, .arg = arg};
 
 	d.next_hop = a;
 	memcpy(d.mac, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)peer}, 6);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Packets as bytes. Its checksums are its own, not the stack's, so that the two check each other.
- * RFC 1071, 791, 792, 9293; super-segments are cut as Linux does (net/ipv4/tcp_offload.c's rules).
+ * RFC 1071, 791, 792, 8200, 4443, 9293; super-segments are cut as Linux does (the rules of
+ * net/ipv4/tcp_offload.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -87,30 +88,55 @@ static void put_be32(uint8_t *p, uint32_t v)
 	put_be16(p + 2, v & 0xffff);
 }
 
-/* IPv4 without options, with room for what its header claims. */
-static bool pkt_is_ip4(const struct pkt *p)
+/* Length of the IP header: IPv4 without options or IPv6 without extensions, with room for what it
+ * claims; 0: something else. */
+static uint32_t ip_len(const struct pkt *p)
 {
-	return p->len >= L3 + 20 && get_be16(p->b + 12) == ETHERTYPE_IP4 && p->b[L3] == 0x45 &&
-	       get_be16(p->b + L3 + 2) >= 20 && L3 + get_be16(p->b + L3 + 2) <= p->len;
+	const uint8_t *ip = p->b + L3;
+
+	if (p->len >= L3 + 20 && get_be16(p->b + 12) == ETHERTYPE_IP4 && ip[0] == 0x45 &&
+	    get_be16(ip + 2) >= 20 && L3 + get_be16(ip + 2) <= p->len)
+		return 20;
+	if (p->len >= L3 + 40 && get_be16(p->b + 12) == ETHERTYPE_IP6 && ip[0] >> 4 == 6 &&
+	    L3 + 40 + get_be16(ip + 4) <= p->len)
+		return 40;
+	return 0;
 }
 
+/* Of a packet for which ip_len() holds, as the next ones. */
 static uint32_t l4_len(const struct pkt *p)
 {
-	return get_be16(p->b + L3 + 2) - 20;
+	return p->b[L3] == 0x45 ? get_be16(p->b + L3 + 2) - 20 : get_be16(p->b + L3 + 4);
+}
+
+static uint8_t proto_of(const struct pkt *p)
+{
+	return p->b[L3 + (p->b[L3] == 0x45 ? 9 : 6)];
 }
 
 static uint32_t pseudo_sum(const struct pkt *p)
 {
-	uint8_t tail[4] = {0, p->b[L3 + 9], 0, 0};
+	uint8_t tail[4] = {0, proto_of(p), 0, 0};
 
 	put_be16(tail + 2, l4_len(p));
-	return sum16(tail, 4, sum16(p->b + L3 + 12, 8, 0));
+	if (p->b[L3] == 0x45)
+		return sum16(tail, 4, sum16(p->b + L3 + 12, 8, 0));
+	return sum16(tail, 4, sum16(p->b + L3 + 8, 32, 0));
 }
 
 /* Offset of the checksum from the L4 header; 0: a protocol that has none there. */
 static uint32_t csum_at(const struct pkt *p)
 {
-	return p->b[L3 + 9] == IPPROTO_TCP_ ? 16 : p->b[L3 + 9] == IPPROTO_UDP_ ? 6 : 0;
+	switch (proto_of(p)) {
+	case IPPROTO_TCP_:
+		return 16;
+	case IPPROTO_UDP_:
+		return 6;
+	case IPPROTO_ICMP6_:
+		return 2;
+	default:
+		return 0;
+	}
 }
 
 struct pkt *pkt_from_ent(struct stack *st, const struct tx_ent *e)
@@ -137,11 +163,11 @@ struct pkt *pkt_from_ent(struct stack *st, const struct tx_ent *e)
 
 uint32_t pkt_payload(const struct pkt *p)
 {
-	uint32_t hlen;
+	uint32_t hlen, ip = ip_len(p);
 
-	if (!pkt_is_ip4(p) || p->b[L3 + 9] != IPPROTO_TCP_ || l4_len(p) < 20)
+	if (!ip || proto_of(p) != IPPROTO_TCP_ || l4_len(p) < 20)
 		return 0;
-	hlen = (p->b[L3 + 20 + 12] >> 4) * 4u;
+	hlen = (p->b[L3 + ip + 12] >> 4) * 4u;
 	return hlen <= l4_len(p) ? l4_len(p) - hlen : 0;
 }
 
@@ -151,14 +177,19 @@ struct pkt *pkt_cut(const struct pkt *p, uint32_t seg, uint32_t size)
 	uint32_t n = payload - off < size ? payload - off : size;
 	bool first = off == 0, last = off + n == payload;
 	struct pkt *c = pkt_new(hdrs + n);
-	uint8_t *ip = c->b + L3, *tcp = ip + 20;
+	uint32_t hlen = ip_len(p);
+	uint8_t *ip = c->b + L3, *tcp = ip + hlen;
 
 	memcpy(c->b, p->b, hdrs);
 	memcpy(c->b + hdrs, p->b + hdrs + off, n);
-	put_be16(ip + 2, hdrs - L3 + n);
-	put_be16(ip + 4, get_be16(ip + 4) + seg);
-	put16(ip + 10, 0);
-	put16(ip + 10, (uint16_t)~sum16(ip, 20, 0));
+	if (hlen == 40) {
+		put_be16(ip + 4, hdrs - L3 - hlen + n);
+	} else {
+		put_be16(ip + 2, hdrs - L3 + n);
+		put_be16(ip + 4, get_be16(ip + 4) + seg);
+		put16(ip + 10, 0);
+		put16(ip + 10, (uint16_t)~sum16(ip, 20, 0));
+	}
 	put_be32(tcp + 4, get_be32(tcp + 4) + off);
 	if (!last)
 		tcp[13] &= (uint8_t) ~(TH_FIN | TH_PSH);
@@ -171,7 +202,7 @@ struct pkt *pkt_cut(const struct pkt *p, uint32_t seg, uint32_t size)
 
 void pkt_csum_finish(struct pkt *p)
 {
-	uint8_t *l4 = p->b + L3 + 20;
+	uint8_t *l4 = p->b + L3 + ip_len(p);
 	uint32_t at = csum_at(p);
 
 	if (!p->partial || !at)
@@ -183,12 +214,13 @@ void pkt_csum_finish(struct pkt *p)
 
 bool pkt_sums_right(const struct pkt *p, bool partial_ok)
 {
-	const uint8_t *l4 = p->b + L3 + 20;
+	uint32_t hlen = ip_len(p);
+	const uint8_t *l4 = p->b + L3 + hlen;
 	uint16_t field, pseudo;
 
-	if (!pkt_is_ip4(p) || sum16(p->b + L3, 20, 0) != 0xffff)
+	if (!hlen || (hlen == 20 && sum16(p->b + L3, 20, 0) != 0xffff))
 		return false;
-	if (p->b[L3 + 9] == IPPROTO_ICMP_)
+	if (hlen == 20 && proto_of(p) == IPPROTO_ICMP_)
 		return sum16(l4, l4_len(p), 0) == 0xffff;
 	if (!csum_at(p) || l4_len(p) < csum_at(p) + 2)
 		return true; /* nothing that would tell */
@@ -199,7 +231,30 @@ bool pkt_sums_right(const struct pkt *p, bool partial_ok)
 	return sum16(l4, l4_len(p), pseudo_sum(p)) == 0xffff;
 }
 
-struct pkt *pkt_icmp_frag(const struct pkt *p, uint32_t mtu)
+static struct pkt *too_big6(const struct pkt *p, uint32_t mtu)
+{
+	struct pkt *c = pkt_new(L3 + 40 + 8 + 60);
+	uint8_t *ip = c->b + L3, *icmp = ip + 40;
+
+	memcpy(c->b, p->b + 6, 6);
+	memcpy(c->b + 6, p->b, 6);
+	put_be16(c->b + 12, ETHERTYPE_IP6);
+	memset(ip, 0, 48);
+	ip[0] = 0x60;
+	put_be16(ip + 4, 68);
+	ip[6] = IPPROTO_ICMP6_;
+	ip[7] = 64;
+	ip[8] = 0xfd; /* the router */
+	ip[23] = 254;
+	memcpy(ip + 24, p->b + L3 + 8, 16);
+	icmp[0] = 2;
+	put_be32(icmp + 4, mtu);
+	memcpy(icmp + 8, p->b + L3, 60);
+	put16(icmp + 2, (uint16_t)~sum16(icmp, 68, pseudo_sum(c)));
+	return c;
+}
+
+static struct pkt *frag_needed4(const struct pkt *p, uint32_t mtu)
 {
 	struct pkt *c = pkt_new(L3 + 20 + 8 + 28);
 	uint8_t *ip = c->b + L3, *icmp = ip + 20;
@@ -221,6 +276,13 @@ struct pkt *pkt_icmp_frag(const struct pkt *p, uint32_t mtu)
 	memcpy(icmp + 8, p->b + L3, 28);
 	put16(icmp + 2, (uint16_t)~sum16(icmp, 36, 0));
 	return c;
+}
+
+struct pkt *pkt_icmp_frag(const struct pkt *p, uint32_t mtu)
+{
+	if (ip_len(p) == 40)
+		return too_big6(p, mtu);
+	return frag_needed4(p, mtu);
 }
 
 uint64_t pkt_hash(uint64_t h, const void *p, size_t len)

@@ -194,7 +194,7 @@ struct node {
 	void *base; /* of the arena */
 	struct stack *st;
 	struct sock *listener;
-	struct ip_addr addr;
+	struct ip_addr addr[2];  /* 10.0.0.n, fd00::10.0.0.n */
 	uint64_t clock_off_ns;   /* its clock is the world's plus this */
 	uint64_t late_ns;        /* it wakes later than it should by up to this much */
 	uint64_t wake_ns;        /* next stack_run() */
@@ -217,6 +217,10 @@ struct node {
 void node_init(struct node *n, struct world *w, uint8_t idx);
 void node_fini(struct node *n);
 /* Opens its listener. */
+/* A node's address, whose address it is, and the one by which peer knows n. */
+struct ip_addr node_addr(unsigned idx, bool v6);
+uint32_t node_of(const struct ip_addr *a);
+struct ip_addr node_addr_to(const struct node *n, const struct node *peer);
 void node_listen(struct node *n);
 /* Its clock. */
 uint64_t node_now(const struct node *n);
@@ -225,7 +229,7 @@ void node_rx(struct node *n, uint32_t dev, struct pkt *p);
 /* Runs the stack, its output and its events until nothing is left to do at this instant. */
 void node_turn(struct node *n);
 /* Answers a request for a destination. */
-void node_dst(struct node *n, uint32_t peer);
+void node_dst(struct node *n, uint32_t arg); /* of EV_DST */
 
 /* ---- app.c ---------------------------------------------------------------------------------- */
 
@@ -313,6 +317,8 @@ struct world_cfg {
 	FILE *log;
 };
 
+enum { SIM_FAMILY_4, SIM_FAMILY_6, SIM_FAMILY_MIXED };
+
 struct world {
 	struct world_cfg cfg;
 	struct rng rng;
@@ -326,7 +332,9 @@ struct world {
 	unsigned nflows, ndone;
 	/* whose connection from (node, port) to a node is or was last */
 	struct flow *by_port[SIM_NODES][SIM_NODES][SIM_PORTS];
-	bool disaster; /* a node will die or be reset */
+	uint8_t family;        /* of all, or SIM_FAMILY_MIXED */
+	uint8_t v6[SIM_NODES]; /* bit per node: the two speak IPv6 */
+	bool disaster;         /* a node will die or be reset */
 	bool healed;
 	bool failed;
 	char why[256]; /* what was violated first */

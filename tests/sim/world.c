@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sim.h"
+#include "stack/ip/wire.h"
 
 #define PPM_PERCENT 10000u
 /* Liveness: what a healed world may take until the last flow ends, and from there until the last
@@ -88,7 +89,10 @@ static void draw_link(struct world *w, unsigned from, unsigned to)
 	c->jitter_ns = rng_one_in(r, 4) ? rng_log(r, US, c->delay_ns + MS) : 0;
 	c->rate_bps = rng_one_in(r, 2) ? 0 : rng_log(r, 4000000, 10000000000ull);
 	c->queue_bytes = (uint32_t)rng_log(r, 20000, 1000000);
-	c->mtu = rng_one_in(r, 4) ? (uint32_t)rng_range(r, 600, 1400) : 65535;
+	c->mtu = 65535;
+	if (rng_one_in(r, 4))
+		c->mtu =
+			(uint32_t)rng_range(r, w->family == SIM_FAMILY_4 ? 600 : IP6_MTU_MIN, 1400);
 	c->whole = rng_one_in(r, 3);
 	/* All magnitudes: large windows live only where little is lost. */
 	c->loss = (uint32_t)rng_log(r, 10, 5 * PPM_PERCENT);
@@ -241,6 +245,19 @@ static void draw_flow(struct world *w, struct flow *f, uint32_t id)
 	draw_options(w, r, f);
 }
 
+/* Who speaks which family with whom. */
+static void draw_families(struct world *w)
+{
+	w->family = (uint8_t)(SIM_FAMILY_4 + rng_below(&w->rng, 3));
+	for (unsigned i = 0; i < w->nnodes; i++)
+		for (unsigned k = 0; k <= i; k++)
+			if (w->family == SIM_FAMILY_6 ||
+			    (w->family == SIM_FAMILY_MIXED && rng_one_in(&w->rng, 2))) {
+				w->v6[i] |= (uint8_t)(1u << k);
+				w->v6[k] |= (uint8_t)(1u << i);
+			}
+}
+
 static void world_draw(struct world *w)
 {
 	unsigned i, k;
@@ -251,6 +268,7 @@ static void world_draw(struct world *w)
 	for (i = 0; i < PATTERN_MAX; i++)
 		w->pattern[PATTERN_MOD + i] = w->pattern[i % PATTERN_MOD];
 	w->nnodes = (unsigned)rng_range(&w->rng, 2, SIM_NODES);
+	draw_families(w);
 	for (i = 0; i < w->nnodes; i++)
 		node_init(&w->node[i], w, (uint8_t)i);
 	for (i = 0; i < w->nnodes; i++)
