@@ -213,6 +213,8 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 	}
 	if (!window_is_back(c))
 		rtt_backoff(&c->rtt);
+	/* as Linux: routers that choose among paths by the flow label may now choose another */
+	c->flow = ip6_flowlabel_other(st, c->flow);
 	tcp_output(st, c, 0);
 }
 

@@ -236,6 +236,37 @@ START_TEST(super_segments_follow_the_path_mtu)
 }
 END_TEST
 
+static uint32_t label_out(struct wire *w)
+{
+	uint8_t b[2000];
+
+	ck_assert_uint_gt(env_tx(&w->e, b, sizeof(b), NULL), 0);
+	return env_family == 4 ? 0 : (b[15] & 15u) << 16 | (uint32_t)b[16] << 8 | b[17];
+}
+
+/* RFC 6437 3: the same label for all of a flow; as Linux another when what went out with it is
+ * lost. */
+START_TEST(flow_label_changes_with_a_timeout)
+{
+	uint32_t first;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	put(&w, 100);
+	first = label_out(&w);
+	ck_assert_int_eq(first != 0, env_family == 6);
+	in(&w, A, 1, 101, 0);
+	put(&w, 100);
+	ck_assert_uint_eq(label_out(&w), first);
+	pass(&w, 3 * SEC);
+	ck_assert_int_eq(label_out(&w) != first, env_family == 6);
+	while (env_tx(&w.e, NULL, 0, NULL) > 0)
+		;
+	wire_fini(&w);
+}
+END_TEST
+
 static struct tcp_req *req_at(struct wire *w, uint16_t port)
 {
 	struct endpoint from = {.addr = w->peer.addr, .port = port};
@@ -553,6 +584,7 @@ static Suite *make(void)
 	tcase_add_test(tc, connect_asks_again_after_a_failure);
 	tcase_add_test(tc, connect_asks_again_after_a_change_of_routes);
 	tcase_add_test(tc, time_wait_outlives_a_syn_to_nobody);
+	tcase_add_test(tc, flow_label_changes_with_a_timeout);
 	suite_add_tcase(s, tc);
 	return s;
 }
