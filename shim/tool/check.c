@@ -10,6 +10,7 @@
 #include <ifaddrs.h>
 #include <limits.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ struct finding {
 struct iface {
 	char name[IF_NAMESIZE], driver[32];
 	unsigned ifindex, mtu, queues;
-	bool up, has_addr, is_default, native;
+	bool up, has_v4, has_v6, is_default, native;
 	uint64_t features;
 	int features_err;
 	uint32_t prog_id;
@@ -288,6 +289,24 @@ static void look_sysctls(void)
 
 /* ---- interfaces ----------------------------------------------------------------------------- */
 
+/* Where there is none of IPv4. That of lo is what the kernel refuses by. */
+static void default_iface6(char *name)
+{
+	char line[256], dev[IF_NAMESIZE];
+	unsigned plen;
+	FILE *f = fopen("/proc/net/ipv6_route", "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*s %x %*s %*s %*s %*s %*s %*s %*s %15s", &plen, dev) == 2 &&
+		    plen == 0 && strcmp(dev, "lo") != 0) {
+			snprintf(name, IF_NAMESIZE, "%s", dev);
+			break;
+		}
+	}
+	if (f)
+		fclose(f);
+}
+
 static void default_iface(char *name)
 {
 	char line[256];
@@ -306,6 +325,8 @@ static void default_iface(char *name)
 	}
 	if (f)
 		fclose(f);
+	if (!*name)
+		default_iface6(name);
 }
 
 static unsigned count_rx_queues(const char *ifname)
@@ -384,13 +405,17 @@ static void look_ifaces(const char *only)
 			i->is_default = strcmp(def, i->name) == 0;
 		}
 		if (i && a->ifa_addr && a->ifa_addr->sa_family == AF_INET)
-			i->has_addr = true;
+			i->has_v4 = true;
+		if (i && a->ifa_addr && a->ifa_addr->sa_family == AF_INET6)
+			i->has_v6 |= !IN6_IS_ADDR_LINKLOCAL(
+				&((struct sockaddr_in6 *)(void *)a->ifa_addr)->sin6_addr);
 	}
 	freeifaddrs(list);
 	for (unsigned j = 0; j < nifaces; j++)
-		usable += ifaces[j].up && ifaces[j].has_addr && !ifaces[j].prog_id;
+		usable += ifaces[j].up && (ifaces[j].has_v4 || ifaces[j].has_v6) &&
+			  !ifaces[j].prog_id;
 	finding_add("interface", NEEDED, usable > 0,
-		    "An interface that is up, has an IPv4 address, and no other XDP program.",
+		    "An interface that is up, has an address, and no other XDP program.",
 		    "%u of %u interfaces can be attached to%s%s", usable, nifaces,
 		    *def ? "; the default route is through " : "; there is no default route", def);
 }
@@ -399,8 +424,8 @@ static const char *iface_advice(const struct iface *i)
 {
 	if (!i->up)
 		return "is down";
-	if (!i->has_addr)
-		return "has no IPv4 address";
+	if (!i->has_v4 && !i->has_v6)
+		return "has no address but for a link-local one at most";
 	if (i->dispatched)
 		return "has programs attached by libxdp, which are left alone";
 	if (i->prog_id)
@@ -455,7 +480,8 @@ static void print_ifaces_json(void)
 		json_u64("mtu", i->mtu);
 		json_u64("queues", i->queues);
 		json_bool("up", i->up);
-		json_bool("ipv4", i->has_addr);
+		json_bool("ipv4", i->has_v4);
+		json_bool("ipv6", i->has_v6);
 		json_bool("default_route", i->is_default);
 		json_bool("native", i->native);
 		json_bool("zerocopy", !i->features_err && (i->features & PROBE_XDP_ZEROCOPY));

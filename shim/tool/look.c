@@ -4,6 +4,7 @@
  * write to it, nor believe a pointer out of it without a look at its bounds: the family runs on.
  */
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -306,16 +307,33 @@ void look_each_fd(const struct family *fam, const struct member *m,
 	free(fds);
 }
 
-const char *look_addr(char *buf, const struct endpoint *e)
+const struct ofd *look_user(const struct family *fam, const struct sock *sk)
 {
-	char a[INET6_ADDRSTRLEN] = "*";
-	bool v4 = ip_addr_is_v4(&e->addr);
+	const struct ofd *o = sk->user;
 
-	if (ip_addr_is_any(&e->addr))
-		snprintf(buf, LOOK_ADDR_BYTES, "*:%u", e->port);
-	else if (v4 && inet_ntop(AF_INET, &e->addr.b[12], a, sizeof(a)))
-		snprintf(buf, LOOK_ADDR_BYTES, "%s:%u", a, e->port);
+	return o && look_holds(fam, o, sizeof(*o)) ? o : NULL;
+}
+
+const char *look_addr(char *buf, const struct endpoint *e, const struct ofd *o)
+{
+	bool v4 = ip_addr_is_v4(&e->addr), v6_sock = o ? o->family == AF_INET6 : !v4;
+	char a[INET6_ADDRSTRLEN] = "?", name[IF_NAMESIZE + 1] = "", port[8] = "*";
+	uint32_t scope = (uint32_t)e->addr.scope;
+
+	if (e->port)
+		snprintf(port, sizeof(port), "%u", e->port);
+	if (scope) {
+		name[0] = '%';
+		if (!if_indextoname(scope, name + 1))
+			snprintf(name + 1, sizeof(name) - 1, "%u", scope);
+	}
+	if (v6_sock && ip_addr_is_any6(&e->addr) && o && !o->v6only)
+		snprintf(buf, LOOK_ADDR_BYTES, "*:%s", port); /* both families */
+	else if (v4 && !v6_sock && inet_ntop(AF_INET, &e->addr.b[12], a, sizeof(a)))
+		snprintf(buf, LOOK_ADDR_BYTES, "%s:%s", a, port);
+	else if (!v6_sock && ip_addr_is_any6(&e->addr))
+		snprintf(buf, LOOK_ADDR_BYTES, "0.0.0.0:%s", port);
 	else if (inet_ntop(AF_INET6, e->addr.b, a, sizeof(a)))
-		snprintf(buf, LOOK_ADDR_BYTES, "[%s]:%u", a, e->port);
+		snprintf(buf, LOOK_ADDR_BYTES, "[%s]%s:%s", a, name, port);
 	return buf;
 }

@@ -59,8 +59,15 @@ void look_each_fd(const struct family *fam, const struct member *m,
 		  void (*fn)(const struct member *m, int fd, const struct ofd *o, void *arg),
 		  void *arg);
 
-/* "10.0.0.1:80", "[fe80::1]:80", "*:80" (any). buf: LOOK_ADDR_BYTES. Returns buf. */
-#define LOOK_ADDR_BYTES 64
-const char *look_addr(char *buf, const struct endpoint *e);
+/* The description that a socket belongs to; NULL: none yet, or no more. */
+const struct ofd *look_user(const struct family *fam, const struct sock *sk);
+
+/*
+ * An end of o's socket (NULL: unknown) as ss(8) has it: "10.0.0.1:80", "0.0.0.0:80", of an AF_INET6
+ * socket "[2001:db8::1]:80", "[fe80::1]%eth0:80", "[::ffff:10.0.0.1]:80", "[::]:80", and "*:80" for
+ * any address of both families. Port 0 is "*". buf: LOOK_ADDR_BYTES. Returns buf.
+ */
+#define LOOK_ADDR_BYTES 96
+const char *look_addr(char *buf, const struct endpoint *e, const struct ofd *o);
 
 #endif

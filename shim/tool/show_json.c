@@ -11,11 +11,11 @@
 #include "shim/tool/json.h"
 #include "shim/tool/show.h"
 
-static void json_endpoint(const char *key, const struct endpoint *e)
+static void json_endpoint(const char *key, const struct endpoint *e, const struct ofd *o)
 {
 	char buf[LOOK_ADDR_BYTES];
 
-	json_str(key, look_addr(buf, e));
+	json_str(key, look_addr(buf, e, o));
 }
 
 static void json_fd(const struct member *m, int fd, const struct ofd *o, void *arg)
@@ -31,7 +31,7 @@ static void json_fd(const struct member *m, int fd, const struct ofd *o, void *a
 		json_str("verdict", v->name);
 		json_str("why", v->text);
 		if (o->bound.port)
-			json_endpoint("bound", &o->bound);
+			json_endpoint("bound", &o->bound, o);
 	}
 	json_u64("description", o->idx);
 	json_end('}');
@@ -94,8 +94,10 @@ static void json_tcp_info(const struct tcp_info *ti)
 	json_u64("pmtu", ti->tcpi_pmtu);
 }
 
-static void json_sock(const struct stack *st, const struct sock *sk, uint64_t now)
+static void json_sock(const struct family *fam, const struct stack *st, const struct sock *sk,
+		      uint64_t now)
 {
+	const struct ofd *o = look_user(fam, sk);
 	struct tcp_info ti = {0};
 
 	if (sk->type != STK_UDP)
@@ -103,12 +105,12 @@ static void json_sock(const struct stack *st, const struct sock *sk, uint64_t no
 	json_begin(NULL, '{');
 	json_str("protocol", sk->type == STK_UDP ? "udp" : "tcp");
 	json_str("state", stack_state_name(sk));
-	json_endpoint("local", &sk->local);
+	json_endpoint("local", &sk->local, o);
 	if (sk->type == STK_LISTENER) {
 		json_u64("waiting", ti.tcpi_unacked);
 		json_u64("backlog", ti.tcpi_sacked);
 	} else {
-		json_endpoint("peer", &sk->remote);
+		json_endpoint("peer", &sk->remote, o);
 		json_u64("recv_q", stack_inq(sk));
 		json_u64("send_q", stack_outq(sk));
 		json_bool("orphan", sk->orphan);
@@ -119,7 +121,8 @@ static void json_sock(const struct stack *st, const struct sock *sk, uint64_t no
 	json_end('}');
 }
 
-static void json_socks(const struct stack *st, const char *key, bool conns, uint64_t now)
+static void json_socks(const struct family *fam, const struct stack *st, const char *key,
+		       bool conns, uint64_t now)
 {
 	const struct sock *sk = NULL;
 	unsigned n = 0;
@@ -127,7 +130,7 @@ static void json_socks(const struct stack *st, const char *key, bool conns, uint
 	json_begin(key, '[');
 	while (n++ < SHOW_SOCKS_MAX && (sk = stack_sock_next(st, sk)))
 		if ((sk->type == STK_TCP) == conns)
-			json_sock(st, sk, now);
+			json_sock(fam, st, sk, now);
 	json_end(']');
 }
 
@@ -174,8 +177,8 @@ static void json_stack(const struct family *fam, unsigned i, const struct stack 
 	json_u64("open", stack_open_count(st));
 	json_u64("draining", stack_draining_count(st));
 	json_devices(sr);
-	json_socks(st, "listeners", false, now);
-	json_socks(st, "connections", true, now);
+	json_socks(fam, st, "listeners", false, now);
+	json_socks(fam, st, "connections", true, now);
 	json_pools(fam, st);
 	json_begin("counters", '{');
 	for (int c = 0; c < STAT_COUNT; c++)

@@ -76,9 +76,12 @@ static void text_info(const struct tcp_info *ti)
 	       ti->tcpi_rcv_space);
 }
 
-static void text_sock(const struct stack *st, const struct sock *sk, bool info, uint64_t now)
+static void text_sock(const struct family *fam, const struct stack *st, const struct sock *sk,
+		      bool info, uint64_t now)
 {
 	char local[LOOK_ADDR_BYTES], remote[LOOK_ADDR_BYTES];
+	struct endpoint nobody = {.port = 0};
+	const struct ofd *o = look_user(fam, sk);
 	struct tcp_info ti = {0};
 	uint32_t recvq, sendq;
 
@@ -88,15 +91,16 @@ static void text_sock(const struct stack *st, const struct sock *sk, bool info, 
 	recvq = sk->type == STK_LISTENER ? ti.tcpi_unacked : stack_inq(sk);
 	sendq = sk->type == STK_LISTENER ? ti.tcpi_sacked : stack_outq(sk);
 	printf("  %-4s %-10s %8u %8u  %-26s %-26s%s", sk->type == STK_UDP ? "udp" : "tcp",
-	       stack_state_name(sk), recvq, sendq, look_addr(local, &sk->local),
-	       sk->type == STK_LISTENER ? "*:*" : look_addr(remote, &sk->remote),
+	       stack_state_name(sk), recvq, sendq, look_addr(local, &sk->local, o),
+	       look_addr(remote, sk->remote.port ? &sk->remote : &nobody, o),
 	       sk->orphan ? " orphan" : "");
 	if (info && sk->type == STK_TCP)
 		text_info(&ti);
 	putchar('\n');
 }
 
-static void text_socks(const struct stack *st, unsigned parts, uint64_t now)
+static void text_socks(const struct family *fam, const struct stack *st, unsigned parts,
+		       uint64_t now)
 {
 	const struct sock *sk = NULL;
 	unsigned n = 0;
@@ -107,7 +111,7 @@ static void text_socks(const struct stack *st, unsigned parts, uint64_t now)
 		if (n++ == 0)
 			printf("  %-4s %-10s %8s %8s  %-26s %-26s\n", "", "State", "Recv-Q",
 			       "Send-Q", "Local", "Peer");
-		text_sock(st, sk, parts & SHOW_INFO, now);
+		text_sock(fam, st, sk, parts & SHOW_INFO, now);
 	}
 }
 
@@ -150,7 +154,7 @@ static void text_fd(const struct member *m, int fd, const struct ofd *o, void *a
 	char bound[LOOK_ADDR_BYTES] = "-";
 
 	if (o->bound.port)
-		look_addr(bound, &o->bound);
+		look_addr(bound, &o->bound, o);
 	printf("  %7d %-15s %5d  %-6s %-22s %-13s ", m->pid, m->comm, fd,
 	       o->kind == OFD_EPOLL ? "epoll"
 	       : o->socktype == 2   ? "udp"
@@ -189,7 +193,7 @@ void show_text(const struct found *f, const struct family *fam, unsigned parts,
 		if (parts & SHOW_DEVICES)
 			text_devices(&fam->stacks[i]);
 		if (parts & (SHOW_LISTENERS | SHOW_CONNS))
-			text_socks(st, parts, now_ns);
+			text_socks(fam, st, parts, now_ns);
 		if (parts & SHOW_POOLS)
 			text_pools(fam, st);
 		if (counters)
