@@ -16,9 +16,9 @@
 #define ACCEPT_FAIR 16
 
 /* A number for the new connection, and its description. 0, or -Exxx and nothing made. */
-static int accept_slot(int flags, int *nfd, struct ofd **no)
+static int accept_slot(int af, int flags, int *nfd, struct ofd **no)
 {
-	int fd = sock_placeholder();
+	int fd = sock_placeholder(af);
 
 	if (fd >= 0)
 		fd = sys_fcntl(fd, flags & SOCK_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
@@ -43,6 +43,7 @@ static void accept_unslot(int nfd, struct ofd *no)
 static void accept_inherit(struct ofd *no, const struct ofd *lo, struct sock *sk, int flags)
 {
 	no->family = lo->family;
+	no->v6only = lo->v6only;
 	no->socktype = lo->socktype;
 	no->borrowed = 1;
 	no->conn = OFD_CONNECTED;
@@ -64,7 +65,7 @@ static int accept_stack(int fd, struct ofd *o, struct endpoint *peer, int flags)
 	struct sock *sk;
 	int nfd, r;
 
-	r = accept_slot(flags, &nfd, &no);
+	r = accept_slot(o->family, flags, &nfd, &no);
 	if (r < 0)
 		return r;
 	r = fdtab_lock(fd, o);
@@ -133,7 +134,7 @@ static int accept_try(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *l
 	if (stack_door_ready(l)) {
 		r = accept_stack(fd, o, &peer, flags);
 		if (r >= 0 && addr)
-			sockaddr_put(&peer, addr, len);
+			sockaddr_put(o, &peer, addr, len);
 		if (r != -EAGAIN)
 			return r;
 	}

@@ -14,10 +14,12 @@
 
 /* The local end for a connection to dst: address by route or bind(), port reserved in the
  * shadow. */
-static int connect_local(int fd, const struct ip_addr *src, struct endpoint *local)
+static int connect_local(int fd, const struct ofd *o, const struct ip_addr *src,
+			 struct endpoint *local)
 {
 	struct endpoint want = {.addr = *src};
-	struct sockaddr_in in;
+	union sockaddr_inet sa;
+	socklen_t len;
 	int r, off = 0;
 
 	r = shadow_name(fd, local);
@@ -29,8 +31,8 @@ static int connect_local(int fd, const struct ip_addr *src, struct endpoint *loc
 			want.addr = local->addr;
 			sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &off, sizeof(off));
 		}
-		in = sockaddr_make(&want);
-		r = sys_bind(fd, (struct sockaddr *)&in, sizeof(in));
+		len = sockaddr_make(o, &want, &sa);
+		r = sys_bind(fd, &sa.sa, len);
 		if (r < 0)
 			return r;
 		r = shadow_name(fd, local);
@@ -60,11 +62,11 @@ static enum verdict connect_start(int fd, struct ofd *o, struct stackrec *sr,
 	} else if (!iface_named()) {
 		return VERDICT_client;
 	}
-	if (connect_local(fd, &src, &local) < 0)
+	if (connect_local(fd, o, &src, &local) < 0)
 		return VERDICT_error;
 	if (dev == STACK_DEV_LOOP
-		    ? !stack_local_has(sr->st, &local.addr) && !ip_is_loopback(&local.addr)
-		    : !dev_serves(sr, &local.addr) || ip_is_loopback(&local.addr))
+		    ? !stack_local_has(sr->st, &local.addr) && !ip_addr_is_loopback(&local.addr)
+		    : !dev_serves(sr, &local.addr) || ip_addr_is_loopback(&local.addr))
 		return VERDICT_other_iface;
 	opts_import(fd, o, &opts);
 	if (dev != STACK_DEV_LOOP) {
@@ -126,11 +128,9 @@ static int connect_new(int fd, struct ofd *o, const struct sockaddr *addr, sockl
 	struct stackrec *sr = NULL;
 	struct endpoint dst;
 
-	if (sockaddr_get(addr, len, &dst) < 0 || dst.port == 0 || ip_is_multicast(&dst.addr) ||
-	    ip_is_broadcast(&dst.addr))
+	if (sockaddr_get(o, addr, len, &dst) < 0 || dst.port == 0 ||
+	    !sockaddr_reaches(o, &dst.addr))
 		return sys_connect(fd, addr, len);
-	if (ip_addr_is_any(&dst.addr))
-		dst.addr = ip_addr_v4(htonl(INADDR_LOOPBACK));
 	if (iface_named() || knobs.loopback)
 		sr = sock_stack_for(o, &dst.addr, iface_named(), &why);
 	if (sr) {
@@ -199,7 +199,7 @@ int sock_getsockname(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *le
 	/* A listener's and a UDP socket's shadow is bound and connected as it is itself. */
 	if (!sk || sk->type != STK_TCP)
 		return sys_getsockname(fd, addr, len);
-	return sockaddr_put(&sk->local, addr, len);
+	return sockaddr_put(o, &sk->local, addr, len);
 }
 
 int sock_getpeername(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len)
@@ -211,7 +211,7 @@ int sock_getpeername(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *le
 	sock_settle(o->sr);
 	if (!stack_connected(sk))
 		return -ENOTCONN;
-	return sockaddr_put(&sk->remote, addr, len);
+	return sockaddr_put(o, &sk->remote, addr, len);
 }
 
 static int listener_shutdown(int fd, struct ofd *o, int how)
@@ -234,9 +234,8 @@ static int listener_shutdown(int fd, struct ofd *o, int how)
 		sock_release(o); /* the others go on; the kernel answers for this one */
 	} else {
 		if (o->claimed) {
-			listener_keep_flows(sr, sk);
-			claim_del(sr, IPPROTO_TCP, &o->bound);
-			o->claimed = 0;
+			listener_keep_flows(sr, o, sk);
+			ofd_unclaim(sr, o);
 		}
 		stack_shutdown(sr->st, sk, how, now_ns());
 		o->stopped = 1;

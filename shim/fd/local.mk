@@ -16,6 +16,7 @@ libshim_la_SOURCES += \
 	shim/fd/poll_set.h \
 	shim/fd/select.c \
 	shim/fd/sock.c \
+	shim/fd/sockaddr.c \
 	shim/fd/sock.h \
 	shim/fd/sock_int.h \
 	shim/fd/stream.c \

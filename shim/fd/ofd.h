@@ -40,6 +40,7 @@ struct ofd {
 	uint8_t borrowed;           /* the shadow is a duplicate of the placeholder socket */
 	uint8_t two_doors;          /* the kernel's door is watched, too (listener, UDP) */
 	uint8_t conn;               /* enum ofd_conn */
+	uint8_t v6only;             /* IPV6_V6ONLY */
 	uint8_t kernel_only;        /* an option that the stack has not: never accelerated */
 	uint8_t claimed;            /* claim_add() holds for bound (with its peers) */
 	uint8_t stopped;            /* a listener that shutdown() has stopped */

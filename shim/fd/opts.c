@@ -18,6 +18,12 @@
 
 #include "shim/proc/user.h"
 
+/* libc leaves these to the kernel's header, which cannot be had beside its own */
+#ifndef IPV6_FLOWINFO
+#define IPV6_FLOWINFO 11
+#define IPV6_FLOWLABEL_MGR 32
+#define IPV6_FLOWINFO_SEND 33
+#endif
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
@@ -57,6 +63,10 @@ static const struct {
 	{IPPROTO_TCP, TCP_DEFER_ACCEPT, FIELD(defer_accept_s)},
 	{IPPROTO_IP, IP_TOS, FIELD(tos)},
 	{IPPROTO_IP, IP_TTL, FIELD(ttl)},
+	{IPPROTO_IPV6, IPV6_TCLASS, FIELD(tclass)},
+	{IPPROTO_IPV6, IPV6_UNICAST_HOPS, FIELD(hops)},
+	{IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, FIELD(autoflowlabel)},
+	{IPPROTO_IPV6, IPV6_MTU_DISCOVER, FIELD(pmtudisc6)},
 };
 
 #define OPT_LINGER 30 /* bits beyond the table */
@@ -84,6 +94,8 @@ void opts_import(int fd, struct ofd *o, struct sock_opts *out)
 	int val;
 
 	sock_opts_default(out);
+	out->v6 = o->family == AF_INET6;
+	out->v6only = o->v6only;
 	for (unsigned i = 0; i < ARRAY_SIZE(imported); i++) {
 		if (!(o->opts_set & 1u << i))
 			continue;
@@ -143,6 +155,17 @@ static const struct {
 	{IPPROTO_TCP, TCP_FASTOPEN_CONNECT, EINVAL},
 	{IPPROTO_IP, IP_TRANSPARENT, EPERM},
 	{IPPROTO_IP, IP_OPTIONS, EINVAL},
+	{IPPROTO_IPV6, IPV6_ADDRFORM, EBUSY},
+	{IPPROTO_IPV6, IPV6_TRANSPARENT, EPERM},
+	{IPPROTO_IPV6, IPV6_HOPOPTS, EPERM},
+	{IPPROTO_IPV6, IPV6_DSTOPTS, EPERM},
+	{IPPROTO_IPV6, IPV6_RTHDRDSTOPTS, EPERM},
+	{IPPROTO_IPV6, IPV6_RTHDR, EINVAL},
+	{IPPROTO_IPV6, IPV6_PKTINFO, EINVAL},
+	{IPPROTO_IPV6, IPV6_UNICAST_IF, EINVAL},
+	{IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, EINVAL},
+	{IPPROTO_IPV6, IPV6_FLOWINFO_SEND, EINVAL},
+	{IPPROTO_IPV6, IPV6_MTU, 0},
 	{IPPROTO_UDP, UDP_CORK, 0},
 	{IPPROTO_UDP, UDP_ENCAP, ENOPROTOOPT},
 	{IPPROTO_UDP, UDP_SEGMENT, ENOPROTOOPT},
@@ -175,11 +198,33 @@ static unsigned udp_cmsg_bit(int level, int name)
 		       : name == IP_RECVTOS ? UDP_CMSG_TOS
 		       : name == IP_RECVTTL ? UDP_CMSG_TTL
 					    : 0;
+	if (level == IPPROTO_IPV6)
+		return name == IPV6_RECVPKTINFO    ? UDP_CMSG_PKTINFO6
+		       : name == IPV6_RECVTCLASS   ? UDP_CMSG_TCLASS
+		       : name == IPV6_RECVHOPLIMIT ? UDP_CMSG_HOPLIMIT
+						   : 0;
 	if (level == SOL_SOCKET)
 		return name == SO_TIMESTAMP     ? UDP_CMSG_STAMP
 		       : name == SO_TIMESTAMPNS ? UDP_CMSG_STAMPNS
 						: 0;
 	return 0;
+}
+
+/* What the kernel alone tells with a datagram. */
+static bool udp_kernel_tells(int level, int name)
+{
+	static const uint8_t v6[] = {IPV6_RECVERR,         IPV6_RECVRTHDR,   IPV6_RECVHOPOPTS,
+				     IPV6_RECVDSTOPTS,     IPV6_RECVPATHMTU, IPV6_RECVFRAGSIZE,
+				     IPV6_RECVORIGDSTADDR, IPV6_FLOWINFO,    IPV6_2292PKTINFO,
+				     IPV6_2292HOPLIMIT,    IPV6_2292RTHDR,   IPV6_2292HOPOPTS,
+				     IPV6_2292DSTOPTS};
+
+	if (level == IPPROTO_IP)
+		return name == IP_RECVERR;
+	for (unsigned i = 0; level == IPPROTO_IPV6 && i < ARRAY_SIZE(v6); i++)
+		if (v6[i] == name)
+			return true;
+	return false;
 }
 
 /* The kernel has taken an option: what it means for the socket's life here. */
@@ -191,8 +236,10 @@ static void opts_note(struct ofd *o, int level, int name, const void *val, sockl
 	if (bit)
 		o->udp_cmsg = (uint8_t)((o->udp_cmsg & ~bit) | (on ? bit : 0));
 	if (on && (kernel_only_find(level, name) >= 0 ||
-		   (o->socktype == SOCK_DGRAM && level == IPPROTO_IP && name == IP_RECVERR)))
+		   (o->socktype == SOCK_DGRAM && udp_kernel_tells(level, name))))
 		o->kernel_only = 1;
+	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
+		o->v6only = on;
 	if (level == SOL_SOCKET && name == SO_LINGER)
 		o->opts_set |= 1u << OPT_LINGER;
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)

@@ -21,43 +21,6 @@
  * ACK, data, FIN and their answers; more is no longer "at once" in the kernel either. */
 #define SETTLE_TURNS 8
 
-/* ---- addresses ------------------------------------------------------------------------------ */
-
-int sockaddr_get(const struct sockaddr *addr, socklen_t len, struct endpoint *ep)
-{
-	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
-
-	if (!addr || len < sizeof(*in))
-		return -EINVAL;
-	if (in->sin_family != AF_INET)
-		return -EAFNOSUPPORT;
-	ep->addr = ip_addr_v4(in->sin_addr.s_addr);
-	ep->port = ntohs(in->sin_port);
-	return 0;
-}
-
-int sockaddr_put(const struct endpoint *ep, struct sockaddr *addr, socklen_t *len)
-{
-	struct sockaddr_in in = sockaddr_make(ep);
-
-	if (!addr)
-		return 0;
-	if ((int)*len < 0)
-		return -EINVAL;
-	memcpy(addr, &in, *len < sizeof(in) ? *len : sizeof(in));
-	*len = sizeof(in);
-	return 0;
-}
-
-int shadow_name(int fd, struct endpoint *local)
-{
-	struct sockaddr_in in;
-	socklen_t len = sizeof(in);
-	int r = sys_getsockname(fd, (struct sockaddr *)&in, &len);
-
-	return r < 0 ? r : sockaddr_get((struct sockaddr *)&in, len, local);
-}
-
 /* ---- which ones, and where ------------------------------------------------------------------ */
 
 static bool sock_off(void)
@@ -67,13 +30,14 @@ static bool sock_off(void)
 
 int sock_created(int fd, int domain, int type, int protocol)
 {
-	int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), v6only = 0;
+	socklen_t len = sizeof(v6only);
 	struct ofd *o;
 
 	if (fd < 0 || thread_is_internal())
 		return fd;
 	fd_forget(fd);
-	if (domain != AF_INET || sock_off())
+	if ((domain != AF_INET && domain != AF_INET6) || sock_off())
 		return fd;
 	if (!(base == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP)) &&
 	    !(base == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP)))
@@ -81,8 +45,11 @@ int sock_created(int fd, int domain, int type, int protocol)
 	o = ofd_new(OFD_SOCK);
 	if (!o)
 		return fd;
-	o->family = domain;
-	o->socktype = base;
+	o->family = (uint8_t)domain;
+	o->socktype = (uint8_t)base;
+	if (domain == AF_INET6 && /* the sysctl bindv6only */
+	    sys_getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &len) == 0)
+		o->v6only = v6only != 0;
 	if (fdtab_set(fd, o) < 0)
 		ofd_unref(o);
 	return fd;
@@ -91,7 +58,7 @@ int sock_created(int fd, int domain, int type, int protocol)
 struct stackrec *sock_stack_for(const struct ofd *o, const struct ip_addr *addr, bool attach,
 				enum verdict *why)
 {
-	bool none = iface_is("none"), loop = ip_is_loopback(addr);
+	bool none = iface_is("none"), loop = ip_addr_is_loopback(addr);
 	struct stackrec *sr;
 
 	if (o->kernel_only) {
@@ -118,8 +85,10 @@ bool sock_local_service(struct stackrec *sr, enum sock_type type, const struct e
 	const struct sock *sk = NULL;
 
 	while ((sk = stack_sock_next(sr->st, sk)) != NULL) {
+		const struct ofd *o = sk->user;
+
 		if (sk->type == type && sk->local.port == ep->port && !sk->orphan &&
-		    (ip_addr_is_any(&sk->local.addr) || ip_addr_eq(&sk->local.addr, &ep->addr)))
+		    addr_takes(&sk->local.addr, o && o->v6only, &ep->addr))
 			return true;
 	}
 	return false;
@@ -158,14 +127,14 @@ int sock_bind(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len)
 	int r;
 
 	if (o->borrowed && o->sk) {
-		r = sockaddr_get(addr, len, &ep);
+		r = sockaddr_get(o, addr, len, &ep);
 		return r < 0 ? r : -EINVAL; /* bound already, as every connection is */
 	}
 	r = sys_bind(fd, addr, len);
 	if (r < 0 || o->sk)
 		return r;
 	if (shadow_name(fd, &o->bound) == 0 && o->socktype == SOCK_DGRAM)
-		udp_accelerate(fd, o, sockaddr_get(addr, len, &ep) == 0 && ep.port != 0);
+		udp_accelerate(fd, o, sockaddr_get(o, addr, len, &ep) == 0 && ep.port != 0);
 	return r;
 }
 
@@ -192,7 +161,8 @@ static struct sock *listener_share(struct stackrec *sr, struct ofd *o)
 		struct ofd *other = sk->user;
 
 		if (sk->type != STK_LISTENER || !other || sk->local.port != o->bound.port ||
-		    !ip_addr_eq(&sk->local.addr, &o->bound.addr) || other->stopped)
+		    !ip_addr_eq(&sk->local.addr, &o->bound.addr) || other->stopped ||
+		    other->family != o->family || other->v6only != o->v6only)
 			continue;
 		if (!sock_reuseport(sr, (struct sock *)sk))
 			return NULL;
@@ -210,14 +180,13 @@ static enum verdict listener_claim(struct ofd *o, struct stackrec *sr, const str
 
 	if (r < 0)
 		return r == -EADDRINUSE ? VERDICT_port_busy : VERDICT_no_memory;
-	if (ip_is_loopback(&o->bound.addr))
+	if (ip_addr_is_loopback(&o->bound.addr))
 		return VERDICT_stack;
-	r = claim_add(sr, IPPROTO_TCP, &o->bound);
+	r = ofd_claim(sr, o);
 	if (r < 0) {
 		stack_close(sr->st, *sk, now_ns());
 		return r == -EEXIST ? VERDICT_port_busy : VERDICT_no_memory;
 	}
-	o->claimed = 1;
 	return VERDICT_stack;
 }
 
@@ -233,7 +202,7 @@ static enum verdict listener_make(int fd, struct ofd *o, struct stackrec *sr, in
 	enum verdict why;
 
 	if (!sock_served(sr, &o->bound.addr))
-		return ip_is_loopback(&o->bound.addr) ? VERDICT_loopback : VERDICT_other_iface;
+		return ip_addr_is_loopback(&o->bound.addr) ? VERDICT_loopback : VERDICT_other_iface;
 	opts_import(fd, o, &opts);
 	why = listener_claim(o, sr, &opts, backlog, &sk);
 	if (why != VERDICT_stack && !(why == VERDICT_port_busy && opts.reuseport))
@@ -241,8 +210,7 @@ static enum verdict listener_make(int fd, struct ofd *o, struct stackrec *sr, in
 	*ret = sys_listen(fd, backlog);
 	if (*ret < 0) {
 		if (o->claimed)
-			claim_del(sr, IPPROTO_TCP, &o->bound);
-		o->claimed = 0;
+			ofd_unclaim(sr, o);
 		if (why == VERDICT_stack)
 			stack_close(sr->st, sk, now_ns());
 		return VERDICT_undecided;
@@ -323,7 +291,7 @@ int sock_listen(int fd, struct ofd *o, int backlog)
 /* ---- the end -------------------------------------------------------------------------------- */
 
 /* Connections that came through the claim of a listener need steering of their own once it goes. */
-void listener_keep_flows(struct stackrec *sr, const struct sock *l)
+void listener_keep_flows(struct stackrec *sr, const struct ofd *o, const struct sock *l)
 {
 	const struct sock *pos = NULL;
 
@@ -331,9 +299,8 @@ void listener_keep_flows(struct stackrec *sr, const struct sock *l)
 		struct sock *sk = (struct sock *)pos;
 
 		if (sk->type != STK_TCP || sk->claimed || sk->local.port != l->local.port ||
-		    ip_is_loopback(&sk->remote.addr) ||
-		    !(ip_addr_is_any(&l->local.addr) ||
-		      ip_addr_eq(&l->local.addr, &sk->local.addr)))
+		    ip_addr_is_loopback(&sk->remote.addr) ||
+		    !addr_takes(&l->local.addr, o->v6only, &sk->local.addr))
 			continue;
 		if (flow_add(sr, IPPROTO_TCP, &sk->local, &sk->remote) == 0)
 			sk->claimed = true;
@@ -350,8 +317,8 @@ void sock_release(struct ofd *o)
 	if (!sk)
 		return;
 	atomic_store_explicit(&o->sk, NULL, memory_order_release);
-	o->claimed = 0;
 	if (shared) {
+		o->claimed = 0;
 		if (sk->user == o)
 			sk->user = list_entry(o->peers.next, struct ofd, peers);
 		list_del(&o->peers);
@@ -360,8 +327,8 @@ void sock_release(struct ofd *o)
 	sk->user = NULL;
 	if (claimed) {
 		if (sk->type == STK_LISTENER)
-			listener_keep_flows(sr, sk);
-		claim_del(sr, sk->type == STK_UDP ? IPPROTO_UDP : IPPROTO_TCP, &o->bound);
+			listener_keep_flows(sr, o, sk);
+		ofd_unclaim(sr, o);
 	}
 	stack_close(sr->st, sk, now_ns());
 }
@@ -376,21 +343,22 @@ void sock_reap_flows(struct stackrec *sr)
 
 /* ---- borrowed shadows ----------------------------------------------------------------------- */
 
-static _Atomic int placeholder = -1;
+static _Atomic int placeholder4 = -1, placeholder6 = -1;
 
-int sock_placeholder(void)
+int sock_placeholder(int af)
 {
-	int fd = atomic_load_explicit(&placeholder, memory_order_acquire), none = -1;
+	_Atomic int *holder = af == AF_INET6 ? &placeholder6 : &placeholder4;
+	int fd = atomic_load_explicit(holder, memory_order_acquire), none = -1;
 
 	if (likely(fd >= 0))
 		return fd_hidden_at(fd);
-	fd = sys_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = sys_socket(af, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fd;
 	fd = fd_hide(fd);
 	if (fd < 0)
 		return fd;
-	if (atomic_compare_exchange_strong(&placeholder, &none, fd))
+	if (atomic_compare_exchange_strong(holder, &none, fd))
 		return fd_hidden_at(fd);
 	fd_unhide_close(fd);
 	return fd_hidden_at(none);
@@ -406,7 +374,7 @@ int sock_own_shadow(int fd, struct ofd *o)
 
 	if (!o->borrowed)
 		return 0;
-	s = sys_socket(AF_INET, o->socktype | SOCK_CLOEXEC, 0);
+	s = sys_socket(o->family, o->socktype | SOCK_CLOEXEC, 0);
 	if (s < 0)
 		return s;
 	for (int i = 0; i < end; i++) {

@@ -82,27 +82,35 @@ void sock_settle(struct stackrec *sr);
 
 /* ---- addresses ------------------------------------------------------------------------------ */
 
-/* An AF_INET address as an endpoint. -EINVAL: too short; -EAFNOSUPPORT: of another family. */
-int sockaddr_get(const struct sockaddr *addr, socklen_t len, struct endpoint *ep);
-/* Writes ep as the kernel does: cut to *len, *len becomes the whole length. -EINVAL: *len < 0. */
-int sockaddr_put(const struct endpoint *ep, struct sockaddr *addr, socklen_t *len);
-static inline struct sockaddr_in sockaddr_make(const struct endpoint *ep)
-{
-	return (struct sockaddr_in){
-		.sin_family = AF_INET,
-		.sin_port = htons(ep->port),
-		.sin_addr.s_addr = ip_addr_to_v4(&ep->addr),
-	};
-}
+union sockaddr_inet {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+/* An address that the application gave for o, of either family where the kernel takes either.
+ * -EINVAL: too short; -EAFNOSUPPORT: of another family. */
+int sockaddr_get(const struct ofd *o, const struct sockaddr *addr, socklen_t len,
+		 struct endpoint *ep);
+/* Writes ep as the kernel does for a socket of o's family: cut to *len, *len becomes the whole
+ * length. -EINVAL: *len < 0. */
+int sockaddr_put(const struct ofd *o, const struct endpoint *ep, struct sockaddr *addr,
+		 socklen_t *len);
+/* Likewise whole; its length. */
+socklen_t sockaddr_make(const struct ofd *o, const struct endpoint *ep, union sockaddr_inet *sa);
 /* What the kernel says of its socket. */
 int shadow_name(int fd, struct endpoint *local);
-static inline bool ip_is_loopback(const struct ip_addr *a)
-{
-	return ip_addr_is_v4(a) && a->b[12] == 127;
-}
+/*
+ * Can o, bound or not, send to dst through the stack? Any address becomes the loopback's, as in the
+ * kernel, and a link-local one gets the scope that o is bound to. False: it is the shadow's, which
+ * may refuse it: groups, the wrong family, no scope, or another one.
+ */
+bool sockaddr_reaches(const struct ofd *o, struct ip_addr *dst);
+/* Does a socket that listens at local take what is sent to a? */
+bool addr_takes(const struct ip_addr *local, bool v6only, const struct ip_addr *a);
 static inline bool ip_is_multicast(const struct ip_addr *a)
 {
-	return ip_addr_is_v4(a) && (a->b[12] & 0xf0) == 0xe0;
+	return ip_addr_is_v4(a) ? (a->b[12] & 0xf0) == 0xe0 : ip_addr_is_multicast6(a);
 }
 static inline bool ip_is_broadcast(const struct ip_addr *a)
 {
@@ -134,16 +142,21 @@ bool sock_local_service(struct stackrec *sr, enum sock_type type, const struct e
  * watched if two_doors. sr->lock held.
  */
 void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, bool two_doors);
-/* The connections that came through the claim of l get steering of their own. sr->lock held. */
-void listener_keep_flows(struct stackrec *sr, const struct sock *l);
+/* The connections that came through the claim of o, whose listener is l, get steering of their own.
+ * sr->lock held. */
+void listener_keep_flows(struct stackrec *sr, const struct ofd *o, const struct sock *l);
+/* All that o, bound, takes is steered to the stack (both families, if it serves both) / no more.
+ * sr->lock held. 0 or as claim_add(); o->claimed follows. */
+int ofd_claim(struct stackrec *sr, struct ofd *o);
+void ofd_unclaim(struct stackrec *sr, struct ofd *o);
 /* SO_ERROR: positive, and cleared. sr->lock held. */
 int sock_take_error(struct stackrec *sr, struct sock *sk);
 /* Everything that goes with the last reference; sr->lock held. Leaves o without a stack socket. */
 void sock_release(struct ofd *o);
 /* Gives a socket that borrows the placeholder one of its own, under the same number. 0 or -Exxx. */
 int sock_own_shadow(int fd, struct ofd *o);
-/* The placeholder that accepted connections borrow, made on first use; -Exxx. */
-int sock_placeholder(void);
+/* The placeholder that accepted connections of a family borrow, made on first use; -Exxx. */
+int sock_placeholder(int af);
 
 /* ---- options (opts.c) ----------------------------------------------------------------------- */
 
@@ -159,7 +172,10 @@ enum {
 	UDP_CMSG_TOS = 2,
 	UDP_CMSG_TTL = 4,
 	UDP_CMSG_STAMP = 8,
-	UDP_CMSG_STAMPNS = 16
+	UDP_CMSG_STAMPNS = 16,
+	UDP_CMSG_PKTINFO6 = 32,
+	UDP_CMSG_TCLASS = 64,
+	UDP_CMSG_HOPLIMIT = 128
 };
 
 /* ---- datagrams (udp.c) ---------------------------------------------------------------------- */

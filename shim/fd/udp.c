@@ -28,20 +28,19 @@ static enum verdict udp_open(int fd, struct ofd *o, struct stackrec *sr)
 	int r;
 
 	if (!dev_serves(sr, &o->bound.addr) && !(knobs.loopback && ip_addr_is_any(&o->bound.addr)))
-		return ip_is_loopback(&o->bound.addr) ? VERDICT_loopback : VERDICT_other_iface;
+		return ip_addr_is_loopback(&o->bound.addr) ? VERDICT_loopback : VERDICT_other_iface;
 	opts_import(fd, o, &opts);
 	if (opts.reuseport)
 		return VERDICT_option; /* the kernel spreads datagrams over such sockets */
 	r = stack_udp_open(sr->st, &o->bound, &opts, &sk);
 	if (r < 0)
 		return r == -EADDRINUSE ? VERDICT_port_busy : VERDICT_no_memory;
-	if (!ip_is_loopback(&o->bound.addr)) {
-		r = claim_add(sr, IPPROTO_UDP, &o->bound);
+	if (!ip_addr_is_loopback(&o->bound.addr)) {
+		r = ofd_claim(sr, o);
 		if (r < 0) {
 			stack_close(sr->st, sk, now_ns());
 			return r == -EEXIST ? VERDICT_port_busy : VERDICT_no_memory;
 		}
-		o->claimed = 1;
 	}
 	sock_adopt(fd, o, sr, sk, true);
 	return VERDICT_stack;
@@ -106,13 +105,12 @@ int udp_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t le
 			udp_follow(fd, o, NULL);
 		return 0;
 	}
-	if (sockaddr_get(addr, len, &remote) < 0)
+	if (sockaddr_get(o, addr, len, &remote) < 0)
 		return 0;
-	if (ip_addr_is_any(&remote.addr))
-		remote.addr = ip_addr_v4(htonl(INADDR_LOOPBACK));
 	if (!o->sk && !o->bound.port && (iface_named() || knobs.loopback) &&
 	    shadow_name(fd, &o->bound) == 0)
 		udp_try(fd, o);
+	sockaddr_reaches(o, &remote.addr); /* as the kernel has connected it */
 	if (o->sk)
 		udp_follow(fd, o, &remote);
 	return 0;
@@ -154,7 +152,7 @@ static const struct ofd_route *udp_route(struct stackrec *sr, struct ofd *o, con
 	if (!rt->shadow && dev == STACK_DEV_LOOP)
 		rt->shadow = !knobs.loopback || !sock_local_service(sr, STK_UDP, to);
 	else if (!rt->shadow)
-		rt->shadow = ip_is_loopback(&sk->local.addr) ||
+		rt->shadow = ip_addr_is_loopback(&sk->local.addr) ||
 			     (!ip_addr_is_any(&sk->local.addr) && !dev_serves(sr, &sk->local.addr));
 	return rt;
 }
@@ -181,10 +179,9 @@ ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 	if (o->corked || (flags & (MSG_MORE | MSG_OOB)) || msg->msg_controllen)
 		return udp_send_shadow(fd, o, msg, flags);
 	if (msg->msg_name) {
-		if (sockaddr_get(msg->msg_name, msg->msg_namelen, &ep) < 0 || ep.port == 0)
+		if (sockaddr_get(o, msg->msg_name, msg->msg_namelen, &ep) < 0 || ep.port == 0 ||
+		    !sockaddr_reaches(o, &ep.addr))
 			return udp_send_shadow(fd, o, msg, flags);
-		if (ip_addr_is_any(&ep.addr))
-			ep.addr = ip_addr_v4(htonl(INADDR_LOOPBACK));
 		to = &ep;
 	} else if (o->conn != OFD_CONNECTED) {
 		return -EDESTADDRREQ;
@@ -224,6 +221,18 @@ static void cmsg_put(struct msghdr *msg, size_t *used, int level, int type, cons
 	*used += space < room ? space : room;
 }
 
+/* What is told of datagrams of IPv6 alone. */
+static void udp_cmsgs_v6(const struct ofd *o, struct msghdr *msg, const struct udp_meta *m,
+			 size_t *used)
+{
+	int hops = m->ttl, tclass = m->tos;
+
+	if (o->udp_cmsg & UDP_CMSG_HOPLIMIT)
+		cmsg_put(msg, used, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops));
+	if (o->udp_cmsg & UDP_CMSG_TCLASS)
+		cmsg_put(msg, used, IPPROTO_IPV6, IPV6_TCLASS, &tclass, sizeof(tclass));
+}
+
 /* What the application asked to be told about each datagram. */
 static void udp_cmsgs(const struct ofd *o, struct msghdr *msg, const struct udp_meta *m)
 {
@@ -238,6 +247,17 @@ static void udp_cmsgs(const struct ofd *o, struct msghdr *msg, const struct udp_
 			cmsg_put(msg, &used, SOL_SOCKET, SCM_TIMESTAMPNS, &ts, sizeof(ts));
 		else
 			cmsg_put(msg, &used, SOL_SOCKET, SCM_TIMESTAMP, &tv, sizeof(tv));
+	}
+	if (o->udp_cmsg & UDP_CMSG_PKTINFO6) {
+		struct in6_pktinfo pi = {.ipi6_ifindex = m->ifindex};
+
+		memcpy(&pi.ipi6_addr, m->to.b, sizeof(pi.ipi6_addr));
+		cmsg_put(msg, &used, IPPROTO_IPV6, IPV6_PKTINFO, &pi, sizeof(pi));
+	}
+	if (!ip_addr_is_v4(&m->to)) {
+		udp_cmsgs_v6(o, msg, m, &used);
+		msg->msg_controllen = used;
+		return;
 	}
 	if (o->udp_cmsg & UDP_CMSG_PKTINFO) {
 		struct in_pktinfo pi = {
@@ -272,7 +292,7 @@ static ssize_t udp_recv_stack(struct call *c, struct msghdr *msg, int flags)
 	if ((size_t)r < m.full_len)
 		msg->msg_flags |= MSG_TRUNC;
 	if (msg->msg_name)
-		sockaddr_put(&m.from, msg->msg_name, &msg->msg_namelen);
+		sockaddr_put(c->o, &m.from, msg->msg_name, &msg->msg_namelen);
 	udp_cmsgs(c->o, msg, &m);
 	return flags & MSG_TRUNC ? (ssize_t)m.full_len : r;
 }
