@@ -6,6 +6,9 @@
 #      shim0  10.77.1.1/24  ---- veth ----  10.77.1.2/24  shim0     for libshim
 #      kern0  10.77.2.1/24  ---- veth ----  10.77.2.2/24  kern0     for the kernel, never with XDP
 #
+# and in the same way fd77:1::1/64 ---- fd77:1::2/64 and fd77:2::1/64 ---- fd77:2::2/64, at once:
+# nobody waits for duplicates to be detected.
+#
 # To be sourced. Names carry this process's id; what a killed run left is removed by the next.
 # Interfaces live inside the namespaces only, so none of the machine's can be met.
 #
@@ -22,6 +25,10 @@ NET_SHIM_SRV=10.77.1.1
 NET_SHIM_CLI=10.77.1.2
 NET_KERN_SRV=10.77.2.1
 NET_KERN_CLI=10.77.2.2
+NET_SHIM_SRV6=fd77:1::1
+NET_SHIM_CLI6=fd77:1::2
+NET_KERN_SRV6=fd77:2::1
+NET_KERN_CLI6=fd77:2::2
 
 net_root() {
 	[ "$(id -u)" = 0 ] && return 0
@@ -59,10 +66,12 @@ net_remove_stale() {
 	done
 }
 
-net_pair() { # net_pair IFNAME SERVER-ADDRESS CLIENT-ADDRESS
+net_pair() { # net_pair IFNAME SERVER-ADDRESS CLIENT-ADDRESS, and both of IPv6
 	ip link add "$1" netns "$NET_SRV" type veth peer name "$1" netns "$NET_CLI" || return 1
 	on_srv ip addr add "$2/24" dev "$1" || return 1
 	on_cli ip addr add "$3/24" dev "$1" || return 1
+	on_srv ip addr add "$4/64" dev "$1" nodad 2>/dev/null # there may be no IPv6
+	on_cli ip addr add "$5/64" dev "$1" nodad 2>/dev/null
 	on_srv ip link set "$1" up && on_cli ip link set "$1" up
 }
 
@@ -77,10 +86,14 @@ net_up() {
 			echo 8192 >/proc/sys/net/ipv4/tcp_max_syn_backlog
 			echo "10000 65000" >/proc/sys/net/ipv4/ip_local_port_range
 			echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse
-			echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6' 2>/dev/null || true
+			for conf in all default; do
+				echo 0 >/proc/sys/net/ipv6/conf/$conf/accept_dad
+				echo 0 >/proc/sys/net/ipv6/conf/$conf/accept_ra
+				echo 0 >/proc/sys/net/ipv6/conf/$conf/router_solicitations
+			done' 2>/dev/null || true
 	done
-	net_pair shim0 $NET_SHIM_SRV $NET_SHIM_CLI || return 1
-	net_pair kern0 $NET_KERN_SRV $NET_KERN_CLI || return 1
+	net_pair shim0 $NET_SHIM_SRV $NET_SHIM_CLI $NET_SHIM_SRV6 $NET_SHIM_CLI6 || return 1
+	net_pair kern0 $NET_KERN_SRV $NET_KERN_CLI $NET_KERN_SRV6 $NET_KERN_CLI6 || return 1
 	on_cli ping -c 1 -W 2 $NET_SHIM_SRV >/dev/null 2>&1 || sleep 0.5
 }
 

@@ -120,16 +120,27 @@ static int recv_fd(int sock)
 	return fd;
 }
 
+#define AGENT_V6 0x40 /* in what the agent is asked for: the type, with this */
+
 /* A socket of the peer's side. */
-static int peer_socket(int type)
+static int peer_socket_of(int family, int type)
 {
-	char c = (char)type;
+	char c = (char)(type | (family == AF_INET6 ? AGENT_V6 : 0));
+	int fd;
 
 	if (agent < 0)
-		return socket(AF_INET, type, 0);
+		return socket(family, type, 0);
 	if (write(agent, &c, 1) != 1)
 		return -1;
-	return recv_fd(agent);
+	fd = recv_fd(agent);
+	if (read(agent, &c, 1) != 1) /* the agent has closed it: we hold it alone */
+		return -1;
+	return fd;
+}
+
+static int peer_socket(int type)
+{
+	return peer_socket_of(AF_INET, type);
 }
 
 static struct sockaddr_in addr_of(struct in_addr a, int port)
@@ -322,7 +333,7 @@ static int agent_main(const char *path)
 					   .msg_control = ctl,
 					   .msg_controllen = sizeof(ctl)};
 			struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
-			int fd = socket(AF_INET, type, 0);
+			int fd = socket(type & AGENT_V6 ? AF_INET6 : AF_INET, type & ~AGENT_V6, 0);
 
 			cm->cmsg_len = CMSG_LEN(sizeof(int));
 			cm->cmsg_level = SOL_SOCKET;
@@ -330,6 +341,8 @@ static int agent_main(const char *path)
 			memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
 			sendmsg(c, &m, 0);
 			close(fd);
+			if (write(c, &b, 1) != 1)
+				break;
 		}
 		close(c);
 	}

@@ -19,6 +19,7 @@ static void fill(int s)
 #include "sockdiff_fds.h"
 #include "sockdiff_dgram.h"
 #include "sockdiff_fault.h"
+#include "sockdiff_v6.h"
 
 /* ---- the list ------------------------------------------------------------------------------- */
 
@@ -165,6 +166,22 @@ static const struct {
 	BOTH(fault_waits),
 	BOTH(fault_sendfile),
 	BOTH(fault_signal_mine),
+	ONCE(v6_listener_serves_both),
+	ONCE(v6_listener_v6only),
+	ONCE(v6_ports_by_family),
+	ONCE(v6_connects),
+	ONCE(v6_connects_mapped),
+	ONCE(v6_address_errors),
+	ONCE(v6_mapped_listener),
+	ONCE(v6_dissolved),
+	ONCE(v6_names_cut),
+	ONCE(v6_options),
+	ONCE(v6_bulk),
+	ONCE(v6_scope),
+	ONCE(v6_udp_serves_both),
+	ONCE(v6_udp_connected),
+	ONCE(v6_udp_errors),
+	ONCE(v6_udp_told),
 };
 
 #endif
