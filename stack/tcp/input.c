@@ -342,6 +342,9 @@ static enum step check_ack(struct in *in)
 	if (seq_lt(ack, c->sent.una)) {
 		uint32_t old = c->snd_wnd_max > 65535 ? c->snd_wnd_max : 65535;
 
+		/* nor for bytes that never were sent: more than a window is easily guessed */
+		if (c->bytes_acked < old)
+			old = (uint32_t)c->bytes_acked;
 		if (seq_lt(ack, seq_sub(c->sent.una, old))) {
 			tcp_challenge_ack(in->st, c);
 			return drop(in, STAT_drop_tcp_ack);
@@ -591,8 +594,12 @@ static enum step do_fin(struct in *in)
 		c->fin_seq = seq_add(in->s->seq, in->s->len);
 		c->fin_seen = true;
 	}
-	if (!c->fin_seen || c->fin_rcvd || !seq_eq(c->fin_seq, c->rcv_nxt))
+	if (!c->fin_seen || c->fin_rcvd || !seq_eq(c->fin_seq, c->rcv_nxt)) {
+		/* RFC 5681 4.2: out of order, so the peer is told at once where the hole begins */
+		if (in->s->flags & TH_FIN)
+			in->ack_now = true;
 		return STEP_ON;
+	}
 	if (tcp_state_in(c, TCPS_BIT(TCPS_CLOSE_WAIT) | TCPS_BIT(TCPS_LAST_ACK) |
 				    TCPS_BIT(TCPS_CLOSING)))
 		return STEP_ON;
@@ -633,7 +640,7 @@ static void take_syn(struct in *in)
 	c->irs = in->s->seq;
 	c->rcv_nxt = c->rcv_acked = c->copied = c->drs_seq = c->rcv_rtt_seq = seq_add(c->irs, 1);
 	c->rcv_adv = seq_add(c->rcv_nxt, c->rcv_adv.v); /* what our SYN offered */
-	c->mss_clamp = o->mss ? o->mss : TCP_MSS_FALLBACK;
+	c->mss_clamp = o->mss ? o->mss : tcp_mss_fallback(&c->sk.remote.addr);
 	c->wscale_ok = c->wscale_ok && o->has_wscale;
 	c->snd_wscale = c->wscale_ok ? o->wscale : 0;
 	if (!c->wscale_ok)

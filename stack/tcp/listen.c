@@ -363,7 +363,7 @@ enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_
 	r->irs = s->seq;
 	r->iss = min_iss ? *min_iss : tcp_isn(st, &s->local, &s->remote);
 	r->ts_off = tcp_ts_off(st, &s->local, &s->remote);
-	r->mss_clamp = s->opt.mss ? s->opt.mss : TCP_MSS_FALLBACK;
+	r->mss_clamp = s->opt.mss ? s->opt.mss : tcp_mss_fallback(&s->remote.addr);
 	r->wnd = (uint16_t)s->wnd;
 	r->ts_ok = st->cfg.tcp_timestamps && s->opt.has_ts;
 	r->ts_recent = s->opt.tsval;

@@ -599,6 +599,9 @@ void tcp_send_rst(struct stack *st, struct tcp_conn *c)
 
 	if (!tcp_state_in(c, TCPS_SYNCED | TCPS_BIT(TCPS_SYN_RCVD)))
 		return;
+	/* RFC 9293 3.10.5: both FINs are out; an ABORT only forgets */
+	if (tcp_state_in(c, TCPS_BIT(TCPS_CLOSING) | TCPS_BIT(TCPS_LAST_ACK)))
+		return;
 	if (xmit(st, c, &x) == 0)
 		COUNT(st, tcp_rst_sent);
 }

@@ -36,6 +36,7 @@
 #define TCP_HLEN_BYTES 20u
 #define TCP_MSS_MIN 88u                /* as Linux: below, overhead is an attack */
 #define TCP_MSS_FALLBACK 536u          /* RFC 9293 3.7.1: a SYN without the option */
+#define TCP_MSS_FALLBACK6 1220u        /* likewise, over IPv6 */
 #define TCP_DELACK_NS 40000000ull      /* RFC 9293 3.8.6.3 allows 500 ms; Linux uses 40 */
 #define TCP_QUICKACKS 16u              /* ACKs sent without delay while the peer is in slow start */
 #define TCP_TIMEWAIT_NS 60000000000ull /* 2 MSL as Linux has it, however large the sysctls */
@@ -269,6 +270,11 @@ static inline struct tcp_conn *tcp_conn_of(const struct sock *sk)
 static inline struct tcp_listener *tcp_listener_of(const struct sock *sk)
 {
 	return container_of((struct sock *)(uintptr_t)sk, struct tcp_listener, sk);
+}
+
+static inline uint16_t tcp_mss_fallback(const struct ip_addr *to)
+{
+	return ip_addr_is_v4(to) ? TCP_MSS_FALLBACK : TCP_MSS_FALLBACK6;
 }
 
 static inline bool tcp_state_in(const struct tcp_conn *c, uint32_t bits)

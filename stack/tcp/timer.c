@@ -281,6 +281,7 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 		/* an old sequence number: the peer has to answer with an ACK that says its window
 		 */
 		tcp_send_empty(st, c, seq_sub(c->sent.una, 1), TH_ACK);
+		c->rtx_what = RTX_NONE; /* tcp_output() armed it, by the backoff of before */
 		tcp_timer_rtx(st, c);
 	}
 }
