@@ -173,7 +173,7 @@ static int link_up(void)
 	return r;
 }
 
-/* A namespace is ready some time after its addresses were set: when it answers for a closed port. */
+/* A namespace is ready some time after it has its address: when it answers for a closed port. */
 static bool ready_wait(struct run *r)
 {
 	struct seg s = {.proto = IPPROTO_TCP, .peer = 9, .flags = 0x10, .has_ack = true};

@@ -525,8 +525,11 @@ static int64_t ss_read(struct ss *s, struct ss_sock *k, struct call *c)
 	f |= c->flags & MSG_PEEK ? RECV_PEEK : 0;
 	f |= c->flags & MSG_TRUNC ? RECV_TRUNC : 0;
 	f |= c->flags & MSG_OOB ? RECV_OOB : 0;
-	if (k->udp)
-		return stack_udp_recv(s->st, k->sk, &v, 1, f, &meta, s->now);
+	if (k->udp) {
+		ssize_t n = stack_udp_recv(s->st, k->sk, &v, 1, f & RECV_PEEK, &meta, s->now);
+
+		return n >= 0 && f & RECV_TRUNC ? (int64_t)meta.full_len : n;
+	}
 	return stack_recv(s->st, k->sk, &v, 1, f, s->now);
 }
 

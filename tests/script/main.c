@@ -32,7 +32,7 @@
 #define FILES_MAX 2000u
 
 /* What the stack can do; a case for another family is left out. */
-#define STACK_FAMILIES FAM_V4
+#define STACK_FAMILIES (FAM_V4 | FAM_V6)
 
 struct job {
 	struct sc_case *c;

@@ -407,16 +407,22 @@ static void event_seg(struct event *e, struct lex *x)
 	parse_seg(x, e->seg, in);
 }
 
-void event_bind_family(struct event *e, uint8_t family)
+void event_bind_family(struct sc_case *c, struct event *e, uint8_t family)
 {
 	struct lex x = {.p = e->text, .at = e->at, .family = family};
 	struct event again = {.at = e->at};
 	uint8_t b, f;
 
-	if (!e->seg)
-		return;
 	parse_prefix(&x, &b, &f);
 	parse_time(&x, &again);
+	if (e->kind == EV_CALL) {
+		memset(&e->want, 0, sizeof(e->want));
+		memset(&e->call, 0, sizeof(e->call));
+		e->call.slot = e->call.to = -1;
+		parse_call(&x, c, e);
+	}
+	if (!e->seg)
+		return;
 	if (!lex_char(&x, '<'))
 		lex_need(&x, '>');
 	event_seg(e, &x);

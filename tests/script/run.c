@@ -461,8 +461,8 @@ static void at_end(struct run *r)
 		fail(r, NULL, "%s", left);
 }
 
-enum run_result run_case(const struct sc_case *c, const struct backend *be, uint8_t family,
-			 FILE *out, bool verbose)
+enum run_result run_case(struct sc_case *c, const struct backend *be, uint8_t family, FILE *out,
+			 bool verbose)
 {
 	struct run *r = calloc(1, sizeof(*r));
 	char *text = NULL;
@@ -493,7 +493,7 @@ enum run_result run_case(const struct sc_case *c, const struct backend *be, uint
 
 		if (!(e->backends & be->bit) || !(e->families & family))
 			continue;
-		event_bind_family(e, family);
+		event_bind_family(c, e, family);
 		do_event(r, e);
 	}
 	if (!r->failed)

@@ -196,8 +196,8 @@ unsigned lex_hex(struct lex *x, uint8_t *out, unsigned max);
 struct sc_case *script_parse(const char *path, const char *given_dir);
 void parse_seg(struct lex *x, struct seg *s, bool in);
 void parse_call(struct lex *x, struct sc_case *c, struct event *e);
-/* A segment line is read anew for each family: MSS differs. */
-void event_bind_family(struct event *e, uint8_t family);
+/* A line is read anew for each family: MSS differs. */
+void event_bind_family(struct sc_case *c, struct event *e, uint8_t family);
 
 /* ---- names.c: tables ------------------------------------------------------------------------ */
 
@@ -271,7 +271,7 @@ struct backend {
 	uint8_t bit;
 	int64_t tol_early, tol_late; /* what a time may be off */
 	unsigned tol_percent;        /* of the time waited, later */
-	/* Makes what the case runs in; NULL or why not. *skip: not a failure, something is missing. */
+	/* Makes what the case runs in; NULL or why not. *skip: something is missing here. */
 	const char *(*open)(struct run *r, bool *skip);
 	int64_t (*now)(struct run *r);
 	void (*inject)(struct run *r, const uint8_t *ip, uint32_t len);
@@ -321,8 +321,8 @@ struct run {
 
 /* Runs one case; true when it passed. What was wrong goes to out. */
 enum run_result { RUN_PASS, RUN_FAIL, RUN_SKIP };
-enum run_result run_case(const struct sc_case *c, const struct backend *be, uint8_t family,
-			 FILE *out, bool verbose);
+enum run_result run_case(struct sc_case *c, const struct backend *be, uint8_t family, FILE *out,
+			 bool verbose);
 void run_captured(struct run *r, const uint8_t *ip, uint32_t len, int64_t at);
 void run_returned(struct run *r, const struct call *c, int64_t ret, int64_t at);
 
