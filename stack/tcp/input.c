@@ -246,7 +246,8 @@ static void ack_progress(struct in *in, struct seq una_before)
 	struct tcp_conn *c = in->c;
 	struct seq upto = seq_min(c->sent.una, sndbuf_end(&c->snd));
 
-	c->bytes_acked += (uint32_t)seq_diff(c->sent.una, una_before);
+	if (c->state != TCPS_SYN_RCVD) /* a SYN-ACK's does not count, as Linux has it */
+		c->bytes_acked += (uint32_t)seq_diff(c->sent.una, una_before);
 	if (seq_gt(upto, c->snd.una))
 		sndbuf_ack(st, &c->snd, upto);
 	if (seq_lt(c->snd_sml, c->sent.una))

@@ -96,7 +96,6 @@ static int sysctl_set(const char *name, const char *value)
 static const char *const defaults[][2] = {
 	{"tcp_rmem", "4096 131072 6291456"},
 	{"tcp_wmem", "4096 16384 4194304"},
-	{"tcp_congestion_control", "cubic"},
 	{"tcp_no_metrics_save", "1"},
 	{"tcp_fastopen", "1"},
 };
@@ -108,6 +107,9 @@ static const char *settings_apply(struct run *r)
 
 	for (unsigned i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
 		sysctl_set(defaults[i][0], defaults[i][1]);
+	/* a namespace may have the machine's own or reno: never one that paces unasked */
+	if (sysctl_set("tcp_congestion_control", "cubic"))
+		sysctl_set("tcp_congestion_control", "reno");
 	for (unsigned i = 0; i < r->c->nset; i++) {
 		const struct setting *s = &r->c->set[i];
 
