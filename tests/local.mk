@@ -17,6 +17,7 @@ include tests/net/fd.mk
 include tests/tools/local.mk
 include tests/apps/local.mk
 include tests/bench/local.mk
+include tests/link/local.mk
 
 # For scripts/test: which tests there are.
 list-tests:

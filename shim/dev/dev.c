@@ -194,7 +194,7 @@ void net_tell(struct dev_state *ds, unsigned net)
 		.shared = true,
 		.ifindex = nd->ifindex,
 		.mtu = nd->mtu,
-		.gso_max_bytes = nd->gso_door ? nd->gso_bytes : 0,
+		.gso_max_bytes = nd->gso_door && nd->gso_cuts ? nd->gso_bytes : 0,
 	};
 
 	memcpy(sd.mac, nd->mac, sizeof(sd.mac));
@@ -401,7 +401,7 @@ static int net_open(struct dev_state *ds, const char *name, enum verdict *why)
 	log_info("%s: attached, %s mode, %u queues%s%s%s%s", nd->name,
 		 nd->native ? "native" : "generic", nd->nqueues, nd->zerocopy ? ", zero copy" : "",
 		 nd->multibuf ? ", wide frames" : "", nd->tx_csum ? ", checksum offload" : "",
-		 nd->gso_door ? ", bulk door" : "");
+		 nd->gso_cuts ? ", bulk door" : "");
 	return 0;
 }
 
@@ -715,7 +715,7 @@ int dev_report(const struct stackrec *sr, unsigned i, struct dev_report *out)
 		.zerocopy = nd->zerocopy,
 		.multibuf = nd->multibuf,
 		.tx_csum = nd->tx_csum,
-		.gso_door = nd->gso_door,
+		.gso_door = nd->gso_door && nd->gso_cuts,
 		.rx_ring_full = nd->rx_ring_full,
 		.rx_invalid = nd->rx_invalid,
 		.rx_fill_empty = nd->rx_fill_empty,

@@ -7,13 +7,19 @@
  * Order within a connection: the caller has emptied the AF_XDP transmit ring first, and what is put
  * on that ring later is sent later. The queueing discipline is passed by; a device queue that is
  * full shows as -ENOBUFS, and the super-segment stays in the txq. The socket receives nothing.
+ *
+ * Past the queueing discipline the kernel cuts nothing up in software: what the device does not cut
+ * it drops, silently. So the door is open only while the device says that it does (ethtool's tso).
  */
 #include "shim/dev/internal.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <linux/virtio_net.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "shim/proc/knobs.h"
@@ -56,6 +62,23 @@ void gso_open(struct dev_state *ds, unsigned net)
 		return;
 	}
 	nd->gso_door = dev_fd_set(ds, slot, fd) == 0;
+	gso_check(ds, net);
+}
+
+void gso_check(struct dev_state *ds, unsigned net)
+{
+	struct netdev *nd = &ds->net[net];
+	struct ethtool_value tso = {.cmd = ETHTOOL_GTSO};
+	struct ifreq ifr = {.ifr_data = (void *)&tso};
+	bool cuts;
+
+	if (!nd->gso_door)
+		return;
+	memcpy(ifr.ifr_name, nd->name, IFNAMSIZ);
+	cuts = sys_ioctl(net_fd(ds, net, NET_FD_PACKET), SIOCETHTOOL, &ifr) == 0 && tso.data;
+	if (cuts != nd->gso_cuts && !cuts)
+		log_info("%s: segmentation offload is off, bulk goes by AF_XDP", nd->name);
+	nd->gso_cuts = cuts;
 }
 
 /* The header with which the kernel cuts e up. */

@@ -98,7 +98,8 @@ struct netdev {
 	bool used;
 	bool up;
 	bool noarp; /* no neighbours: destination MACs are zero */
-	bool native, zerocopy, multibuf, tx_csum, gso_door;
+	bool native, zerocopy, multibuf, tx_csum;
+	bool gso_door, gso_cuts; /* the packet socket is there; the device takes super-segments */
 	bool local_peer; /* veth: a partial checksum can only mean "local" */
 	char name[IFNAMSIZ];
 	uint32_t ifindex, mtu;
@@ -328,6 +329,8 @@ void back_run(struct dev_state *ds);
 
 /* The packet socket of net. Without one there are no super-segments, which is not an error. */
 void gso_open(struct dev_state *ds, unsigned net);
+/* Looks again whether the device cuts super-segments up (ethtool -K tso); net_tell() says it on. */
+void gso_check(struct dev_state *ds, unsigned net);
 /* Sends the super-segments for net at the head of the txq. How many, or -EAGAIN: none now. */
 int gso_send(struct dev_state *ds, unsigned net);
 

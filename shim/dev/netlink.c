@@ -178,6 +178,7 @@ static void link_notice(struct dev_state *ds, const struct nlmsghdr *h)
 	nd->mtu = li.mtu;
 	nd->inet6_ns = 0;
 	memcpy(nd->mac, li.mac, 6);
+	gso_check(ds, (unsigned)net);
 	net_tell(ds, (unsigned)net);
 	ds->routes_changed = true;
 }
