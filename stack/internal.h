@@ -21,7 +21,7 @@ enum timer_kind {
 	TIMER_TCP_KEEPALIVE, /* keepalive; FIN-WAIT-2 and TIME-WAIT end */
 	TIMER_TCP_REQ,       /* a half-open connection: SYN-ACK again, then drop */
 	TIMER_TCP_TW,        /* TIME-WAIT, held in its small form */
-	TIMER_TCP_PROBE,     /* reserved for loss probes and pacing */
+	TIMER_TCP_PACE,      /* pacing lets the next data go */
 	TIMER_DST,           /* a destination waits for its neighbour */
 	TIMER_KINDS
 };

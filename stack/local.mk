@@ -37,13 +37,20 @@ libstack_la_SOURCES = \
 	stack/stack.c \
 	stack/stack.h \
 	stack/stats.def \
+	stack/tcp/bbr_model.c \
 	stack/tcp/cc.c \
 	stack/tcp/cc.h \
+	stack/tcp/cc_bbr.c \
+	stack/tcp/cc_bbr.h \
 	stack/tcp/cc_cubic.c \
 	stack/tcp/cc_cubic.h \
 	stack/tcp/cc_reno.c \
 	stack/tcp/cc_reno.h \
+	stack/tcp/chrono.h \
 	stack/tcp/conn.c \
+	stack/tcp/control.c \
+	stack/tcp/cwv.c \
+	stack/tcp/cwv.h \
 	stack/tcp/reset.c \
 	stack/tcp/demux.c \
 	stack/tcp/hystart.c \
@@ -56,6 +63,10 @@ libstack_la_SOURCES = \
 	stack/tcp/options.c \
 	stack/tcp/options.h \
 	stack/tcp/output.c \
+	stack/tcp/pace.c \
+	stack/tcp/pace.h \
+	stack/tcp/rate.c \
+	stack/tcp/rate.h \
 	stack/tcp/rcvbuf.c \
 	stack/tcp/rcvbuf.h \
 	stack/tcp/rcvwin.c \

@@ -67,6 +67,7 @@ void sock_opts_default(struct sock_opts *o)
 		.linger_s = -1,
 		.rcvlowat = 1,
 		.cc = -1,
+		.max_pacing_rate = UINT64_MAX,
 		.hops = -1,
 		.autoflowlabel = -1,
 		.pmtudisc6 = IPV6_PMTUDISC_WANT,

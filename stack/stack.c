@@ -205,7 +205,7 @@ void stack_tx_wanted(struct stack *st)
 	 * back from a device nobody tells. */
 	if (!list_empty(&st->tx_wait) || !list_empty(&st->tx_run)) {
 		if (st->frames.nfree == 0)
-			at = st->now_ns + WHEEL_TICK_NS;
+			at = st->now_ns + WHEEL_COARSE_NS;
 		else if (txq_used(&st->txq) < TXQ_ENTRIES)
 			at = st->now_ns;
 	}
@@ -222,7 +222,7 @@ static void timer_run(struct stack *st, struct timer *t)
 	case TIMER_TCP_KEEPALIVE:
 	case TIMER_TCP_REQ:
 	case TIMER_TCP_TW:
-	case TIMER_TCP_PROBE:
+	case TIMER_TCP_PACE:
 		tcp_timer(st, t);
 		break;
 	case TIMER_DST:

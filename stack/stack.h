@@ -49,7 +49,7 @@ extern const struct stat_info stat_info[STAT_COUNT];
 
 /* ---- configuration -------------------------------------------------------------------------- */
 
-enum cc_algo { CC_RENO, CC_CUBIC, CC_ALGOS };
+enum cc_algo { CC_RENO, CC_CUBIC, CC_BBR, CC_ALGOS };
 
 /* Defaults come from the namespace's sysctls; each field is named for its sysctl where it has
  * one. */
@@ -257,9 +257,10 @@ struct sock_opts {
 	uint32_t rcvlowat;
 	uint16_t maxseg; /* 0: none set */
 	uint32_t defer_accept_s;
-	uint8_t tos, ttl; /* of IPv4 packets; ttl 0: the configuration's */
-	int8_t cc;        /* enum cc_algo, -1: the configuration's */
-	uint8_t v6;       /* an AF_INET6 socket; by mapped addresses it speaks IPv4, too */
+	uint8_t tos, ttl;         /* of IPv4 packets; ttl 0: the configuration's */
+	int8_t cc;                /* enum cc_algo, -1: the configuration's */
+	uint64_t max_pacing_rate; /* SO_MAX_PACING_RATE, bytes per second; UINT64_MAX: none */
+	uint8_t v6;               /* an AF_INET6 socket; by mapped addresses it speaks IPv4, too */
 	uint8_t v6only;
 	uint8_t tclass;       /* of IPv6 packets */
 	int16_t hops;         /* IPV6_UNICAST_HOPS; -1: the route's or the configuration's */

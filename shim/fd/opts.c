@@ -72,7 +72,8 @@ static const struct {
 #define OPT_LINGER 30 /* bits beyond the table */
 #define OPT_CONGESTION 31
 
-static const char *const cc_names[CC_ALGOS] = {[CC_RENO] = "reno", [CC_CUBIC] = "cubic"};
+static const char *const cc_names[CC_ALGOS] = {
+	[CC_RENO] = "reno", [CC_CUBIC] = "cubic", [CC_BBR] = "bbr"};
 
 static void field_set(struct sock_opts *out, size_t off, size_t bytes, int val)
 {

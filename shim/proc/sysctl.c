@@ -145,8 +145,12 @@ static void cc_load(struct stack_cfg *cfg)
 		cfg->cc = CC_RENO;
 	else if (knobs.cc == KNOB_cc_cubic)
 		cfg->cc = CC_CUBIC;
+	else if (knobs.cc == KNOB_cc_bbr)
+		cfg->cc = CC_BBR;
 	else if (sysctl_read("ipv4/tcp_congestion_control", buf, sizeof(buf)))
-		cfg->cc = strcmp(buf, "reno") == 0 ? CC_RENO : CC_CUBIC;
+		cfg->cc = strcmp(buf, "reno") == 0  ? CC_RENO
+			  : strcmp(buf, "bbr") == 0 ? CC_BBR
+						    : CC_CUBIC;
 }
 
 void sysctl_stack_cfg(struct stack_cfg *cfg)

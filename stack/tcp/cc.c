@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../assert.h"
+#include "cc_bbr.h"
 #include "cc_cubic.h"
 #include "cc_reno.h"
 
@@ -15,6 +16,7 @@
 
 struct cc_ops {
 	const char *name;
+	bool paces; /* sets cwnd and the pace from a model, on every ACK */
 	void (*init)(struct cc *cc);
 	void (*ack_received)(struct cc *cc, const struct cc_ack *ack, uint64_t now_ns);
 	void (*cong_signal)(struct cc *cc, enum cc_signal sig, uint32_t flight_bytes,
@@ -22,13 +24,37 @@ struct cc_ops {
 	void (*post_recovery)(struct cc *cc, uint32_t flight_bytes, uint64_t now_ns);
 	void (*after_idle)(struct cc *cc, uint64_t idle_ns, uint64_t rto_ns, uint64_t now_ns);
 	void (*undo)(struct cc *cc); /* what it keeps besides cwnd and ssthresh; NULL: nothing */
+	/* NULL: does not ask */
+	void (*lost)(struct cc *cc, const struct sent_loss *l, uint64_t now_ns);
+	void (*restart)(struct cc *cc, uint64_t now_ns);
+	uint32_t (*info)(const struct cc *cc, uint32_t info[5]);
 };
 
 static const struct cc_ops cc_ops[CC_ALGOS] = {
-	[CC_RENO] = {"reno", cc_reno_init, cc_reno_ack, cc_reno_signal, cc_reno_post_recovery,
-		     cc_reno_after_idle, NULL},
-	[CC_CUBIC] = {"cubic", cc_cubic_init, cc_cubic_ack, cc_cubic_signal, cc_cubic_post_recovery,
-		      cc_cubic_after_idle, cc_cubic_undo},
+	[CC_RENO] = {.name = "reno",
+		     .init = cc_reno_init,
+		     .ack_received = cc_reno_ack,
+		     .cong_signal = cc_reno_signal,
+		     .post_recovery = cc_reno_post_recovery,
+		     .after_idle = cc_reno_after_idle},
+	[CC_CUBIC] = {.name = "cubic",
+		      .init = cc_cubic_init,
+		      .ack_received = cc_cubic_ack,
+		      .cong_signal = cc_cubic_signal,
+		      .post_recovery = cc_cubic_post_recovery,
+		      .after_idle = cc_cubic_after_idle,
+		      .undo = cc_cubic_undo},
+	[CC_BBR] = {.name = "bbr",
+		    .paces = true,
+		    .init = cc_bbr_init,
+		    .ack_received = cc_bbr_ack,
+		    .cong_signal = cc_bbr_signal,
+		    .post_recovery = cc_bbr_post_recovery,
+		    .after_idle = cc_bbr_after_idle,
+		    .undo = cc_bbr_undo,
+		    .lost = cc_bbr_lost,
+		    .restart = cc_bbr_restart,
+		    .info = cc_bbr_info},
 };
 
 /* RFC 6928: min(10 * MSS, max(2 * MSS, 14600)). */
@@ -47,7 +73,6 @@ void cc_init(struct cc *cc, enum cc_algo algo, uint32_t mss)
 	cc->mss = mss;
 	cc->cwnd = cc_initial_window(mss);
 	cc->ssthresh = CC_SSTHRESH_INF;
-	hystart_init(&cc->hystart);
 	cc_set_algo(cc, algo);
 }
 
@@ -56,6 +81,7 @@ void cc_set_algo(struct cc *cc, enum cc_algo algo)
 	ASSERT((unsigned)algo < CC_ALGOS);
 	cc->algo = algo;
 	cc->abc_acked = 0;
+	cc->pacing_rate = 0;
 	cc_ops[algo].init(cc);
 }
 
@@ -79,7 +105,7 @@ void cc_syn_lost(struct cc *cc)
 
 void cc_ack_received(struct cc *cc, const struct cc_ack *ack, uint64_t now_ns)
 {
-	if (ack->acked_bytes == 0)
+	if (ack->acked_bytes == 0 && !cc_paces(cc))
 		return;
 	cc_ops[cc->algo].ack_received(cc, ack, now_ns);
 	if (cc->cwnd > CC_CWND_MAX)
@@ -120,6 +146,48 @@ void cc_after_idle(struct cc *cc, uint64_t idle_ns, uint64_t rto_ns, uint64_t no
 	if (rto_ns == 0 || idle_ns < rto_ns)
 		return;
 	cc_ops[cc->algo].after_idle(cc, idle_ns, rto_ns, now_ns);
+}
+
+void cc_lost(struct cc *cc, const struct sent_loss *l, uint64_t now_ns)
+{
+	if (cc_ops[cc->algo].lost)
+		cc_ops[cc->algo].lost(cc, l, now_ns);
+}
+
+void cc_restart(struct cc *cc, uint64_t now_ns)
+{
+	if (cc_ops[cc->algo].restart)
+		cc_ops[cc->algo].restart(cc, now_ns);
+}
+
+uint32_t cc_info(const struct cc *cc, uint32_t info[5])
+{
+	return cc_ops[cc->algo].info ? cc_ops[cc->algo].info(cc, info) : 0;
+}
+
+void cc_unused(struct cc *cc, uint32_t used_bytes)
+{
+	uint32_t iw = cc_initial_window(cc->mss);
+
+	if (cc_paces(cc))
+		return;
+	if (used_bytes < iw)
+		used_bytes = iw;
+	if (used_bytes >= cc->cwnd)
+		return;
+	if (cc->ssthresh < cc->cwnd - cc->cwnd / 4)
+		cc->ssthresh = cc->cwnd - cc->cwnd / 4;
+	cc->cwnd = cc->cwnd - (cc->cwnd - used_bytes) / 2;
+}
+
+bool cc_paces(const struct cc *cc)
+{
+	return cc_ops[cc->algo].paces;
+}
+
+uint64_t cc_pacing_rate(const struct cc *cc)
+{
+	return cc->pacing_rate;
 }
 
 const char *cc_name(enum cc_algo algo)

@@ -16,6 +16,7 @@
 #include "../seq.h"
 #include "../stack.h" /* enum cc_algo */
 #include "hystart.h"
+#include "rate.h"
 
 #define CC_IW_SEGMENTS 10u /* RFC 6928 */
 #define CC_MIN_SEGMENTS 2u /* ssthresh never falls below (RFC 5681 eq. 4) */
@@ -45,6 +46,27 @@ struct cc_cubic {
 	} undo;
 };
 
+/* BBR: cc_bbr.h says what it means. */
+struct cc_bbr {
+	uint64_t max_bw[2]; /* of the last probing cycle, and of this one */
+	uint64_t bw, bw_lo, bw_latest, full_bw, undo_bw_lo;
+	uint64_t delivered, next_round_delivered, loss_round_delivered;
+	uint64_t min_rtt_ns, min_rtt_stamp_ns;
+	uint64_t probe_rtt_min_ns, probe_rtt_min_stamp_ns, probe_rtt_done_ns;
+	uint64_t cycle_ns, probe_wait_ns, extra_acked_start_ns;
+	uint32_t inflight_hi, inflight_lo, inflight_latest;
+	uint32_t undo_inflight_hi, undo_inflight_lo, saved_cwnd;
+	uint32_t probe_up_cnt, probe_up_acks;
+	uint32_t extra_acked[2], extra_acked_bytes;
+	uint32_t lost_in_round, delivered_in_round, spread;
+	uint8_t state; /* enum bbr_state */
+	uint8_t acks;  /* enum bbr_acks: what the ACKs now coming answer */
+	uint8_t full_bw_count, probe_up_rounds, rounds_since_probe, extra_acked_rounds, loss_events;
+	bool full_bw_now, full_bw_reached, round_start, loss_round_start, loss_in_round;
+	bool probe_samples, idle_restart, probe_rtt_round_done, has_rtt;
+	bool was_loss, in_recovery, recovery_round;
+};
+
 struct cc {
 	uint8_t algo;        /* enum cc_algo */
 	uint32_t cwnd;       /* bytes, at least one mss */
@@ -53,9 +75,13 @@ struct cc {
 	uint32_t abc_acked;  /* RFC 3465 2.1: bytes acked in congestion avoidance, not yet used */
 	uint32_t prior_cwnd; /* before the last reduction: for an undo; 0: nothing to undo */
 	uint32_t prior_ssthresh;
-	struct hystart hystart;
+	uint64_t pacing_rate; /* bytes per second, of one that paces; 0: not known yet */
 	union {
-		struct cc_cubic cubic;
+		struct {
+			struct hystart hystart;
+			struct cc_cubic cubic;
+		};
+		struct cc_bbr bbr;
 	};
 };
 
@@ -68,6 +94,11 @@ struct cc_ack {
 	uint64_t srtt_ns;      /* 0: unknown */
 	uint64_t rtt_ns;       /* the sample this ACK brought; 0: none */
 	struct seq una, nxt;   /* after the ACK */
+	bool in_recovery;      /* repairing, by whatever means */
+	uint32_t delivered_bytes, lost_bytes; /* newly acked or sacked; newly marked lost */
+	uint32_t in_flight_bytes;             /* now */
+	uint64_t delivered;                   /* ever, as rate_sample.prior_delivered */
+	const struct rate_sample *rate;       /* never NULL; .valid where this ACK brought one */
 };
 
 /* mss: at least 1. cwnd becomes the initial window. */
@@ -103,10 +134,28 @@ void cc_post_recovery(struct cc *cc, uint32_t flight_bytes, uint64_t now_ns);
  * the initial window (RFC 5681 4.1, 2861; tcp_slow_start_after_idle). */
 void cc_after_idle(struct cc *cc, uint64_t idle_ns, uint64_t rto_ns, uint64_t now_ns);
 
+/* l, of sent_loss_take(): a loss was found. Before cc_ack_received(). */
+void cc_lost(struct cc *cc, const struct sent_loss *l, uint64_t now_ns);
+
+/* Output begins with nothing in flight. */
+void cc_restart(struct cc *cc, uint64_t now_ns);
+
+/* TCP_CC_INFO's words; returns their bytes, 0 where the algorithm has none. */
+uint32_t cc_info(const struct cc *cc, uint32_t info[5]);
+
+/* Less than cwnd was used for an RTO, at most used_bytes: cwnd falls towards that, half of the way
+ * (RFC 2861; for tcp_slow_start_after_idle). */
+void cc_unused(struct cc *cc, uint32_t used_bytes);
+
+/* Does it set the pace itself (and cwnd, also during recovery)? Then cc_pacing_rate() is its rate,
+ * bytes per second. */
+bool cc_paces(const struct cc *cc);
+uint64_t cc_pacing_rate(const struct cc *cc);
+
 /* RFC 6928: min(10 * MSS, max(2 * MSS, 14600)). */
 uint32_t cc_initial_window(uint32_t mss);
 
-/* "reno", "cubic". */
+/* "reno", "cubic", "bbr". */
 const char *cc_name(enum cc_algo algo);
 /* The algorithm of that name (len bytes, not terminated), or -1. */
 int cc_by_name(const char *name, uint32_t len);

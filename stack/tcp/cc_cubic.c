@@ -69,6 +69,7 @@ static uint32_t cubic_window(const struct cc *cc, uint64_t t_ms)
 
 void cc_cubic_init(struct cc *cc)
 {
+	hystart_init(&cc->hystart);
 	cc->cubic = (struct cc_cubic){.epoch_ns = 0};
 }
 

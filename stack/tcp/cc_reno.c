@@ -15,7 +15,7 @@
 
 void cc_reno_init(struct cc *cc)
 {
-	(void)cc;
+	hystart_init(&cc->hystart);
 }
 
 /* What this ACK may add in slow start. */

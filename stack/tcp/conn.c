@@ -101,6 +101,7 @@ void tcp_mss_sync(struct stack *st, struct tcp_conn *c)
 	if (mss == c->mss)
 		return;
 	c->mss = (uint16_t)mss;
+	c->sent.seg_bytes = mss;
 	cc_mss_set(&c->cc, mss, c->bytes_sent == 0);
 }
 
@@ -166,6 +167,7 @@ void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts 
 	tcp_recovery_init(st, c);
 	c->mss = TCP_MSS_FALLBACK;
 	cc_init(&c->cc, o->cc >= 0 ? (enum cc_algo)o->cc : st->cfg.cc, c->mss);
+	tcp_control_init(c);
 	tcp_timers_init(c);
 	tcp_rcvwin_init(st, c);
 	c->snd_locked = o->sndbuf != 0;

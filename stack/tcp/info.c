@@ -68,9 +68,24 @@ static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
 	ti->tcpi_bytes_acked = c->bytes_acked;
 	ti->tcpi_bytes_sent = c->bytes_sent;
 	ti->tcpi_bytes_retrans = c->bytes_retrans;
-	ti->tcpi_delivered = segs(c, c->sent.delivered);
+	ti->tcpi_delivered = c->sent.delivered_segs;
 	ti->tcpi_notsent_bytes = tcp_outq_notsent(&c->sk);
-	ti->tcpi_pacing_rate = ti->tcpi_max_pacing_rate = ~0ull;
+	ti->tcpi_pacing_rate = c->pace.rate;
+	ti->tcpi_max_pacing_rate = c->o.max_pacing_rate;
+	ti->tcpi_delivery_rate = rate_last(&c->rate);
+	/* a bit, and 1 before the first sample, as Linux has it */
+	ti->tcpi_delivery_rate_app_limited = !c->rate.interval_ns || c->rate.app_limited;
+}
+
+/* Of the time with something to send: all of it, and what of it others held up. */
+static void info_times(const struct tcp_conn *c, uint64_t now_ns, struct tcp_info *ti)
+{
+	uint64_t rwnd = chrono_ns(&c->chrono, CHRONO_RWND, now_ns) / 1000;
+	uint64_t sndbuf = chrono_ns(&c->chrono, CHRONO_SNDBUF, now_ns) / 1000;
+
+	ti->tcpi_busy_time = chrono_ns(&c->chrono, CHRONO_BUSY, now_ns) / 1000 + rwnd + sndbuf;
+	ti->tcpi_rwnd_limited = rwnd;
+	ti->tcpi_sndbuf_limited = sndbuf;
 }
 
 void tcp_info_fill(const struct stack *st, const struct sock *sk, struct tcp_info *ti,
@@ -86,6 +101,7 @@ void tcp_info_fill(const struct stack *st, const struct sock *sk, struct tcp_inf
 	ti->tcpi_state = c->state;
 	info_options(c, ti);
 	info_sending(c, ti);
+	info_times(c, now_ns, ti);
 	ti->tcpi_probes = c->probes_out;
 	ti->tcpi_ato = c->ack_wait != ACK_NONE ? US(TCP_DELACK_NS) : 0;
 	ti->tcpi_rcv_mss = c->rcv_mss;

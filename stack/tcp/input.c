@@ -199,24 +199,7 @@ void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recov
 		cc_post_recovery(&c->cc, c->sent.in_flight_bytes, st->now_ns);
 	if (out->tlp_repaired && !out->enter)
 		cc_post_recovery(&c->cc, c->sent.in_flight_bytes, st->now_ns);
-	if (out->cc_ack) {
-		struct cc_ack a = {
-			.acked_bytes = out->ack.acked_bytes,
-			.flight_bytes = out->prior_flight_bytes,
-			.cwnd_limited = c->cwnd_limited,
-			.in_loss = c->rec.state == RECOVERY_LOSS,
-			.srtt_ns = c->rtt.srtt_ns,
-			.rtt_ns = out->rtt_taken ? c->rtt.latest_ns : 0,
-			.una = c->sent.una,
-			.nxt = c->sent.nxt,
-		};
-
-		/* as Linux: in slow start half a window in use is reason enough to grow */
-		if (cc_in_slow_start(&c->cc) && out->prior_flight_bytes > c->cc.cwnd / 2)
-			a.cwnd_limited = true;
-		cc_ack_received(&c->cc, &a, st->now_ns);
-		c->cwnd_limited = false;
-	}
+	tcp_control_ack(st, c, out);
 	recovery_prr(&c->rec, &c->sent, out, c->cc.ssthresh, c->mss);
 }
 

@@ -168,9 +168,20 @@ static void data_sent(struct stack *st, struct tcp_conn *c, uint32_t len)
 	if (st->now_ns - c->last_data_rx_ns < TCP_DELACK_NS)
 		c->pingpong = true;
 	c->last_data_tx_ns = st->now_ns;
+	pace_sent(&c->pace, len, c->data_segs_out, st->now_ns);
 }
 
-/* The largest piece to build at once: a super-segment where the device takes one. */
+/* Pacing lets no data go yet. Probes and what the window's opening forces are beyond it. */
+static bool pace_holds(struct stack *st, struct tcp_conn *c, unsigned how)
+{
+	if (likely(pace_may_send(&c->pace, st->now_ns)) || (how & (OUT_PROBE | OUT_FORCE)))
+		return false;
+	c->pace.holds = true;
+	return true;
+}
+
+/* The largest piece to build at once: a super-segment where the device takes one, and no more than
+ * pacing wants of it. */
 static uint32_t piece_max(const struct stack *st, const struct tcp_conn *c)
 {
 	uint32_t gso = ip_gso_max(st, c->dst);
@@ -179,6 +190,8 @@ static uint32_t piece_max(const struct stack *st, const struct tcp_conn *c)
 		return c->mss; /* said once: who cuts up a super-segment might repeat it */
 	if (gso > SUPER_MAX_BYTES)
 		gso = SUPER_MAX_BYTES;
+	if (gso > c->mss && pace_active(&c->pace))
+		gso = pace_piece(&c->pace, c->mss, gso, c->rtt.min_ns);
 	return gso > c->mss ? gso - gso % c->mss : c->mss;
 }
 
@@ -225,7 +238,8 @@ int tcp_send_again(struct stack *st, struct tcp_conn *c, struct sent_rec *rec, u
 }
 
 /* Sends lost bytes. 1: sent, 0: may not, or an error. */
-static int send_lost(struct stack *st, struct tcp_conn *c, struct sent_rec *rec, uint32_t room)
+static int send_lost(struct stack *st, struct tcp_conn *c, struct sent_rec *rec, uint32_t room,
+		     unsigned how)
 {
 	uint32_t len = (uint32_t)seq_diff(rec->end, rec->start);
 	uint32_t max = piece_max(st, c);
@@ -237,13 +251,15 @@ static int send_lost(struct stack *st, struct tcp_conn *c, struct sent_rec *rec,
 		return 0;
 	if (room < len) {
 		if (room < c->mss && c->sent.in_flight_bytes > 0) {
-			c->cwnd_limited = true;
+			c->out_limited = true;
 			return 0;
 		}
 		len = room < c->mss ? c->mss : room - room % c->mss;
 	}
 	if (len > max + 1)
 		len = max;
+	if (pace_holds(st, c, how))
+		return 0;
 	r = tcp_send_again(st, c, rec, len);
 	return r ? r : 1;
 }
@@ -293,7 +309,7 @@ static int send_new(struct stack *st, struct tcp_conn *c, uint32_t room, unsigne
 	if (n > (uint32_t)wnd)
 		n = (uint32_t)wnd;
 	if (n > room || (n == 0 && room == 0)) {
-		c->cwnd_limited = true;
+		c->out_limited = true;
 		n = room - room % c->mss;
 		if (n == 0)
 			return 0;
@@ -307,7 +323,7 @@ static int send_new(struct stack *st, struct tcp_conn *c, uint32_t room, unsigne
 		x.flags |= TH_FIN;
 		fin = 1;
 	}
-	if (n + fin == 0)
+	if (n + fin == 0 || (n > 0 && pace_holds(st, c, how)))
 		return 0;
 	x.len = n;
 	x.super = n > c->mss;
@@ -346,8 +362,21 @@ static void restart_after_idle(struct stack *st, struct tcp_conn *c)
 {
 	uint64_t idle = st->now_ns - c->last_data_tx_ns;
 
+	cc_restart(&c->cc, st->now_ns);
 	if (idle > c->rtt.rto_ns && st->cfg.tcp_slow_start_after_idle && c->last_data_tx_ns)
 		cc_after_idle(&c->cc, idle, c->rtt.rto_ns, st->now_ns);
+}
+
+/* Bytes that congestion lets go. */
+static uint32_t output_room(const struct tcp_conn *c)
+{
+	uint32_t pipe;
+
+	if (!cc_paces(&c->cc))
+		return recovery_room(&c->rec, &c->sent, c->cc.cwnd, c->mss);
+	/* a model of the path says how much in recovery, too, and not PRR */
+	pipe = recovery_pipe(&c->rec, &c->sent);
+	return c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0;
 }
 
 static int output_one(struct stack *st, struct tcp_conn *c, unsigned how)
@@ -365,7 +394,7 @@ static int output_one(struct stack *st, struct tcp_conn *c, unsigned how)
 		}
 		return 0;
 	}
-	room = recovery_room(&c->rec, &c->sent, c->cc.cwnd, c->mss);
+	room = output_room(c);
 	if ((how & (OUT_PROBE | OUT_FORCE)) && room < c->mss)
 		room = c->mss;
 	if (recovery_wants_new(&c->rec) && lost) {
@@ -373,9 +402,9 @@ static int output_one(struct stack *st, struct tcp_conn *c, unsigned how)
 
 		if (r != 0 || !recovery_no_new(&c->rec))
 			return r;
-		room = recovery_room(&c->rec, &c->sent, c->cc.cwnd, c->mss);
+		room = output_room(c);
 	}
-	return lost && !(how & OUT_PROBE) ? send_lost(st, c, lost, room)
+	return lost && !(how & OUT_PROBE) ? send_lost(st, c, lost, room, how)
 					  : send_new(st, c, room, how);
 }
 
@@ -383,20 +412,25 @@ void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 {
 	struct seq nxt = c->sent.nxt;
 	unsigned retries = 2;
+	bool sent = false;
 	int r;
 
 	if (!tcp_state_in(c, TCPS_SYNCED | TCPS_CONNECTING))
 		return;
 	if (c->snd.len > 0 && sent_empty(&c->sent))
 		restart_after_idle(st, c);
+	c->out_limited = c->pace.holds = false;
 	for (;;) {
 		r = output_one(st, c, how);
 		if (r < 0 && xmit_failed(st, c, r) && retries-- > 0)
 			continue;
+		sent |= r > 0;
 		if (r <= 0 || (how & OUT_PROBE))
 			break;
 	}
+	tcp_control_output(st, c, sent);
 	tcp_timer_rtx(st, c);
+	tcp_timer_pace(st, c);
 	/* TCP_NOTSENT_LOWAT: whoever let the bytes out, a writer may wait for just that */
 	if ((c->o.notsent_lowat || st->cfg.tcp_notsent_lowat != UINT32_MAX) &&
 	    !seq_eq(c->sent.nxt, nxt))

@@ -9,9 +9,12 @@
 #include "../internal.h"
 #include "sent.h" /* struct sack_block */
 
-#define REASS_RANGES_MAX 128u  /* holes a peer can make us remember, per connection */
-#define REASS_FRAMES_MAX 2048u /* frames a peer can make us hold, per connection */
-#define REASS_DENSE_DIV 8u     /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
+/* Per connection: holes that a peer can make us remember, frames that it can make us hold. A flight
+ * of 125 MB (10 Gbit/s, 100 ms) with a loss in every hundred segments needs about as many; what all
+ * connections hold together is bounded by the frames that are left. */
+#define REASS_RANGES_MAX 1024u
+#define REASS_FRAMES_MAX 131072u
+#define REASS_DENSE_DIV 8u /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
 
 struct reass_range {
 	struct list node; /* by sequence number */

@@ -90,6 +90,34 @@ static void rec_snapshot(const struct sent_map *m, struct sent_rec *r, uint64_t 
 	r->delivered = m->delivered;
 	r->delivered_ns = m->delivered_ns;
 	r->first_tx_ns = m->first_tx_ns;
+	r->tx_in_flight = m->in_flight_bytes + rec_len(r);
+	r->tx_lost = m->lost_total;
+	if (m->app_limited || (r->flags & SENT_SYN))
+		r->flags |= SENT_APP_LIMITED;
+}
+
+/* r is lost: the flight it was of has lost that much. */
+static void note_lost(struct sent_map *m, const struct sent_rec *r)
+{
+	struct sent_loss *l = &m->loss;
+	uint32_t lost;
+
+	m->lost_total += rec_len(r);
+	lost = m->lost_total - r->tx_lost;
+	if (l->bytes == 0 ||
+	    (uint64_t)lost * l->tx_in_flight >= (uint64_t)l->lost * r->tx_in_flight)
+		*l = (struct sent_loss){.bytes = rec_len(r),
+					.tx_in_flight = r->tx_in_flight,
+					.lost = lost,
+					.app_limited = r->flags & SENT_APP_LIMITED};
+}
+
+struct sent_loss sent_loss_take(struct sent_map *m)
+{
+	struct sent_loss l = m->loss;
+
+	m->loss.bytes = 0;
+	return l;
 }
 
 /* Onto the list of lost records, in sequence order. */
@@ -210,8 +238,6 @@ void sent_push(struct sent_map *m, uint32_t len, unsigned flags, uint64_t now_ns
 		if (sacked)
 			fack_recompute(m);
 	}
-	if (m->app_limited)
-		r->flags |= SENT_APP_LIMITED;
 	m->nxt = r->end;
 	rec_snapshot(m, r, now_ns);
 	list_push_back(&m->flight, &r->state);
@@ -265,6 +291,7 @@ static void note_delivered(struct sent_map *m, const struct sent_rec *r, struct 
 	uint32_t len = end.v - r->start.v;
 
 	m->delivered += len;
+	m->delivered_segs += m->seg_bytes ? (len + m->seg_bytes - 1) / m->seg_bytes : 1;
 	m->delivered_ns = now_ns;
 	a->delivered_bytes += len;
 	if (r->flags & SENT_REXMIT) {
@@ -294,6 +321,8 @@ static void note_delivered(struct sent_map *m, const struct sent_rec *r, struct 
 		a->prior_delivered_ns = r->delivered_ns;
 		a->prior_first_tx_ns = r->first_tx_ns;
 		a->prior_app_limited = r->flags & SENT_APP_LIMITED;
+		a->prior_tx_in_flight = r->tx_in_flight;
+		a->prior_lost = r->tx_lost;
 		m->first_tx_ns = r->tx_ns;
 	}
 	if (m->app_limited && m->delivered > m->app_limited)
@@ -419,6 +448,7 @@ uint32_t sent_mark_lost(struct sent_map *m, struct sent_rec *r)
 	uint32_t len = rec_len(r);
 
 	ASSERT(!(r->flags & (SENT_SACKED | SENT_LOST)));
+	note_lost(m, r);
 	cond_set(m, r, SENT_LOST);
 	lost_insert(m, r);
 	rec_merge_around(m, r);
@@ -452,12 +482,13 @@ void sent_retransmitted(struct sent_map *m, struct sent_rec *r, uint32_t len, ui
 	}
 	cond_set(m, r, 0);
 	account_sub(m, r);
+	r->flags &= ~SENT_APP_LIMITED;
 	r->flags |= SENT_REXMIT;
-	account_add(m, r);
 	if (r->ntx < UINT16_MAX)
 		r->ntx++;
 	rec_snapshot(m, r, now_ns);
 	list_push_back(&m->flight, &r->state);
+	account_add(m, r);
 }
 
 void sent_all_lost(struct sent_map *m)
@@ -472,6 +503,8 @@ void sent_all_lost(struct sent_map *m)
 		list_init(&r->state);
 		if (r->flags & SENT_SACKED)
 			continue;
+		if (!(r->flags & SENT_LOST))
+			note_lost(m, r);
 		cond_set(m, r, SENT_LOST);
 		list_push_back(&m->lost, &r->state);
 	}

@@ -53,10 +53,20 @@ struct sent_rec {
 	uint64_t delivered;    /* sent_map.delivered at that time (for delivery rate) */
 	uint64_t delivered_ns; /* sent_map.delivered_ns at that time */
 	uint64_t first_tx_ns;  /* sent_map.first_tx_ns at that time */
+	uint32_t tx_in_flight; /* sent_map.in_flight_bytes at that time, itself included */
+	uint32_t tx_lost;      /* sent_map.lost_total at that time */
 	uint16_t flags;        /* SENT_* */
 	uint16_t ntx;          /* transmissions, saturating */
 	uint16_t below;        /* sent_index.c's, as the next */
 	struct sent_rec *up, *left, *right;
+};
+
+/* A record marked lost, and the flight it was of. */
+struct sent_loss {
+	uint32_t bytes;        /* its length; 0: none */
+	uint32_t tx_in_flight; /* when it was sent, itself included */
+	uint32_t lost;         /* lost since then, itself included */
+	bool app_limited;      /* it was sent while the application had no more to send */
 };
 
 struct sent_map {
@@ -71,12 +81,16 @@ struct sent_map {
 	uint32_t in_flight_bytes;
 	uint32_t sacked_bytes;
 	uint32_t lost_bytes;
-	uint32_t rexmit_bytes; /* part of in_flight_bytes that was sent more than once */
-	uint64_t delivered;    /* bytes acked or sacked, ever */
-	uint64_t delivered_ns; /* when delivered last grew */
-	uint64_t first_tx_ns;  /* tx time of the newest delivered record (draft delivery-rate) */
-	uint64_t app_limited;  /* delivered + in flight when the application ran dry; 0: not */
-	struct sent_rec own;   /* the connection's own, so that one record can always be had */
+	uint32_t rexmit_bytes;   /* part of in_flight_bytes that was sent more than once */
+	uint64_t delivered;      /* bytes acked or sacked, ever */
+	uint64_t delivered_ns;   /* when delivered last grew */
+	uint64_t first_tx_ns;    /* tx time of the newest delivered record (draft delivery-rate) */
+	uint64_t app_limited;    /* delivered + in flight when the application ran dry; 0: not */
+	uint32_t lost_total;     /* bytes ever marked lost; wraps */
+	uint32_t delivered_segs; /* as delivered, in segments of seg_bytes, each piece rounded up */
+	uint32_t seg_bytes;      /* the MSS; 0: unknown, a piece is a segment */
+	struct sent_loss loss;   /* the worst since sent_loss_take() */
+	struct sent_rec own;     /* the connection's own, so that one record can always be had */
 	bool own_used;
 };
 
@@ -108,6 +122,7 @@ struct sent_ack {
 	/* delivery rate sample: the record of the newest delivered data, at its transmission */
 	uint64_t prior_delivered, prior_delivered_ns, prior_first_tx_ns;
 	bool prior_app_limited;
+	uint32_t prior_tx_in_flight, prior_lost;
 };
 
 static inline void sent_ack_init(struct sent_ack *a)
@@ -148,6 +163,9 @@ void sent_sack(struct sent_map *m, const struct sack_block *blk, unsigned n, str
 
 /* The cumulative acknowledgment: una <= ack <= nxt. Frees and trims records. Adds to *a. */
 void sent_ack_to(struct sent_map *m, struct seq ack, uint64_t now_ns, struct sent_ack *a);
+
+/* The loss since the last call that is the largest part of its flight; bytes 0: there was none. */
+struct sent_loss sent_loss_take(struct sent_map *m);
 
 /* Takes a record in flight to lost. Returns its bytes. */
 uint32_t sent_mark_lost(struct sent_map *m, struct sent_rec *r);

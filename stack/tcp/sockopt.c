@@ -75,6 +75,39 @@ static void set_sndbuf(struct stack *st, struct sock *sk, uint32_t bytes)
 	tcp_ready(st, c, 0);
 }
 
+/* SO_MAX_PACING_RATE: 32 bits, all ones for no limit, or as many as a long has. */
+static int set_max_pacing_rate(struct stack *st, struct sock *sk, const void *val, uint32_t len)
+{
+	struct tcp_conn *c = live_conn(sk);
+	uint64_t rate;
+	uint32_t r32;
+
+	if (len < sizeof(r32))
+		return -EINVAL;
+	memcpy(&r32, val, sizeof(r32));
+	rate = r32 == UINT32_MAX ? PACE_UNLIMITED : r32;
+	if (len >= sizeof(rate))
+		memcpy(&rate, val, sizeof(rate));
+	opts_of(sk)->max_pacing_rate = rate;
+	if (!c)
+		return 0;
+	tcp_pace_rate(c);
+	if (!c->out_blocked && tcp_state_in(c, TCPS_SYNCED))
+		tcp_output(st, c, 0);
+	return 0;
+}
+
+static int get_max_pacing_rate(const struct sock_opts *o, void *val, uint32_t *len)
+{
+	uint64_t rate = o->max_pacing_rate;
+
+	if (*len < sizeof(rate))
+		return sock_opt_put(val, len, (int)(rate < UINT32_MAX ? rate : UINT32_MAX));
+	memcpy(val, &rate, sizeof(rate));
+	*len = sizeof(rate);
+	return 0;
+}
+
 static int set_socket(struct stack *st, struct sock *sk, int name, const void *val, uint32_t len)
 {
 	struct sock_opts *o = opts_of(sk);
@@ -83,6 +116,8 @@ static int set_socket(struct stack *st, struct sock *sk, int name, const void *v
 
 	if (name == SO_LINGER)
 		return set_linger(sk, val, len);
+	if (name == SO_MAX_PACING_RATE)
+		return set_max_pacing_rate(st, sk, val, len);
 	r = sock_opt_int(val, len, &v);
 	switch (name) {
 	case SO_REUSEADDR:
@@ -152,6 +187,8 @@ static int get_socket(struct sock *sk, int name, void *val, uint32_t *len)
 				    (int)(sk->type == STK_TCP ? c->snd_limit : o->sndbuf));
 	case SO_RCVLOWAT:
 		return sock_opt_put(val, len, (int)(o->rcvlowat ? o->rcvlowat : 1));
+	case SO_MAX_PACING_RATE:
+		return get_max_pacing_rate(o, val, len);
 	case SO_LINGER:
 		if (*len > sizeof(l))
 			*len = sizeof(l);
@@ -174,8 +211,10 @@ static int set_congestion(struct sock *sk, const void *val, uint32_t len)
 	if (algo < 0)
 		return -ENOENT;
 	opts_of(sk)->cc = (int8_t)algo;
-	if (live_conn(sk))
+	if (live_conn(sk)) {
 		cc_set_algo(&tcp_conn_of(sk)->cc, (enum cc_algo)algo);
+		tcp_pace_rate(tcp_conn_of(sk));
+	}
 	return 0;
 }
 
@@ -309,6 +348,17 @@ static int get_congestion(struct stack *st, struct sock *sk, void *val, uint32_t
 	return 0;
 }
 
+/* union tcp_cc_info; of algorithms that tell nothing, nothing, as in Linux. */
+static int get_cc_info(struct sock *sk, void *val, uint32_t *len)
+{
+	uint32_t info[5], n = sk->type == STK_TCP ? cc_info(&tcp_conn_of(sk)->cc, info) : 0;
+
+	if (*len > n)
+		*len = n;
+	memcpy(val, info, *len);
+	return 0;
+}
+
 static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint32_t *len,
 		   uint64_t now_ns)
 {
@@ -356,6 +406,8 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 		return sock_opt_put(val, len, (int)o->notsent_lowat);
 	case TCP_CONGESTION:
 		return get_congestion(st, sk, val, len);
+	case TCP_CC_INFO:
+		return get_cc_info(sk, val, len);
 	case TCP_INFO:
 		tcp_info_fill(st, sk, &ti, now_ns);
 		if (*len > sizeof(ti))

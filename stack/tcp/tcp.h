@@ -25,7 +25,11 @@
 
 #include "../internal.h"
 #include "cc.h"
+#include "chrono.h"
+#include "cwv.h"
 #include "options.h"
+#include "pace.h"
+#include "rate.h"
 #include "rcvbuf.h"
 #include "reass.h"
 #include "recovery.h"
@@ -91,7 +95,7 @@ struct tcp_conn {
 	bool fin_queued;       /* our FIN follows the last byte of snd */
 	bool fin_seen;         /* the peer has sent its FIN, at fin_seq */
 	bool fin_rcvd;         /* and everything before it has come */
-	bool cwnd_limited;     /* cwnd, and nothing else, stopped output since the last ACK */
+	bool out_limited;      /* cwnd, and nothing else, stopped the last output */
 	bool out_blocked;      /* output waits for the device or the destination */
 	bool nospace;          /* the application was turned away: room is news to it */
 	bool orphan_counted;
@@ -123,12 +127,17 @@ struct tcp_conn {
 	struct rtt rtt;
 	struct recovery rec;
 	struct cc cc;
+	struct cwv cwv;
+	struct pace pace;
+	struct rate rate;
+	struct chrono chrono;
 	struct reass reass;
 
 	struct list ack_node;               /* on the tables' ack_batch or ack_turn */
 	struct timer rtx;                   /* TIMER_TCP_RETRANSMIT */
 	struct timer delack;                /* TIMER_TCP_DELACK */
 	struct timer keep;                  /* TIMER_TCP_KEEPALIVE */
+	struct timer pacer;                 /* TIMER_TCP_PACE */
 	uint64_t rtx_due_ns, delack_due_ns; /* the true times; the wheel may hold earlier ones */
 	uint8_t rtx_what;                   /* enum tcp_rtx, timer.c */
 	uint8_t probes_out;                 /* zero-window or keepalive probes unanswered */
@@ -507,6 +516,16 @@ uint8_t tcp_rcvwin_scale(const struct stack *st, const struct sock_opts *o);
 /* In-order data has come: the receiver's view of the round trip. */
 void tcp_rcvwin_rtt(struct stack *st, struct tcp_conn *c, const struct tcp_seg *s);
 
+/* ---- control.c: what cc.h, pace.h and cwv.h are told ---------------------------------------- */
+
+void tcp_control_init(struct tcp_conn *c);
+/* An ACK has been through recovery. */
+void tcp_control_ack(struct stack *st, struct tcp_conn *c, const struct recovery_out *out);
+/* tcp_output() ends; sent: it sent something. Before the timers are armed. */
+void tcp_control_output(struct stack *st, struct tcp_conn *c, bool sent);
+/* cwnd, the algorithm or SO_MAX_PACING_RATE changed: the rate follows. */
+void tcp_pace_rate(struct tcp_conn *c);
+
 /* ---- timer.c -------------------------------------------------------------------------------- */
 
 void tcp_timers_init(struct tcp_conn *c);
@@ -514,6 +533,8 @@ void tcp_timers_stop(struct stack *st, struct tcp_conn *c);
 /* After anything that may change what is outstanding, lost or blocked. */
 void tcp_timer_rtx(struct stack *st, struct tcp_conn *c);
 void tcp_timer_delack(struct stack *st, struct tcp_conn *c, bool on);
+/* After output: wakes it when pacing lets the next data go. */
+void tcp_timer_pace(struct stack *st, struct tcp_conn *c);
 /* Established, SO_KEEPALIVE or its times changed, orphaned in FIN-WAIT-2. */
 void tcp_timer_keep(struct stack *st, struct tcp_conn *c);
 

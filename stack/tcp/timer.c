@@ -10,6 +10,7 @@
  * window, whose opening ACK may have been lost (RFC 9293 3.8.6.1), for a cork, or for the device
  *   delack           the application did not answer in time for its data to carry the ACK
  *                    (RFC 9293 3.8.6.3)
+ *   pacer            data may go that pacing held back
  *   keep             a silent peer may be gone (RFC 9293 3.8.4); and an orphan in FIN-WAIT-2 must
  *                    not wait for a FIN for ever
  *
@@ -32,6 +33,7 @@ void tcp_timers_init(struct tcp_conn *c)
 	timer_init(&c->rtx, TIMER_TCP_RETRANSMIT);
 	timer_init(&c->delack, TIMER_TCP_DELACK);
 	timer_init(&c->keep, TIMER_TCP_KEEPALIVE);
+	timer_init(&c->pacer, TIMER_TCP_PACE);
 	c->rtx_due_ns = c->delack_due_ns = WHEEL_NEVER;
 	c->rtx_what = RTX_NONE;
 }
@@ -41,6 +43,7 @@ void tcp_timers_stop(struct stack *st, struct tcp_conn *c)
 	wheel_cancel(&st->wheel, &c->rtx);
 	wheel_cancel(&st->wheel, &c->delack);
 	wheel_cancel(&st->wheel, &c->keep);
+	wheel_cancel(&st->wheel, &c->pacer);
 	c->rtx_due_ns = c->delack_due_ns = WHEEL_NEVER;
 	c->rtx_what = RTX_NONE;
 }
@@ -48,7 +51,7 @@ void tcp_timers_stop(struct stack *st, struct tcp_conn *c)
 /* Something to send, and nothing in flight whose ACK would set it going. */
 static bool wants_persist(const struct tcp_conn *c)
 {
-	if (!sent_empty(&c->sent))
+	if (!sent_empty(&c->sent) || c->pace.waits)
 		return false;
 	if (tcp_state_in(c, TCPS_CONNECTING))
 		return true; /* the SYN could not even be sent */
@@ -68,7 +71,12 @@ static uint64_t persist_ns(const struct tcp_conn *c)
 static void rtx_arm(struct stack *st, struct tcp_conn *c, uint64_t at_ns)
 {
 	c->rtx_due_ns = at_ns;
-	if (!timer_armed(&c->rtx) || c->rtx.due_tick * WHEEL_TICK_NS > at_ns)
+	if (timer_armed(&c->rtx) && c->rtx.due_tick * WHEEL_TICK_NS <= at_ns)
+		return;
+	/* the reordering window is a fraction of the round trip */
+	if (c->rtx_what == RTX_REO)
+		wheel_arm_fine(&st->wheel, &c->rtx, at_ns);
+	else
 		wheel_arm(&st->wheel, &c->rtx, at_ns);
 }
 
@@ -197,7 +205,8 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 		return;
 	}
 	COUNT(st, tcp_timeouts);
-	if (c->out_blocked) { /* it is we who did not send */
+	/* it is we who did not send */
+	if (c->out_blocked || (c->pace.waits && c->sent.in_flight_bytes == 0)) {
 		recovery_rto_restart(&c->rec, st->now_ns);
 		tcp_timer_rtx(st, c);
 		return;
@@ -346,6 +355,19 @@ static void on_rtx(struct stack *st, struct tcp_conn *c)
 	}
 }
 
+void tcp_timer_pace(struct stack *st, struct tcp_conn *c)
+{
+	if (c->pace.waits && (!timer_armed(&c->pacer) ||
+			      c->pacer.due_tick * WHEEL_TICK_NS >= c->pace.next_ns + WHEEL_TICK_NS))
+		wheel_arm_fine(&st->wheel, &c->pacer, c->pace.next_ns);
+}
+
+static void on_pace(struct stack *st, struct tcp_conn *c)
+{
+	if (c->pace.waits && !c->out_blocked)
+		tcp_output(st, c, 0);
+}
+
 static void on_delack(struct stack *st, struct tcp_conn *c)
 {
 	if (c->delack_due_ns == WHEEL_NEVER || c->ack_wait == ACK_NONE)
@@ -370,6 +392,9 @@ void tcp_timer(struct stack *st, struct timer *t)
 		break;
 	case TIMER_TCP_KEEPALIVE:
 		on_keep(st, container_of(t, struct tcp_conn, keep));
+		break;
+	case TIMER_TCP_PACE:
+		on_pace(st, container_of(t, struct tcp_conn, pacer));
 		break;
 	case TIMER_TCP_REQ:
 		tcp_req_timer(st, container_of(t, struct tcp_req, m.timer));

@@ -8,8 +8,8 @@
  * So all timers of a level come before all of the next, within a level the slots come in order and
  * lie ahead of tick, and the slot that holds a timer follows from tick and deadline alone. What
  * that rests on, and wheel_move() upholds: when tick enters a slot of a higher level, what it holds
- * is spread over the levels below. A deadline that differs from tick above the top level (12 days)
- * waits on the far list until tick carries into that digit.
+ * is spread over the levels below. A deadline that differs from tick above the top level (4.6
+ * hours) waits on the far list until tick carries into that digit.
  */
 #include "wheel.h"
 
@@ -79,14 +79,17 @@ static void wheel_place(struct wheel *w, struct timer *t)
 	w->occupied[level] |= 1ull << s;
 }
 
-void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ns)
+/* In units of unit_ns, rounded up; three centuries from now is never, without overflowing. */
+static uint64_t units_up(uint64_t at_ns, uint64_t unit_ns)
 {
-	uint64_t due;
-
-	wheel_cancel(w, t);
-	if (at_ns > INT64_MAX) /* three centuries from now: never, without overflowing */
+	if (at_ns > INT64_MAX)
 		at_ns = INT64_MAX;
-	due = at_ns / WHEEL_TICK_NS + (at_ns % WHEEL_TICK_NS != 0);
+	return at_ns / unit_ns + (at_ns % unit_ns != 0);
+}
+
+static void arm_at(struct wheel *w, struct timer *t, uint64_t due)
+{
+	wheel_cancel(w, t);
 	if (due < w->until)
 		due = w->until;
 	t->due_tick = due;
@@ -94,6 +97,20 @@ void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ns)
 	wheel_place(w, t);
 	if (due * WHEEL_TICK_NS < atomic_load_explicit(&w->next_ns, memory_order_relaxed))
 		hint_store(w, due * WHEEL_TICK_NS);
+}
+
+void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ns)
+{
+	uint64_t soonest_ns = w->until * WHEEL_TICK_NS;
+
+	if (at_ns < soonest_ns)
+		at_ns = soonest_ns;
+	arm_at(w, t, units_up(at_ns, WHEEL_COARSE_NS) * (WHEEL_COARSE_NS / WHEEL_TICK_NS));
+}
+
+void wheel_arm_fine(struct wheel *w, struct timer *t, uint64_t at_ns)
+{
+	arm_at(w, t, units_up(at_ns, WHEEL_TICK_NS));
 }
 
 void wheel_cancel(struct wheel *w, struct timer *t)

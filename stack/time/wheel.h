@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Hierarchical timing wheel with a resolution of WHEEL_TICK_NS; O(1) to arm, re-arm and cancel.
- * A timer never fires early and at most one tick late (plus the caller's own delay in asking).
+ * A timer never fires early, and at most one tick late if armed by wheel_arm_fine(),
+ * WHEEL_COARSE_NS if by wheel_arm() (plus the caller's own delay in asking): timers that need no
+ * better come due together, and wake a process once.
  * The wheel holds no function pointers: a due timer is handed to the caller, who knows its kind.
  */
 #ifndef STACK_TIME_WHEEL_H
@@ -12,7 +14,8 @@
 
 #include "../list.h"
 
-#define WHEEL_TICK_NS 1000000ull /* 1 ms: RTO, delayed ACK and keepalive need no finer one */
+#define WHEEL_COARSE_NS 1000000ull           /* RTO, delayed ACK, keepalive: no finer */
+#define WHEEL_TICK_NS (WHEEL_COARSE_NS / 64) /* 15.6 us: pacing, RACK's reordering window */
 #define WHEEL_LEVELS 5
 #define WHEEL_SLOTS 64
 #define WHEEL_NEVER UINT64_MAX
@@ -51,6 +54,7 @@ static inline bool timer_armed(const struct timer *t)
  * has not been handed out, so that a handler that arms for the past cannot keep its caller looping.
  */
 void wheel_arm(struct wheel *w, struct timer *t, uint64_t at_ns);
+void wheel_arm_fine(struct wheel *w, struct timer *t, uint64_t at_ns);
 /* Harmless on a timer that is not armed. */
 void wheel_cancel(struct wheel *w, struct timer *t);
 /* The next timer due at now_ns, disarmed, or NULL. In the order of deadlines. Call until NULL. */

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # TCP: whole connections between two stacks.
 if HAVE_CHECK
-check_PROGRAMS += tests/unit/test_tcp_pair
-TESTS += tests/unit/test_tcp_pair
+tcp_tests = tests/unit/test_tcp_pair tests/unit/test_paths
+check_PROGRAMS += $(tcp_tests)
+TESTS += $(tcp_tests)
 
 tests_unit_test_tcp_pair_SOURCES = tests/unit/test_tcp_pair.c tests/unit/tcp_pair.c \
 	tests/unit/tcp_pair.h
 tests_unit_test_tcp_pair_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_tcp_pair_LDADD = libstack.la $(CHECK_LIBS)
+tests_unit_test_paths_SOURCES = tests/unit/test_paths.c tests/unit/tcp_pair.c \
+	tests/unit/tcp_pair.h
+tests_unit_test_paths_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_paths_LDADD = libstack.la $(CHECK_LIBS)
 endif

@@ -38,7 +38,8 @@ void pair_init(struct pair *p, const struct stack_cfg *cfg, uint32_t gso_max_byt
 	p->now = 1000000000000ull;
 	p->delay_ns = 1000000;
 	p->seed = 1;
-	p->last = &p->first;
+	p->last[0] = &p->first[0];
+	p->last[1] = &p->first[1];
 	p->mem_bytes = 1ull << 30;
 	p->addr[0] = ip_addr_v4(be32(0x0a000001));
 	p->addr[1] = ip_addr_v4(be32(0x0a000002));
@@ -65,14 +66,15 @@ void pair_init(struct pair *p, const struct stack_cfg *cfg, uint32_t gso_max_byt
 
 void pair_fini(struct pair *p)
 {
-	while (p->first) {
-		struct flying *f = p->first;
-
-		p->first = f->next;
-		free(f);
-	}
 	for (unsigned i = 0; i < 2; i++) {
 		const struct pool *pool;
+
+		while (p->first[i]) {
+			struct flying *f = p->first[i];
+
+			p->first[i] = f->next;
+			free(f);
+		}
 
 		ck_assert_uint_eq(txq_used(stack_txq(p->st[i])), 0);
 		for (unsigned k = 0; (pool = stack_pool(p->st[i], k)) != NULL; k++) {
@@ -85,6 +87,18 @@ void pair_fini(struct pair *p)
 	}
 }
 
+/* When the wire has taken len bytes; 0: the queue before it is full. */
+static uint64_t wire_take(struct pair *p, unsigned i, uint32_t len)
+{
+	if (!p->rate_bps)
+		return p->now;
+	if (p->busy_ns[i] < p->now)
+		p->busy_ns[i] = p->now;
+	if (p->busy_ns[i] - p->now > p->queue_ns)
+		return 0;
+	return p->busy_ns[i] += len * 8000000000ull / p->rate_bps;
+}
+
 /* Takes what a stack has to send and puts it on the wire. */
 static bool take_tx(struct pair *p, unsigned i)
 {
@@ -95,6 +109,7 @@ static bool take_tx(struct pair *p, unsigned i)
 	while ((e = stack_tx_peek(st)) != NULL) {
 		struct flying *f = malloc(sizeof(*f) + e->len + e->blk_len);
 		const struct blk *b = e->blk;
+		uint64_t at_ns = wire_take(p, i, e->len + e->blk_len);
 		uint32_t off = e->blk_off, left = e->flags & TXF_GSO ? e->blk_len : 0;
 
 		f->len = e->len;
@@ -114,16 +129,16 @@ static bool take_tx(struct pair *p, unsigned i)
 		stack_tx_pop(st);
 		any = true;
 		p->npackets++;
-		if (rnd(&p->seed) % 1000000 < p->loss_ppm) {
+		if (at_ns == 0 || rnd(&p->seed) % 1000000 < p->loss_ppm) {
 			p->nlost++;
 			free(f);
 			continue;
 		}
 		f->next = NULL;
 		f->to = !i;
-		f->at_ns = p->now + p->delay_ns;
-		*p->last = f;
-		p->last = &f->next;
+		f->at_ns = at_ns + p->delay_ns;
+		*p->last[!i] = f;
+		p->last[!i] = &f->next;
 	}
 	return any;
 }
@@ -157,12 +172,16 @@ bool pair_step(struct pair *p)
 {
 	bool any = false;
 
-	while (p->first && p->first->at_ns <= p->now) {
-		struct flying *f = p->first;
+	for (;;) {
+		unsigned i =
+			!p->first[0] || (p->first[1] && p->first[1]->at_ns < p->first[0]->at_ns);
+		struct flying *f = p->first[i];
 
-		p->first = f->next;
-		if (!p->first)
-			p->last = &p->first;
+		if (!f || f->at_ns > p->now)
+			break;
+		p->first[i] = f->next;
+		if (!p->first[i])
+			p->last[i] = &p->first[i];
 		deliver(p, f);
 		free(f);
 		any = true;
@@ -180,11 +199,14 @@ bool pair_step(struct pair *p)
 
 uint64_t pair_next(struct pair *p)
 {
-	uint64_t at = p->first ? p->first->at_ns : UINT64_MAX;
+	uint64_t at = UINT64_MAX;
 
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 2; i++) {
+		if (p->first[i] && p->first[i]->at_ns < at)
+			at = p->first[i]->at_ns;
 		if (stack_next_ns(p->st[i]) < at)
 			at = stack_next_ns(p->st[i]);
+	}
 	return at;
 }
 

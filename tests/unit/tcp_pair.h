@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Two stacks joined by a wire in memory, in virtual time: enough to see TCP work end to end.
- * Packets take delay_ns; every drop_every-th is lost.
+ * Packets take delay_ns, at a rate if one is given, with a queue before it; some are lost.
  */
 #ifndef TESTS_UNIT_TCP_PAIR_H
 #define TESTS_UNIT_TCP_PAIR_H
@@ -24,9 +24,12 @@ struct pair {
 	uint64_t now;
 	uint64_t delay_ns;
 	uint64_t loss_ppm; /* of a million packets */
+	uint64_t rate_bps; /* of either direction; 0: no limit */
+	uint64_t queue_ns; /* what waits for the rate, beyond which packets are dropped */
+	uint64_t busy_ns[2];
 	uint64_t seed;
 	uint32_t npackets, nlost;
-	struct flying *first, **last;
+	struct flying *first[2], **last[2]; /* by the stack they go to */
 };
 
 void pair_init(struct pair *p, const struct stack_cfg *cfg, uint32_t gso_max_bytes, bool tx_csum);

@@ -170,7 +170,7 @@ START_TEST(waiting_output_is_resumed_in_turn)
 }
 END_TEST
 
-START_TEST(output_without_a_frame_looks_again_in_a_tick)
+START_TEST(output_without_a_frame_looks_again_in_a_millisecond)
 {
 	struct endpoint to = ep(e.peer, 9);
 	struct frame_pool *fp = stack_frames(e.st);
@@ -183,12 +183,12 @@ START_TEST(output_without_a_frame_looks_again_in_a_tick)
 		held[n++] = frame_get(fp);
 	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &to, NULL, e.now), -EAGAIN);
 	ck_assert_uint_eq(e.st->stats[STAT_tx_no_frame], 1);
-	ck_assert_uint_eq(stack_next_ns(e.st), e.now + WHEEL_TICK_NS);
+	ck_assert_uint_eq(stack_next_ns(e.st), e.now + WHEEL_COARSE_NS);
 	stack_run(e.st, e.now);
 	ck_assert_uint_eq(sk->ready & RDY_OUT, 0);
 	while (n > 0)
 		frame_put(fp, held[--n]);
-	e.now += WHEEL_TICK_NS;
+	e.now += WHEEL_COARSE_NS;
 	stack_run(e.st, e.now);
 	ck_assert_uint_eq(sk->ready & RDY_OUT, RDY_OUT);
 	ck_assert_uint_eq(stack_next_ns(e.st), WHEEL_NEVER);
@@ -234,7 +234,7 @@ int main(void)
 	tcase_add_test(tc, an_event_is_queued_once_and_news_raise_it_again);
 	tcase_add_test(tc, sockets_and_pools_can_be_walked);
 	tcase_add_test(tc, waiting_output_is_resumed_in_turn);
-	tcase_add_test(tc, output_without_a_frame_looks_again_in_a_tick);
+	tcase_add_test(tc, output_without_a_frame_looks_again_in_a_millisecond);
 	tcase_add_test(tc, reset_all_empties_udp_sockets_which_go_on);
 	return run_suite(s);
 }

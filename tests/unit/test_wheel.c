@@ -6,8 +6,11 @@
 
 static struct wheel w;
 
+static void (*const arm[])(struct wheel *, struct timer *, uint64_t) = {wheel_arm, wheel_arm_fine};
+
 START_TEST(fires_never_early_and_at_most_a_tick_late)
 {
+	const uint64_t tick_ns = _i ? WHEEL_TICK_NS : WHEEL_COARSE_NS;
 	uint64_t seed = 11, i;
 	struct timer t;
 
@@ -17,13 +20,13 @@ START_TEST(fires_never_early_and_at_most_a_tick_late)
 
 		wheel_init(&w, now);
 		timer_init(&t, 3);
-		wheel_arm(&w, &t, at);
+		arm[_i](&w, &t, at);
 		must(timer_armed(&t));
 		if (at > now)
 			must(wheel_next_due(&w, at - 1) == NULL);
-		must(wheel_next_due(&w, at + WHEEL_TICK_NS) == &t);
+		must(wheel_next_due(&w, at + tick_ns) == &t);
 		must(!timer_armed(&t));
-		must(wheel_next_due(&w, at + WHEEL_TICK_NS) == NULL);
+		must(wheel_next_due(&w, at + tick_ns) == NULL);
 		must(w.armed == 0);
 	}
 }
@@ -89,14 +92,14 @@ START_TEST(deadline_beyond_the_top_level_is_kept)
 	wheel_init(&w, 0);
 	timer_init(&far, 0);
 	timer_init(&near, 0);
-	wheel_arm(&w, &far, at);
-	wheel_arm(&w, &near, ticks * WHEEL_TICK_NS);
+	wheel_arm_fine(&w, &far, at);
+	wheel_arm_fine(&w, &near, ticks * WHEEL_TICK_NS);
 	ck_assert_ptr_eq(wheel_next_due(&w, at - 1), &near);
 	ck_assert_ptr_null(wheel_next_due(&w, at - 1));
 	/* By the hints alone it is reached in a handful of steps. */
 	wheel_init(&w, 0);
 	timer_init(&far, 0);
-	wheel_arm(&w, &far, at);
+	wheel_arm_fine(&w, &far, at);
 	while ((next = wheel_next_ns(&w)) <= at) {
 		ck_assert_uint_lt(steps++, 20);
 		if (wheel_next_due(&w, next) != NULL)
@@ -123,8 +126,9 @@ END_TEST
  * Arms, re-arms and cancels at random, moves time by random amounts (mostly small, sometimes days),
  * re-arms from the handler, and compares with a table of deadlines: what fires, and in what order.
  */
-static void model(uint64_t seed)
+static void model(uint64_t seed, unsigned fine)
 {
+	const uint64_t unit = fine ? WHEEL_TICK_NS : WHEEL_COARSE_NS;
 	enum { N = 200 };
 	static struct timer t[N];
 	static uint64_t due[N];
@@ -147,25 +151,25 @@ static void model(uint64_t seed)
 				wheel_cancel(&w, &t[k]);
 				due[k] = WHEEL_NEVER;
 			} else {
-				due[k] = now + rnd_below(&seed, 1ull << rnd_below(&seed, 52));
-				wheel_arm(&w, &t[k], due[k]);
+				due[k] = now + 1 + rnd_below(&seed, 1ull << rnd_below(&seed, 52));
+				arm[fine](&w, &t[k], due[k]);
 			}
 		}
 		for (i = 0; i < N; i++)
 			first = due[i] < first ? due[i] : first;
 		hint = wheel_next_ns(&w);
-		must(first == WHEEL_NEVER ? hint == WHEEL_NEVER : hint <= first + WHEEL_TICK_NS);
-		must(first == WHEEL_NEVER || w.next_ns <= first + WHEEL_TICK_NS);
+		must(first == WHEEL_NEVER ? hint == WHEEL_NEVER : hint <= first + unit);
+		must(first == WHEEL_NEVER || w.next_ns <= first + unit);
 		now += rnd_below(&seed, 1ull << rnd_below(&seed, 51));
 		while ((d = wheel_next_due(&w, now)) != NULL) {
 			i = (unsigned)(d - t);
 			must(due[i] <= now);
-			must((due[i] + MS - 1) / MS >= last);
-			last = (due[i] + MS - 1) / MS;
+			must((due[i] + unit - 1) / unit >= last);
+			last = (due[i] + unit - 1) / unit;
 			due[i] = WHEEL_NEVER;
 			if (rnd_below(&seed, 3) == 0) {
 				due[i] = now + 2 * MS + rnd_below(&seed, SEC);
-				wheel_arm(&w, d, due[i]);
+				arm[fine](&w, d, due[i]);
 			}
 			if (rnd_below(&seed, 5) == 0) {
 				unsigned k = (unsigned)rnd_below(&seed, N);
@@ -176,7 +180,7 @@ static void model(uint64_t seed)
 		}
 		for (i = 0; i < N; i++) {
 			must(timer_armed(&t[i]) == (due[i] != WHEEL_NEVER));
-			must(due[i] == WHEEL_NEVER || due[i] + MS > now);
+			must(due[i] == WHEEL_NEVER || due[i] + unit > now);
 		}
 	}
 	for (i = 0; i < N; i++)
@@ -188,7 +192,7 @@ static void model(uint64_t seed)
 
 START_TEST(agrees_with_a_table_of_deadlines)
 {
-	model(0x77686565 + (uint64_t)_i);
+	model(0x77686565 + (uint64_t)_i / 2, (unsigned)_i % 2);
 }
 END_TEST
 

@@ -388,9 +388,9 @@ START_TEST(info_counts_beyond_four_gigabytes)
 	wire_init(&w, NULL);
 	establish(&w, NULL);
 	tcp_conn_of(w.sk)->sent.delivered = 8ull << 30;
+	tcp_conn_of(w.sk)->sent.delivered_segs = 6000000;
 	stack_tcp_info(w.e.st, w.sk, &ti, w.e.now);
-	ck_assert_uint_eq(ti.tcpi_delivered,
-			  ((8ull << 30) + ti.tcpi_snd_mss - 1) / ti.tcpi_snd_mss);
+	ck_assert_uint_eq(ti.tcpi_delivered, 6000000); /* segments, whatever their size */
 	wire_fini(&w);
 }
 END_TEST
