@@ -43,12 +43,25 @@ struct dst {
 	uint64_t asked_ns;  /* when it was last asked for, or failed; 0: never */
 	bool routed;        /* info has been given: device and next hop are known */
 	bool stale;         /* routes changed since: ask again when used, use meanwhile */
+	bool proven;        /* a connection has held it: not made for a stranger's SYN only */
+	bool fresh;         /* on the cache's list of those that are not, without references */
 	bool live;          /* not free: what dst_reset_all() goes by */
 	struct timer timer; /* TIMER_DST: how long its waiters wait */
 };
 
 /* The entry for addr, made (and asked for) when missing, one reference taken; NULL: no memory. */
 struct dst *dst_get(struct stack *st, const struct ip_addr *addr);
+/* Likewise for a peer that may be forged: NULL, too, when too many such were asked for of late;
+ * then answer by dst_back(). Whose peer turns out to be there calls dst_prove(). */
+struct dst *dst_get_unproven(struct stack *st, const struct ip_addr *addr);
+void dst_prove(struct dst *d);
+/*
+ * The way for one answer to a packet that came from addr, by dev, from that MAC: the known one, or
+ * in *tmp the one it came by; NULL: the kernel said that there is no way to addr. For
+ * immediate use with ip_begin(), without a reference; asks the kernel nothing.
+ */
+struct dst *dst_back(struct stack *st, const struct ip_addr *addr, uint8_t dev,
+		     const uint8_t mac[6], struct dst *tmp);
 void dst_put(struct stack *st, struct dst *d);
 /* The entry for addr, without a reference; NULL when there is none. */
 struct dst *dst_find(struct stack *st, const struct ip_addr *addr);
@@ -82,6 +95,7 @@ struct rx_pkt {
 	uint32_t len;   /* L4 header and payload, over all fragments */
 	struct ip_addr src, dst;
 	uint8_t dev, proto, tos, ttl;
+	uint8_t mac[6];    /* of the sender on this link */
 	bool csum_partial; /* checksum field was accepted as a pseudo-header sum */
 	uint16_t head_off; /* where the packet began in its first frame, */
 	uint32_t head;     /* which was that one */

@@ -60,6 +60,9 @@ libstack_la_SOURCES = \
 	stack/tcp/info.c \
 	stack/tcp/input.c \
 	stack/tcp/listen.c \
+	stack/tcp/request.c \
+	stack/tcp/syncookie.c \
+	stack/tcp/syncookie.h \
 	stack/tcp/options.c \
 	stack/tcp/options.h \
 	stack/tcp/output.c \

@@ -36,6 +36,7 @@ void stack_cfg_default(struct stack_cfg *cfg)
 		.tcp_keepalive_intvl_s = 75,
 		.tcp_keepalive_probes = 9,
 		.tcp_syn_retries = 6,
+		.tcp_syn_linear_timeouts = 4,
 		.tcp_synack_retries = 5,
 		.tcp_retries2 = 15,
 		.tcp_orphan_retries = 8, /* what 0, the sysctl's default, means */
@@ -59,6 +60,9 @@ void stack_cfg_default(struct stack_cfg *cfg)
 		.tcp_ecn_fallback = 1,
 		.tcp_reordering = 3,
 		.tcp_max_reordering = 300,
+		.tcp_tw_reuse_delay_ms = 1000,
+		.tcp_syncookies = 1,
+		.tcp_rfc1337 = 0,
 		.ip_default_ttl = 64,
 		.ip6_hop_limit = 64,
 		.ip6_auto_flowlabels = 1,

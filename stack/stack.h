@@ -63,6 +63,7 @@ struct stack_cfg {
 	uint32_t tcp_fin_timeout_s;
 	uint32_t tcp_keepalive_time_s, tcp_keepalive_intvl_s, tcp_keepalive_probes;
 	uint32_t tcp_syn_retries, tcp_synack_retries, tcp_retries2, tcp_orphan_retries;
+	uint32_t tcp_syn_linear_timeouts;
 	uint32_t tcp_max_tw_buckets;
 	uint32_t tcp_max_orphans;
 	uint32_t tcp_challenge_ack_limit; /* per second */
@@ -77,6 +78,9 @@ struct stack_cfg {
 	uint8_t tcp_ecn;             /* 0: never; 1, 3, 4: ask and accept; 2, 5: accept */
 	uint8_t tcp_ecn_fallback;    /* a SYN that asks for ECN is not sent twice */
 	uint32_t tcp_reordering, tcp_max_reordering; /* segments */
+	uint32_t tcp_tw_reuse_delay_ms;
+	uint8_t tcp_syncookies; /* 0: never, 1: when the queue is full, 2: always */
+	uint8_t tcp_rfc1337;
 	uint8_t ip_default_ttl;
 	uint8_t ip6_hop_limit;       /* net.ipv6.conf.all.hop_limit */
 	uint8_t ip6_auto_flowlabels; /* net.ipv6.auto_flowlabels: 0 to 3 */

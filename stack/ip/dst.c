@@ -9,6 +9,18 @@
  * probes; whoever uses the entry DST_REASK_NS later asks again. After a change of routes entries
  * that are held stay usable, are asked again at their next use, and change when the answer comes.
  * Entries that no connection holds are kept, the least recently held first to go, at most DST_MAX.
+ *
+ * Strangers. A SYN may come from anywhere, and a flood of forged ones from everywhere: each would
+ * cost a question to the kernel, an entry here, and (for addresses on the link) an entry of the
+ * kernel's own neighbour table. So what a SYN asks for is rationed: DST_UNPROVEN_PER_S new entries
+ * a second, of which DST_FRESH_MAX are kept and go before any that a connection has held. Within
+ * that the kernel's own word is followed, as with asymmetric routes and policy rules it must be.
+ * Beyond it, and for what has no state to wait with (RST, SYN cookies), the answer goes back the
+ * way the question came: same device, to the MAC it came from. The neighbour that forwarded the
+ * packet is on the link and can forward the answer; where routes are asymmetric and somebody checks
+ * sources (rp_filter, RFC 3704) such an answer may be lost, but only in a flood, and the peer asks
+ * again. An entry that is known is used in any case, and a connection, once its handshake is
+ * complete, always goes where the kernel says.
  */
 #include <errno.h>
 
@@ -20,7 +32,10 @@
 #define DST_WAIT_NS 3000000000ull       /* the kernel's mcast_solicit * retrans_time: 3 x 1 s */
 #define DST_REASK_NS 1000000000ull      /* bounds what one busy connection asks of the kernel */
 #define PMTU_EXPIRES_NS 600000000000ull /* RFC 1191 6.3: ten minutes */
-#define PMTU_MIN 552u     /* Linux's min_pmtu: below it, a lie costs more than it gains */
+#define PMTU_MIN 552u            /* Linux's min_pmtu: below it, a lie costs more than it gains */
+#define DST_UNPROVEN_PER_S 1000u /* some ten times what a netlink query costs of a second */
+#define DST_FRESH_MAX 4096u
+#define SEC_NS 1000000000ull
 #define MTU_MIN 68u       /* RFC 791 3.2 */
 #define MTU_UNKNOWN 1500u /* before the route is known: Ethernet's */
 
@@ -28,6 +43,10 @@ struct dst_cache {
 	struct pool pool;
 	struct list ask;   /* dst.ask: to be given to the embedder */
 	struct list lru;   /* dst.lru of entries without references, oldest first */
+	struct list fresh; /* likewise, of those that no connection ever held */
+	uint32_t nfresh;
+	uint32_t unproven_left; /* of DST_UNPROVEN_PER_S, in the second that began at */
+	uint64_t unproven_ns;
 	uint32_t nwaiting; /* entries whose timer is armed: somebody waits for them */
 	struct list bucket[DST_BUCKETS];
 	struct list neigh[DST_NEIGH_BUCKETS];
@@ -40,6 +59,10 @@ static void cache_empty(struct dst_cache *c)
 	c->nwaiting = 0;
 	list_init(&c->ask);
 	list_init(&c->lru);
+	list_init(&c->fresh);
+	c->nfresh = 0;
+	c->unproven_left = DST_UNPROVEN_PER_S;
+	c->unproven_ns = 0;
 	for (i = 0; i < DST_BUCKETS; i++)
 		list_init(&c->bucket[i]);
 	for (i = 0; i < DST_NEIGH_BUCKETS; i++)
@@ -108,12 +131,34 @@ bool stack_dst_waiting(const struct stack *st)
 	return st->dst->nwaiting > 0;
 }
 
+/* Without references from here on. */
+static void lru_add(struct stack *st, struct dst *d)
+{
+	struct dst_cache *c = st->dst;
+
+	if (d->proven) {
+		list_push_back(&c->lru, &d->lru);
+		return;
+	}
+	d->fresh = true;
+	c->nfresh++;
+	list_push_back(&c->fresh, &d->lru);
+}
+
+static void lru_del(struct stack *st, struct dst *d)
+{
+	list_del(&d->lru);
+	if (d->fresh)
+		st->dst->nfresh--;
+	d->fresh = false;
+}
+
 static void dst_free(struct stack *st, struct dst *d)
 {
 	ASSERT(d->refs == 0 && list_empty(&d->waiters) && list_empty(&d->reqs));
 	wait_over(st, d);
 	list_del(&d->hash);
-	list_del(&d->lru);
+	lru_del(st, d);
 	list_del(&d->ask);
 	list_del(&d->neigh);
 	d->live = false;
@@ -128,19 +173,27 @@ static void dst_link(struct stack *st, struct dst *d)
 	list_init(&d->ask);
 	list_init(&d->neigh);
 	timer_init(&d->timer, TIMER_DST);
+	list_init(&d->lru);
+	d->fresh = false;
 	list_push_back(dst_bucket(st, &d->addr), &d->hash);
-	list_push_back(&st->dst->lru, &d->lru);
+	lru_add(st, d);
 }
 
 static struct dst *dst_make(struct stack *st, const struct ip_addr *addr)
 {
 	struct dst_cache *c = st->dst;
-	struct dst *d = pool_get_zeroed(&c->pool);
+	struct dst *d;
+
+	while (c->nfresh >= DST_FRESH_MAX)
+		dst_free(st, list_first(&c->fresh, struct dst, lru));
+	d = pool_get_zeroed(&c->pool);
 
 	if (d == NULL) {
-		if (list_empty(&c->lru))
+		struct list *from = list_empty(&c->fresh) ? &c->lru : &c->fresh;
+
+		if (list_empty(from))
 			return NULL;
-		dst_free(st, list_first(&c->lru, struct dst, lru));
+		dst_free(st, list_first(from, struct dst, lru));
 		d = pool_get_zeroed(&c->pool);
 		ASSERT(d != NULL);
 	}
@@ -199,9 +252,65 @@ struct dst *dst_get(struct stack *st, const struct ip_addr *addr)
 			return NULL;
 		dst_ask(st, d);
 	}
+	d->proven = true;
 	if (d->refs++ == 0)
-		list_del(&d->lru);
+		lru_del(st, d);
 	return d;
+}
+
+static bool unproven_allowed(struct stack *st)
+{
+	struct dst_cache *c = st->dst;
+
+	if (st->now_ns - c->unproven_ns >= SEC_NS) {
+		c->unproven_ns = st->now_ns;
+		c->unproven_left = DST_UNPROVEN_PER_S;
+	}
+	if (c->unproven_left == 0)
+		return false;
+	c->unproven_left--;
+	return true;
+}
+
+struct dst *dst_get_unproven(struct stack *st, const struct ip_addr *addr)
+{
+	struct dst *d = dst_find(st, addr);
+
+	if (d == NULL) {
+		if (!unproven_allowed(st))
+			return NULL;
+		d = dst_make(st, addr);
+		if (d == NULL)
+			return NULL;
+		dst_ask(st, d);
+	}
+	if (d->refs++ == 0)
+		lru_del(st, d);
+	return d;
+}
+
+void dst_prove(struct dst *d)
+{
+	d->proven = true;
+}
+
+struct dst *dst_back(struct stack *st, const struct ip_addr *addr, uint8_t dev,
+		     const uint8_t mac[6], struct dst *tmp)
+{
+	struct dst *d = dst_find(st, addr);
+
+	if (d != NULL && d->info.state == DST_OK)
+		return d;
+	if (d != NULL && d->info.state == DST_UNREACHABLE && !d->stale)
+		return NULL;
+	memset(tmp, 0, sizeof(*tmp));
+	tmp->addr = *addr;
+	tmp->info.state = DST_OK;
+	tmp->info.dev = dev;
+	memcpy(tmp->info.mac, mac, sizeof(tmp->info.mac));
+	tmp->routed = true;
+	COUNT(st, dst_reflected);
+	return tmp;
 }
 
 void dst_put(struct stack *st, struct dst *d)
@@ -209,7 +318,7 @@ void dst_put(struct stack *st, struct dst *d)
 	ASSERT(d->refs > 0);
 	if (--d->refs > 0)
 		return;
-	list_push_back(&st->dst->lru, &d->lru);
+	lru_add(st, d);
 }
 
 /* A waiter holds a reference. */
@@ -311,7 +420,7 @@ static void dst_fail(struct stack *st, struct dst *d, int err)
 		list_del(d->reqs.next);
 	/* A waiter that closes must not take it away. */
 	if (d->refs++ == 0)
-		list_del(&d->lru);
+		lru_del(st, d);
 	while (!list_empty(&d->waiters)) {
 		n = d->waiters.next;
 		list_del(n);

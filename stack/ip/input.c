@@ -36,6 +36,8 @@ enum stat_id ip_rx(struct stack *st, unsigned dev, uint32_t frame)
 	st->stats[STAT_rx_bytes] += p.len;
 
 	eth = rx_peek(st, &p, sizeof(*eth), &buf);
+	if (eth != NULL)
+		memcpy(p.mac, eth->src, sizeof(p.mac));
 	if (eth == NULL) {
 		r = STAT_drop_short;
 	} else if (memcmp(eth->dst, st->dev[dev].mac, sizeof(eth->dst)) != 0) {

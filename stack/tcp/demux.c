@@ -241,8 +241,12 @@ static enum stat_id rx_other(struct stack *st, struct tcp_seg *s)
 		min_iss = &iss;
 	}
 	l = tcp_listener_find(st, &s->local, &s->remote);
-	if (l)
-		return tcp_listen_rx(st, l, s, min_iss);
+	if (l) {
+		struct tcp_conn *c;
+		enum stat_id r = tcp_listen_rx(st, l, s, min_iss, &c);
+
+		return c ? tcp_input(st, c, s) : r;
+	}
 	if (s->flags & TH_RST)
 		return STAT_drop_tcp_rst;
 	/* There was a listener a moment ago, else it would not have come: another may be there now,

@@ -609,6 +609,7 @@ int tcp_send_raw(struct stack *st, struct tcp_raw *r)
 
 void tcp_answer_rst(struct stack *st, const struct tcp_seg *s)
 {
+	struct dst tmp;
 	struct tcp_raw r = {.local = &s->local, .remote = &s->remote, .flags = TH_RST};
 
 	if (s->flags & TH_RST)
@@ -619,12 +620,9 @@ void tcp_answer_rst(struct stack *st, const struct tcp_seg *s)
 		r.flags |= TH_ACK;
 		r.ack = seq_add(s->seq, s->len + !!(s->flags & TH_SYN) + !!(s->flags & TH_FIN));
 	}
-	r.dst = dst_get(st, &s->remote.addr);
-	if (!r.dst)
-		return;
-	if (tcp_send_raw(st, &r) == 0)
+	r.dst = dst_back(st, &s->remote.addr, s->p->dev, s->p->mac, &tmp);
+	if (r.dst && tcp_send_raw(st, &r) == 0)
 		COUNT(st, tcp_rst_sent);
-	dst_put(st, r.dst);
 }
 
 void tcp_send_rst(struct stack *st, struct tcp_conn *c)

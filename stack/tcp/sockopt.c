@@ -366,6 +366,7 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 	const struct tcp_conn *c = tcp_conn_of(sk);
 	bool conn = sk->type == STK_TCP;
 	struct tcp_info ti;
+	uint32_t told_s;
 
 	switch (name) {
 	case TCP_NODELAY:
@@ -397,7 +398,8 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 				    conn && c->linger2_s ? c->linger2_s
 							 : (int)st->cfg.tcp_fin_timeout_s);
 	case TCP_DEFER_ACCEPT:
-		return sock_opt_put(val, len, (int)o->defer_accept_s);
+		tcp_defer_tries(o->defer_accept_s, &told_s);
+		return sock_opt_put(val, len, (int)told_s);
 	case TCP_QUICKACK:
 		return sock_opt_put(val, len, conn ? !c->pingpong : 1);
 	case TCP_USER_TIMEOUT:

@@ -185,7 +185,7 @@ struct tcp_mini {
 	uint8_t kind; /* TCP_MINI_* */
 	struct endpoint local, remote;
 	struct timer timer;
-	struct dst *dst;
+	struct dst *dst; /* NULL: a request whose destination was not asked for */
 };
 
 enum { TCP_MINI_REQ, TCP_MINI_TW };
@@ -193,6 +193,7 @@ enum { TCP_MINI_REQ, TCP_MINI_TW };
 /* A half-open connection of a listener. */
 struct tcp_req {
 	struct tcp_mini m;
+	uint8_t back_mac[6], back_dev; /* where its SYN came from, while m.dst is NULL */
 	struct tcp_listener *l;
 	struct list node; /* listener's reqs, from the hand of req_victim() on */
 	struct list dstw; /* on its destination's reqs, or the tables' synacks */
@@ -208,7 +209,8 @@ struct tcp_req {
 	uint8_t tries; /* SYN-ACK timeouts */
 	bool ts_ok, sack_ok, wscale_ok;
 	bool ecn_ok;
-	bool acked; /* the last ACK came (and found no room, or waits for data) */
+	bool acked;  /* the last ACK came (and found no room, or waits for data) */
+	bool no_rtt; /* a cookie's: nobody knows when its SYN-ACK went out */
 };
 
 /* RFC 9293 3.6.1; RFC 6191. */
@@ -236,6 +238,7 @@ struct tcp_listener {
 	uint32_t nreqs, naccept;
 	uint32_t backlog;
 	bool shut;
+	uint64_t cookie_ns; /* the last SYN cookie; 0: none */
 	struct sock_opts o;
 };
 
@@ -429,17 +432,8 @@ bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, struct seq *iss);
 
 struct tcp_listener *tcp_listener_find(struct stack *st, const struct endpoint *local,
 				       const struct endpoint *remote);
-/* A segment for a listener that belongs to no connection. min_iss: NULL, or from tcp_tw_rx(). */
-enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_seg *s,
-			   const struct seq *min_iss);
-/* A segment for a half-open connection. *child: the connection it completed, which takes the
- * segment next; NULL: the segment ended here. */
-enum stat_id tcp_req_rx(struct stack *st, struct tcp_req *r, struct tcp_seg *s,
-			struct tcp_conn **child);
-void tcp_req_timer(struct stack *st, struct tcp_req *r);
-/* Sends the SYN-ACKs that waited for their destination. */
-void tcp_synacks_run(struct stack *st);
-void tcp_req_free(struct stack *st, struct tcp_req *r);
+/* True (and counted) when l takes no connection more, as Linux counts: backlog + 1. */
+bool tcp_acceptq_full(struct stack *st, const struct tcp_listener *l);
 /* stack_reset_all(): l holds nothing any more and listens on. */
 void tcp_listener_reset(struct stack *st, struct tcp_listener *l);
 void tcp_listener_close(struct stack *st, struct tcp_listener *l);
@@ -449,6 +443,24 @@ void tcp_listener_drop(struct stack *st, struct tcp_listener *l);
 void tcp_listener_shut(struct stack *st, struct tcp_listener *l);
 /* A connection that waits in the accept queue goes away. */
 void tcp_listener_forget(struct stack *st, struct tcp_conn *c);
+
+/* ---- request.c ------------------------------------------------------------------------------ */
+
+/* A segment for a listener that belongs to no connection. min_iss: NULL, or from tcp_tw_rx().
+ * *child: the connection that it made, which takes the segment next; NULL: it ended here. */
+enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_seg *s,
+			   const struct seq *min_iss, struct tcp_conn **child);
+/* A segment for a half-open connection. *child: the connection it completed, which takes the
+ * segment next; NULL: the segment ended here. */
+enum stat_id tcp_req_rx(struct stack *st, struct tcp_req *r, struct tcp_seg *s,
+			struct tcp_conn **child);
+void tcp_req_timer(struct stack *st, struct tcp_req *r);
+/* TCP_DEFER_ACCEPT in SYN-ACK timeouts, as Linux counts it: so many make up the seconds. *told_s
+ * (may be NULL): what they add up to, which getsockopt() tells. */
+uint32_t tcp_defer_tries(uint32_t defer_s, uint32_t *told_s);
+/* Sends the SYN-ACKs that waited for their destination. */
+void tcp_synacks_run(struct stack *st);
+void tcp_req_free(struct stack *st, struct tcp_req *r);
 
 /* ---- input.c -------------------------------------------------------------------------------- */
 

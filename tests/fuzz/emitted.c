@@ -43,7 +43,9 @@ static void check_options(struct fz *f, struct flow *w, const uint8_t *p, uint32
 	if (syn) {
 		w->wscale = 0;
 		w->ts = false;
-		w->scale_sure = acked;
+		/* a cookie only knows what the peer's ACK repeats of it, in its timestamps */
+		w->cookie = acked && stack_stats(f->st)[STAT_tcp_syncookies_sent];
+		w->scale_sure = acked && !w->cookie;
 	}
 	while (len > 0) {
 		uint32_t n, kind = p[0];
@@ -135,7 +137,11 @@ static void check_numbers(struct fz *f, struct flow *w, const uint8_t *h, uint32
 	 * ISS, when time has stood still in between. */
 	if (flags & TH_SYN)
 		w->ack_known = w->edge_known = false;
-	if (!w->iss_known && f->forgot)
+	/* Of several cookies the peer may have brought back another than the last. */
+	if (w->cookie && !(flags & TH_SYN) &&
+	    (seq - w->iss > w->nxt - w->iss || (w->ack_known && (int32_t)(ack - w->ack) < 0)))
+		w->iss_known = false;
+	if (!w->iss_known && (f->forgot || w->cookie))
 		return;
 	if (!w->iss_known)
 		fz_fail(f, "flags %#x from port %u to %u of host %u without a SYN before", flags,

@@ -61,6 +61,7 @@ struct flow {
 	uint32_t edge;     /* ack plus window */
 	uint8_t wscale;    /* its own */
 	bool scale_sure;   /* it is in force; unknown after a SYN that the peer answers */
+	bool cookie;       /* its last SYN-ACK may have been a SYN cookie */
 	bool ts;           /* it sends timestamps */
 	bool dead;         /* a RST was the last that came: not worth much more */
 	bool syn_only;     /* it has sent a SYN and we have not answered */

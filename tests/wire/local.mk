@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Crafted segments in, exact answers out.
 if HAVE_CHECK
-wire_tests = tests/wire/open tests/wire/data tests/wire/close tests/wire/hard tests/wire/reset \
-	tests/wire/ecn tests/wire/recover
+wire_tests = tests/wire/open tests/wire/data tests/wire/close tests/wire/hard \
+	tests/wire/reset tests/wire/ecn tests/wire/recover tests/wire/flood
 check_PROGRAMS += $(wire_tests)
 TESTS += $(wire_tests)
 
@@ -27,4 +27,7 @@ tests_wire_ecn_LDADD = libunit.la libstack.la $(CHECK_LIBS)
 tests_wire_recover_SOURCES = tests/wire/recover.c tests/wire/wire.c tests/wire/wire.h
 tests_wire_recover_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_wire_recover_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+tests_wire_flood_SOURCES = tests/wire/flood.c tests/wire/wire.c tests/wire/wire.h
+tests_wire_flood_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_wire_flood_LDADD = libunit.la libstack.la $(CHECK_LIBS)
 endif

@@ -249,31 +249,43 @@ START_TEST(wrong_checksum_is_dropped)
 }
 END_TEST
 
+static void syn_from(struct wire *w, uint16_t port)
+{
+	w->peer.port = port;
+	ck_assert_int_eq(in(w, S, 0, 0, 0), STAT_rx_packets);
+	out_is(w, S | A, 0, 1, 0);
+}
+
+static enum stat_id last_ack_from(struct wire *w, uint16_t port)
+{
+	struct tcp_mini *m;
+
+	w->peer.port = port;
+	m = tcp_mini_find(w->e.st, &w->me, &w->peer);
+	ck_assert_ptr_nonnull(m);
+	w->iss = ((struct tcp_req *)m)->iss.v;
+	return in(w, A, 1, 1, 0);
+}
+
+/* Ports 1000 and 1001 are in the accept queue, 1002 is half open. */
+static void queue_three(struct wire *w)
+{
+	syn_from(w, 1000);
+	ck_assert_int_eq(last_ack_from(w, 1000), STAT_rx_packets);
+	syn_from(w, 1001);
+	syn_from(w, 1002);
+	ck_assert_int_eq(last_ack_from(w, 1001), STAT_rx_packets);
+}
+
 START_TEST(full_accept_queue_drops_syn_and_last_ack)
 {
 	struct wire w;
 	struct sock *sk;
-	unsigned i;
 
 	wire_init(&w, NULL);
 	listen_on(&w, NULL, 1);
 	/* backlog 1 takes two, as Linux; the third handshake was under way before they arrived */
-	for (i = 0; i < 3; i++) {
-		w.peer.port = (uint16_t)(1000 + i);
-		in(&w, S, 0, 0, 0);
-		out_is(&w, S | A, 0, 1, 0);
-		if (i == 2)
-			break;
-	}
-	for (i = 0; i < 2; i++) {
-		struct tcp_mini *m;
-
-		w.peer.port = (uint16_t)(1000 + i);
-		m = tcp_mini_find(w.e.st, &w.me, &w.peer);
-		ck_assert_ptr_nonnull(m);
-		w.iss = ((struct tcp_req *)m)->iss.v;
-		ck_assert_int_eq(in(&w, A, 1, 1, 0), STAT_rx_packets);
-	}
+	queue_three(&w);
 	w.peer.port = 1002;
 	w.iss = ((struct tcp_req *)tcp_mini_find(w.e.st, &w.me, &w.peer))->iss.v;
 	ck_assert_int_eq(in(&w, A, 1, 1, 0), STAT_drop_tcp_accept_full);
@@ -302,16 +314,9 @@ START_TEST(abort_on_overflow_answers_rst)
 	env_cfg(&cfg);
 	cfg.tcp_abort_on_overflow = 1;
 	wire_init(&w, &cfg);
-	listen_on(&w, NULL, 0);
-	in(&w, S, 0, 0, 0);
-	w.peer.port = 1000;
-	in(&w, S, 0, 0, 0);
-	w.peer.port = PEER_PORT;
-	out_is(&w, S | A, 0, 1, 0);
-	in(&w, A, 1, 1, 0);
-	w.peer.port = 1000;
-	out_is(&w, S | A, 0, 1, 0);
-	ck_assert_int_eq(in(&w, A, 1, 1, 0), STAT_drop_tcp_accept_full);
+	listen_on(&w, NULL, 1);
+	queue_three(&w);
+	ck_assert_int_eq(last_ack_from(&w, 1002), STAT_drop_tcp_accept_full);
 	out_is(&w, R, 1, 0, 0);
 	wire_fini(&w);
 }
