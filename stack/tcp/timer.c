@@ -106,6 +106,13 @@ void tcp_timer_rtx(struct stack *st, struct tcp_conn *c)
 			return;
 		break;
 	}
+	/* the last one comes when TCP_USER_TIMEOUT is over, not up to a backoff later */
+	if (c->o.user_timeout_ms && c->stall_ns && (what == RTX_RTO || what == RTX_PERSIST)) {
+		uint64_t end = c->stall_ns + c->o.user_timeout_ms * 1000000ull;
+
+		if (at > end)
+			at = end > st->now_ns ? end : st->now_ns;
+	}
 	c->rtx_what = what;
 	if (what == RTX_NONE)
 		c->rtx_due_ns = WHEEL_NEVER; /* left in the wheel: likely to be wanted again soon */
@@ -164,7 +171,8 @@ static bool peer_is_gone(const struct stack *st, const struct tcp_conn *c, uint3
 	uint32_t max = st->cfg.tcp_retries2;
 
 	if (c->state == TCPS_SYN_SENT)
-		max = c->syn_retries ? c->syn_retries : st->cfg.tcp_syn_retries;
+		max = (c->syn_retries ? c->syn_retries : st->cfg.tcp_syn_retries) +
+		      st->cfg.tcp_syn_linear_timeouts;
 	else if (c->state == TCPS_SYN_RCVD)
 		max = st->cfg.tcp_synack_retries;
 	else if (c->sk.orphan)
@@ -188,19 +196,21 @@ static bool prober_is_gone(const struct stack *st, const struct tcp_conn *c)
 {
 	uint64_t limit = 2 * RTT_RTO_MAX_NS, user = c->o.user_timeout_ms * 1000000ull;
 
-	if (user && user < limit)
-		limit = user;
+	/* as Linux: answers do not count against TCP_USER_TIMEOUT, only progress does */
+	if (user)
+		return st->now_ns - c->stall_ns >= user;
 	return st->now_ns - c->last_rx_ns > limit;
 }
 
 static void on_rto(struct stack *st, struct tcp_conn *c)
 {
-	uint32_t flight = recovery_pipe(&c->rec, &c->sent);
+	uint32_t flight = recovery_pipe(&c->rec, &c->sent), tries;
 	struct sent_rec *head = sent_head(&c->sent);
 
 	if (!c->stall_ns)
 		c->stall_ns = head ? head->tx_ns : st->now_ns;
-	if (window_is_back(c) ? prober_is_gone(st, c) : peer_is_gone(st, c, c->rtt.backoff)) {
+	tries = c->state == TCPS_SYN_SENT ? c->retransmits : c->rtt.backoff;
+	if (window_is_back(c) ? prober_is_gone(st, c) : peer_is_gone(st, c, tries)) {
 		give_up(st, c);
 		return;
 	}
@@ -220,7 +230,9 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 		cc_cong_signal(&c->cc, CC_SIGNAL_RTO, flight, st->now_ns);
 		tcp_ecn_reduced(c);
 	}
-	if (!window_is_back(c))
+	/* the first SYNs again go at one pace (tcp_syn_linear_timeouts) */
+	if (!window_is_back(c) &&
+	    !(c->state == TCPS_SYN_SENT && c->retransmits <= st->cfg.tcp_syn_linear_timeouts))
 		rtt_backoff(&c->rtt);
 	/* as Linux: routers that choose among paths by the flow label may now choose another */
 	c->flow = ip6_flowlabel_other(st, c->flow);
@@ -268,7 +280,8 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 	 * tries, a quarter of an hour without one opening of the window */
 	if (c->probes_out >= max ||
 	    (c->sk.orphan && c->snd_wnd == 0 && c->probe_backoff >= st->cfg.tcp_retries2) ||
-	    (c->o.user_timeout_ms && c->probes_out &&
+	    /* as Linux: also when the peer answers every probe */
+	    (c->o.user_timeout_ms &&
 	     st->now_ns - c->stall_ns >= c->o.user_timeout_ms * 1000000ull)) {
 		give_up(st, c);
 		return;

@@ -8,7 +8,7 @@
  */
 #include "tcp.h"
 
-#define SEC_NS 1000000000ull
+#define MS_NS 1000000ull
 /* The new ISS lies so far beyond the old snd_nxt that no old segment fits (Linux's margin). */
 #define ISS_MARGIN (65535u + 2u)
 
@@ -119,7 +119,10 @@ enum stat_id tcp_tw_rx(struct stack *st, struct tcp_tw *tw, struct tcp_seg *s, b
 	if (s->flags & TH_RST) {
 		if (!seq_eq(s->seq, tw->rcv_nxt) || paws)
 			return STAT_drop_tcp_rst;
-		tcp_tw_free(st, tw); /* RFC 9293; tcp_rfc1337 is off */
+		/* RFC 9293 ends it; RFC 1337 3 (a) advises not to */
+		if (st->cfg.tcp_rfc1337)
+			return STAT_drop_tcp_time_wait;
+		tcp_tw_free(st, tw);
 		return STAT_rx_packets;
 	}
 	/* RFC 6191, RFC 1122 4.2.2.13: a new connection, unmistakably newer than the old one */
@@ -154,7 +157,7 @@ bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, struct seq *iss)
 	/* timestamps tell old from new once they have moved on (tcp_tw_reuse: 2 is loopback only)
 	 */
 	if (!tw->ts_ok || mode == 0 || (mode == 2 && !loop) ||
-	    st->now_ns - tw->ts_recent_ns <= SEC_NS)
+	    st->now_ns - tw->ts_recent_ns <= st->cfg.tcp_tw_reuse_delay_ms * MS_NS)
 		return false;
 	*iss = next_iss(tw);
 	COUNT(st, tcp_tw_reused);

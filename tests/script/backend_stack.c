@@ -94,6 +94,9 @@ static const struct {
 	CFG("tcp_moderate_rcvbuf", tcp_moderate_rcvbuf, 1),
 	CFG("tcp_abort_on_overflow", tcp_abort_on_overflow, 1),
 	CFG("tcp_tw_reuse", tcp_tw_reuse, 1),
+	CFG("tcp_syn_linear_timeouts", tcp_syn_linear_timeouts, 1),
+	CFG("tcp_syncookies", tcp_syncookies, 1),
+	CFG("tcp_rfc1337", tcp_rfc1337, 1),
 	CFG("ip_default_ttl", ip_default_ttl, 1),
 };
 

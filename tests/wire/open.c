@@ -405,7 +405,7 @@ START_TEST(connect_times_out)
 		out_is(&w, S, 0, 0, 0);
 		n++;
 	}
-	ck_assert_uint_eq(n, 6); /* tcp_syn_retries */
+	ck_assert_uint_eq(n, 6 + 4); /* tcp_syn_retries, tcp_syn_linear_timeouts */
 	ck_assert_int_eq(w.sk->err, ETIMEDOUT);
 	wire_fini(&w);
 }

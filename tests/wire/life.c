@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How long things last: who is given up when, what TIME-WAIT lets through, who gets the last try. */
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "wire.h"
+
+#define A TH_ACK
+#define S TH_SYN
+#define F TH_FIN
+#define R TH_RST
+
+static void set_int(struct wire *w, int level, int name, int v)
+{
+	ck_assert_int_eq(stack_setopt(w->e.st, w->sk, level, name, &v, sizeof(v), w->e.now), 0);
+}
+
+/* tcp_probe_timer(): answers to zero-window probes do not put TCP_USER_TIMEOUT off. */
+START_TEST(user_timeout_counts_while_the_window_is_shut)
+{
+	struct seg shut = {.flags = A, .seq = 1, .ack = 1, .wnd = 0};
+	struct wire w;
+	unsigned i;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	set_int(&w, IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);
+	in_seg(&w, &shut);
+	put(&w, 10);
+	for (i = 0; i < 40 && !w.sk->err; i++) {
+		pass(&w, 200 * MS);
+		while (txq_used(stack_txq(w.e.st))) {
+			out(&w);
+			in_seg(&w, &shut);
+		}
+	}
+	ck_assert_int_eq(w.sk->err, ETIMEDOUT);
+	ck_assert_uint_ge(i, 25); /* five seconds, and what the first probe waited for */
+	ck_assert_uint_le(i, 32);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(user_timeout_is_kept_to_the_millisecond)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	set_int(&w, IPPROTO_TCP, TCP_USER_TIMEOUT, 4100);
+	put(&w, 10);
+	pass(&w, 4050 * MS);
+	ck_assert_int_eq(w.sk->err, 0);
+	pass(&w, 100 * MS); /* not at the next doubling of the RTO */
+	ck_assert_int_eq(w.sk->err, ETIMEDOUT);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(shut_window_that_is_answered_lasts_without_user_timeout)
+{
+	struct seg shut = {.flags = A, .seq = 1, .ack = 1, .wnd = 0};
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in_seg(&w, &shut);
+	put(&w, 10);
+	for (unsigned i = 0; i < 3600; i++) {
+		pass(&w, SEC);
+		while (txq_used(stack_txq(w.e.st))) {
+			out(&w);
+			in_seg(&w, &shut);
+		}
+	}
+	ck_assert_int_eq(w.sk->err, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+/* tcp_syn_linear_timeouts: four at one pace, then doubled. */
+START_TEST(first_syns_go_again_at_one_pace)
+{
+	static const unsigned at_s[] = {1, 2, 3, 4, 5, 7, 11};
+	struct wire w;
+	uint64_t start;
+
+	wire_init(&w, NULL);
+	start = w.e.now;
+	connect_syn(&w, NULL);
+	for (unsigned i = 0; i < ARRAY_SIZE(at_s); i++) {
+		pass(&w, start + at_s[i] * SEC - 20 * MS - w.e.now);
+		out_none(&w);
+		pass(&w, 40 * MS);
+		out_is(&w, S, 0, 0, 0);
+	}
+	wire_fini(&w);
+}
+END_TEST
+
+static void into_time_wait(struct wire *w)
+{
+	establish(w, NULL);
+	stack_close(w->e.st, w->sk, w->e.now);
+	w->sk = NULL;
+	out_is(w, F | A, 1, 1, 0);
+	in(w, F | A, 1, 2, 0);
+	out_is(w, A, 2, 2, 0);
+	ck_assert_ptr_nonnull(tcp_mini_find(w->e.st, &w->me, &w->peer));
+}
+
+START_TEST(rst_ends_time_wait_unless_rfc1337)
+{
+	struct stack_cfg cfg;
+	struct wire w;
+
+	env_cfg(&cfg);
+	cfg.tcp_rfc1337 = (uint8_t)_i;
+	wire_init(&w, &cfg);
+	into_time_wait(&w);
+	in(&w, R, 2, 0, 0);
+	ck_assert_int_eq(tcp_mini_find(w.e.st, &w.me, &w.peer) != NULL, _i);
+	wire_fini(&w);
+}
+END_TEST
+
+/* SYN-ACKs to somebody who never answered end with tcp_synack_retries, whatever TCP_DEFER_ACCEPT. */
+START_TEST(defer_accept_gives_the_silent_no_more_time)
+{
+	struct sock_opts o;
+	struct wire w;
+	unsigned n = 0;
+
+	wire_init(&w, NULL);
+	sock_opts_default(&o);
+	o.defer_accept_s = 1000;
+	listen_on(&w, &o, 8);
+	in(&w, S, 0, 0, 0);
+	pass(&w, 70 * SEC);
+	for (; txq_used(stack_txq(w.e.st)); n++)
+		out_is(&w, S | A, 0, 1, 0);
+	ck_assert_uint_eq(n, 1 + 5);
+	ck_assert_uint_eq(tcp_listener_of(w.l)->nreqs, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+/* As the kernel tells it: the seconds that so many SYN-ACK timeouts take. */
+START_TEST(defer_accept_is_told_rounded_up)
+{
+	static const int set[] = {0, 1, 2, 3, 4, 10, 1000}, told[] = {0, 1, 3, 3, 7, 15, 1087};
+	uint32_t len = sizeof(int);
+	struct wire w;
+	int v;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	w.sk = w.l;
+	set_int(&w, IPPROTO_TCP, TCP_DEFER_ACCEPT, set[_i]);
+	w.sk = NULL;
+	ck_assert_int_eq(
+		stack_getopt(w.e.st, w.l, IPPROTO_TCP, TCP_DEFER_ACCEPT, &v, &len, w.e.now), 0);
+	ck_assert_int_eq(v, told[_i]);
+	wire_fini(&w);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("wire_life");
+	TCase *tc = tcase_create("life");
+
+	suite_add_tcase(s, tc);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, user_timeout_counts_while_the_window_is_shut);
+	tcase_add_test(tc, user_timeout_is_kept_to_the_millisecond);
+	tcase_add_test(tc, shut_window_that_is_answered_lasts_without_user_timeout);
+	tcase_add_test(tc, first_syns_go_again_at_one_pace);
+	tcase_add_loop_test(tc, rst_ends_time_wait_unless_rfc1337, 0, 2);
+	tcase_add_test(tc, defer_accept_gives_the_silent_no_more_time);
+	tcase_add_loop_test(tc, defer_accept_is_told_rounded_up, 0, 7);
+	return run_suite(s);
+}
