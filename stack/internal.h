@@ -235,6 +235,7 @@ struct stack {
 	struct wheel wheel;
 	struct frame_pool frames;
 	struct pool blks;          /* struct blk */
+	bool blk_wanted;           /* a connection waits for one */
 	struct blk *blk_limbo;     /* freed while a queued super-segment may refer to them */
 	uint32_t txq_bulk;         /* super-segments in the txq */
 	struct list tx_wait;       /* sock.txw: output waiting for a txq entry or a frame */
@@ -270,6 +271,11 @@ void stack_rand_init(struct stack *st, const uint8_t secret[32]);
 
 struct blk *blk_get(struct stack *st);         /* NULL at the limit */
 void blk_put(struct stack *st, struct blk *b); /* one block; waits in limbo if it must */
+/* One has come back: within the limit, and there. */
+static inline bool blk_any(const struct stack *st)
+{
+	return st->blks.out < st->blks.limit && st->blks.free != NULL;
+}
 void blk_limbo_flush(struct stack *st);        /* the last super-segment has left the txq */
 
 /* Sets or clears readiness bits. Bits in raise are edges: the event is queued even if set before.

@@ -24,6 +24,8 @@ void blk_put(struct stack *st, struct blk *b)
 {
 	if (st->txq_bulk == 0) {
 		pool_put(&st->blks, b);
+		if (unlikely(st->blk_wanted))
+			stack_tx_wanted(st);
 		return;
 	}
 	b->limbo = st->blk_limbo;
@@ -42,4 +44,6 @@ void blk_limbo_flush(struct stack *st)
 		pool_put(&st->blks, b);
 		b = next;
 	}
+	if (unlikely(st->blk_wanted))
+		stack_tx_wanted(st);
 }

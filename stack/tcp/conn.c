@@ -58,7 +58,7 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 			uint32_t low =
 				c->o.notsent_lowat ? c->o.notsent_lowat : st->cfg.tcp_notsent_lowat;
 
-			if (c->snd.len <= c->snd_limit / 3 * 2 &&
+			if (list_empty(&c->blkw) && c->snd.len <= c->snd_limit / 3 * 2 &&
 			    (low == 0 || (int32_t)notsent < 0 || notsent < low))
 				set |= RDY_OUT;
 		}
@@ -158,6 +158,7 @@ void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts 
 	c->snd_sml = iss;
 	c->mss_clamp = TCP_MSS_FALLBACK;
 	list_init(&c->ack_node);
+	list_init(&c->blkw);
 	list_init(&c->accept_node);
 	rcvbuf_init(&c->rcv);
 	reass_init(&c->reass);
@@ -315,6 +316,7 @@ bool tcp_conn_done(struct stack *st, struct tcp_conn *c, int err)
 	tcp_conn_unhash(st, c);
 	tcp_timers_stop(st, c);
 	list_del(&c->ack_node);
+	list_del(&c->blkw);
 	c->ack_wait = ACK_NONE;
 	list_del(&c->sk.txw);
 	sndbuf_free(st, &c->snd);

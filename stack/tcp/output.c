@@ -534,6 +534,8 @@ void tcp_run(struct stack *st)
 
 	if (unlikely(!list_empty(&t->synacks)))
 		tcp_synacks_run(st);
+	if (unlikely(st->blk_wanted) && blk_any(st))
+		tcp_blks_freed(st);
 	flush_acks(st, &t->ack_due);
 	flush_acks(st, &t->ack_batch);
 	while (!list_empty(&t->ack_turn)) {
@@ -548,7 +550,8 @@ bool tcp_wants_run(const struct stack *st)
 {
 	const struct tcp_state_tables *t = st->tcp;
 
-	return !list_empty(&t->ack_due) || !list_empty(&t->ack_turn) || !list_empty(&t->synacks);
+	return !list_empty(&t->ack_due) || !list_empty(&t->ack_turn) ||
+	       !list_empty(&t->synacks) || (st->blk_wanted && blk_any(st));
 }
 
 /* RFC 5961 7 and 10: for the whole stack so many in a second; the number is jittered so that nobody

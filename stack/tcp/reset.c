@@ -136,6 +136,7 @@ void tcp_reset_all(struct stack *st)
 	struct tcp_state_tables *t = st->tcp;
 
 	tcp_tables_empty(t);
+	st->blk_wanted = false;
 	pool_rebuild(&t->reqs, NULL);
 	pool_rebuild(&t->ranges, NULL);
 	pool_rebuild(&t->sents, NULL);

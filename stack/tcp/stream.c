@@ -29,6 +29,30 @@ static uint32_t send_space(const struct tcp_conn *c)
 	return c->snd.len < c->snd_limit ? c->snd_limit - c->snd.len : 0;
 }
 
+/* The send buffer has room and memory has none: a socket that went on saying it is writable would
+ * have its program spin. */
+static void blk_wait(struct stack *st, struct tcp_conn *c)
+{
+	list_del(&c->blkw);
+	list_push_back(&st->tcp->blk_wait, &c->blkw);
+	st->blk_wanted = true;
+}
+
+void tcp_blks_freed(struct stack *st)
+{
+	struct list *l = &st->tcp->blk_wait;
+
+	/* all of them: who gets there too late waits again, and nobody is forgotten for another
+	 * who has lost interest */
+	while (!list_empty(l)) {
+		struct tcp_conn *c = list_first(l, struct tcp_conn, blkw);
+
+		list_del(&c->blkw);
+		tcp_ready(st, c, 0);
+	}
+	st->blk_wanted = false;
+}
+
 /* New bytes are in: let them out, and tell how the buffer stands now. */
 static void sent_more(struct stack *st, struct tcp_conn *c, unsigned flags)
 {
@@ -62,6 +86,8 @@ ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, i
 	if (done < want)
 		c->nospace = true;
 	if (done == 0) {
+		if (space)
+			blk_wait(st, c);
 		tcp_ready(st, c, 0);
 		return -EAGAIN;
 	}
@@ -91,6 +117,8 @@ int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int
 	if (r > 0)
 		return r;
 	c->nospace = true;
+	if (space)
+		blk_wait(st, c);
 	tcp_ready(st, c, 0);
 	return -EAGAIN;
 }

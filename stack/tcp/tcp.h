@@ -133,6 +133,7 @@ struct tcp_conn {
 	struct chrono chrono;
 	struct reass reass;
 
+	struct list blkw;                   /* on the tables' blk_wait: turned away for want of a block */
 	struct list ack_node;               /* on the tables' ack_batch or ack_turn */
 	struct timer rtx;                   /* TIMER_TCP_RETRANSMIT */
 	struct timer delack;                /* TIMER_TCP_DELACK */
@@ -252,6 +253,7 @@ struct tcp_state_tables {
 	struct list ack_batch;  /* tcp_conn.ack_node: ACK at the end of this stack_run() */
 	struct list ack_turn;   /* ACK at the next one, unless an answer takes it along */
 	struct list ack_due;    /* those that were on ack_turn at the last stack_run() */
+	struct list blk_wait;   /* tcp_conn.blkw: not writable until a block is free */
 	struct list synacks;    /* tcp_req.dstw: their destination has been resolved */
 	struct list tw;         /* tcp_tw.node */
 	struct list gone_conns; /* tcp_conn.accept_node: ended, for stack_gone() to tell */
@@ -299,6 +301,11 @@ static inline bool tcp_state_in(const struct tcp_conn *c, uint32_t bits)
 	(TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_FIN_WAIT1) | TCPS_BIT(TCPS_FIN_WAIT2) | \
 	 TCPS_BIT(TCPS_CLOSE_WAIT) | TCPS_BIT(TCPS_LAST_ACK) | TCPS_BIT(TCPS_CLOSING))
 #define TCPS_CONNECTING (TCPS_BIT(TCPS_SYN_SENT) | TCPS_BIT(TCPS_SYN_RCVD))
+
+/* ---- stream.c -------------------------------------------------------------------------------- */
+
+/* Blocks are free again, and connections wait for one: they are writable, and told so. */
+void tcp_blks_freed(struct stack *st);
 
 /* ---- conn.c: life, states, demux ------------------------------------------------------------ */
 

@@ -167,6 +167,40 @@ START_TEST(defer_accept_is_told_rounded_up)
 }
 END_TEST
 
+/* No block is left though the send buffer has room: not writable until one is free again. */
+START_TEST(writable_means_that_there_is_memory)
+{
+	struct stack_cfg cfg;
+	uint32_t edges, sum = 0;
+	struct wire w;
+	ssize_t n;
+
+	env_cfg(&cfg);
+	cfg.max_blks = 8;
+	wire_init(&w, &cfg);
+	establish(&w, NULL);
+	set_int(&w, SOL_SOCKET, SO_SNDBUF, 200000);
+	while (stack_event(w.e.st, &edges))
+		;
+	while ((n = put(&w, 100000)) > 0)
+		sum += (uint32_t)n;
+	ck_assert_int_eq(n, -EAGAIN);
+	ck_assert_uint_lt(sum, 200000);
+	ck_assert_uint_eq(w.sk->ready & RDY_OUT, 0);
+	run(&w); /* and time alone does not change it */
+	ck_assert_uint_eq(w.sk->ready & RDY_OUT, 0);
+	while (txq_used(stack_txq(w.e.st)))
+		out(&w);
+	in(&w, A, 1, 1 + 5000, 0);
+	run(&w);
+	ck_assert_uint_ne(w.sk->ready & RDY_OUT, 0);
+	ck_assert_ptr_eq(stack_event(w.e.st, &edges), w.sk);
+	ck_assert_uint_ne(edges & RDY_OUT, 0);
+	ck_assert_int_gt(put(&w, 100), 0);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("wire_life");
@@ -181,5 +215,6 @@ int main(void)
 	tcase_add_loop_test(tc, rst_ends_time_wait_unless_rfc1337, 0, 2);
 	tcase_add_test(tc, defer_accept_gives_the_silent_no_more_time);
 	tcase_add_loop_test(tc, defer_accept_is_told_rounded_up, 0, 7);
+	tcase_add_test(tc, writable_means_that_there_is_memory);
 	return run_suite(s);
 }
