@@ -276,7 +276,7 @@ static inline bool blk_any(const struct stack *st)
 {
 	return st->blks.out < st->blks.limit && st->blks.free != NULL;
 }
-void blk_limbo_flush(struct stack *st);        /* the last super-segment has left the txq */
+void blk_limbo_flush(struct stack *st); /* the last super-segment has left the txq */
 
 /* Sets or clears readiness bits. Bits in raise are edges: the event is queued even if set before.
  * Without user (not yet accepted) edges only gather, until stack_sock_user(). */

@@ -550,8 +550,8 @@ bool tcp_wants_run(const struct stack *st)
 {
 	const struct tcp_state_tables *t = st->tcp;
 
-	return !list_empty(&t->ack_due) || !list_empty(&t->ack_turn) ||
-	       !list_empty(&t->synacks) || (st->blk_wanted && blk_any(st));
+	return !list_empty(&t->ack_due) || !list_empty(&t->ack_turn) || !list_empty(&t->synacks) ||
+	       (st->blk_wanted && blk_any(st));
 }
 
 /* RFC 5961 7 and 10: for the whole stack so many in a second; the number is jittered so that nobody

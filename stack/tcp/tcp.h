@@ -133,7 +133,7 @@ struct tcp_conn {
 	struct chrono chrono;
 	struct reass reass;
 
-	struct list blkw;                   /* on the tables' blk_wait: turned away for want of a block */
+	struct list blkw;                   /* on the tables' blk_wait: it wants a block */
 	struct list ack_node;               /* on the tables' ack_batch or ack_turn */
 	struct timer rtx;                   /* TIMER_TCP_RETRANSMIT */
 	struct timer delack;                /* TIMER_TCP_DELACK */

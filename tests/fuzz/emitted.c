@@ -137,9 +137,9 @@ static void check_numbers(struct fz *f, struct flow *w, const uint8_t *h, uint32
 	 * ISS, when time has stood still in between. */
 	if (flags & TH_SYN)
 		w->ack_known = w->edge_known = false;
-	/* Of several cookies the peer may have brought back another than the last. */
-	if (w->cookie && !(flags & TH_SYN) &&
-	    (seq - w->iss > w->nxt - w->iss || (w->ack_known && (int32_t)(ack - w->ack) < 0)))
+	/* Of several cookies, which lie close together, the peer may have brought back another than
+	 * the last: what such a connection sends cannot be told from a mistake. */
+	if (w->cookie && !(flags & TH_SYN))
 		w->iss_known = false;
 	if (!w->iss_known && (f->forgot || w->cookie))
 		return;

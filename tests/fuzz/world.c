@@ -662,7 +662,7 @@ static void configure(struct fz *f, struct stack_cfg *c)
 	c->tcp_window_scaling = !src_one_in(r, 4);
 	c->tcp_abort_on_overflow = src_one_in(r, 4);
 	c->tcp_tw_reuse = (uint8_t)src_pick(r, 3);
-	c->tcp_syncookies = (uint8_t)src_pick(r, 3);
+	c->tcp_syncookies = src_one_in(r, 3) ? (uint8_t)(1 + src_pick(r, 2)) : 0;
 	c->tcp_rfc1337 = src_one_in(r, 4);
 	c->tcp_syn_linear_timeouts = src_pick(r, 3);
 	c->tcp_challenge_ack_limit = src_one_in(r, 3) ? src_pick(r, 5) : 1000;

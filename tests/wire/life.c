@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How long things last: who is given up when, what TIME-WAIT lets through, who gets the last try. */
+/* How long things last: who is given up when, what TIME-WAIT lets through, who waits for what. */
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -126,7 +126,7 @@ START_TEST(rst_ends_time_wait_unless_rfc1337)
 }
 END_TEST
 
-/* SYN-ACKs to somebody who never answered end with tcp_synack_retries, whatever TCP_DEFER_ACCEPT. */
+/* Who never answered gets tcp_synack_retries and no more, whatever TCP_DEFER_ACCEPT says. */
 START_TEST(defer_accept_gives_the_silent_no_more_time)
 {
 	struct sock_opts o;
