@@ -123,7 +123,7 @@ static void check_numbers(struct fz *f, struct flow *w, const uint8_t *h, uint32
 	if (flags & TH_RST)
 		return;
 	fz_must(f, flags & (TH_SYN | TH_ACK));
-	fz_must(f, (flags & ~(TH_SYN | TH_ACK | TH_FIN | TH_PSH)) == 0);
+	fz_must(f, (flags & ~(TH_SYN | TH_ACK | TH_FIN | TH_PSH | TH_ECE | TH_CWR)) == 0);
 	fz_must(f, (flags & (TH_SYN | TH_FIN)) != (TH_SYN | TH_FIN));
 	if (flags & TH_SYN && (!w->iss_known || w->iss != seq)) {
 		w->iss_known = true;
