@@ -51,6 +51,31 @@ static bool lost(struct link *l)
 	       (in_burst(l) && rng_chance(&l->rng, l->cfg.burst_loss));
 }
 
+/* A congestion mark (RFC 3168 5) for a packet that can take one, instead of a loss. IPv4's header
+ * checksum follows as RFC 1624 has it. */
+static void mark(struct link *l, struct pkt *p)
+{
+	uint8_t *h = p->b + ETH_HLEN_BYTES;
+	bool v6 = h[0] >> 4 == 6;
+	uint32_t ect, sum;
+
+	if (p->len < ETH_HLEN_BYTES + 20)
+		return;
+	ect = v6 ? h[1] >> 4 & 3u : h[1] & 3u;
+	if (!ect || !rng_chance(&l->rng, l->cfg.mark))
+		return;
+	l->marked++;
+	if (v6) {
+		h[1] |= 0x30;
+		return;
+	}
+	sum = (uint32_t)(h[10] << 8 | h[11]) + ect + 0xfffcu; /* ~m' + m, from the sum */
+	h[1] |= 3;
+	sum = (sum & 0xffff) + (sum >> 16);
+	h[10] = (uint8_t)(sum >> 8);
+	h[11] = (uint8_t)sum;
+}
+
 /* When the wire has taken len bytes; SIM_NEVER: the queue before it is full. */
 static uint64_t wire_take(struct link *l, uint32_t len)
 {
@@ -95,6 +120,7 @@ static void send_one(struct link *l, struct pkt *p)
 		l->lost++;
 		goto drop;
 	}
+	mark(l, p);
 	at += c->delay_ns + (c->jitter_ns ? rng_below(&l->rng, c->jitter_ns) : 0);
 	if (rng_chance(&l->rng, c->reorder)) {
 		l->reordered++;
@@ -165,7 +191,7 @@ void link_heal(struct link *l)
 {
 	struct link_cfg *c = &l->cfg;
 
-	c->loss = c->dup = c->corrupt = c->reorder = c->split = 0;
+	c->mark = c->loss = c->dup = c->corrupt = c->reorder = c->split = 0;
 	c->burst_ns = 0;
 	c->dark_every_ns = 0;
 	l->dark_until_ns = 0;

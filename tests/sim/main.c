@@ -28,7 +28,7 @@
 
 struct totals {
 	uint64_t failed, worlds, virtual_ns, pkts, bytes, flows, ghosts, retries, aborted;
-	uint64_t lost, corrupted, reordered, duplicated, dark_lost, queue_full, too_big;
+	uint64_t marked, lost, corrupted, reordered, duplicated, dark_lost, queue_full, too_big;
 };
 
 static struct {
@@ -86,6 +86,7 @@ static void totals_add(struct totals *t, const struct world *w)
 
 			t->lost += l->lost;
 			t->corrupted += l->corrupted;
+			t->marked += l->marked;
 			t->reordered += l->reordered;
 			t->duplicated += l->duplicated;
 			t->dark_lost += l->dark_lost;
@@ -162,13 +163,15 @@ static void say_totals(const struct totals *t, double seconds)
 	       (unsigned long long)t->worlds, (double)t->virtual_ns / HOUR,
 	       (unsigned long long)t->flows, (unsigned long long)t->bytes,
 	       (unsigned long long)t->pkts, seconds);
-	printf("lost %llu, corrupted %llu, reordered %llu, duplicated %llu, dark %llu, "
-	       "queue full %llu, too big %llu; aborts %llu, connects again %llu, ghosts %llu\n",
-	       (unsigned long long)t->lost, (unsigned long long)t->corrupted,
-	       (unsigned long long)t->reordered, (unsigned long long)t->duplicated,
-	       (unsigned long long)t->dark_lost, (unsigned long long)t->queue_full,
-	       (unsigned long long)t->too_big, (unsigned long long)t->aborted,
-	       (unsigned long long)t->retries, (unsigned long long)t->ghosts);
+	printf("marked %llu, lost %llu, corrupted %llu, reordered %llu, duplicated %llu, "
+	       "dark %llu, queue full %llu, too big %llu; aborts %llu, connects again %llu, "
+	       "ghosts %llu\n",
+	       (unsigned long long)t->marked, (unsigned long long)t->lost,
+	       (unsigned long long)t->corrupted, (unsigned long long)t->reordered,
+	       (unsigned long long)t->duplicated, (unsigned long long)t->dark_lost,
+	       (unsigned long long)t->queue_full, (unsigned long long)t->too_big,
+	       (unsigned long long)t->aborted, (unsigned long long)t->retries,
+	       (unsigned long long)t->ghosts);
 	/* as Check does, for scripts/test */
 	printf("%llu%%: Checks: %llu, Failures: %llu, Errors: 0\n",
 	       (unsigned long long)(t->worlds ? 100 * (t->worlds - t->failed) / t->worlds : 0),

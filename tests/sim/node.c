@@ -31,6 +31,10 @@ static void node_cfg(struct node *n, struct stack_cfg *cfg)
 	cfg->cc = rng_below(r, CC_ALGOS);
 	cfg->tcp_sack = !rng_one_in(r, 4);
 	cfg->tcp_timestamps = !rng_one_in(r, 4);
+	cfg->tcp_dsack = !rng_one_in(r, 6);
+	cfg->tcp_frto = rng_one_in(r, 4) ? 0 : 2;
+	cfg->tcp_early_retrans = rng_one_in(r, 4) ? 0 : 3;
+	cfg->tcp_ecn = (uint8_t)rng_below(r, 3);
 	cfg->tcp_window_scaling = !rng_one_in(r, 6);
 	cfg->tcp_moderate_rcvbuf = !rng_one_in(r, 4);
 	cfg->tcp_slow_start_after_idle = !rng_one_in(r, 4);

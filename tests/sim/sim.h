@@ -152,6 +152,7 @@ struct link_cfg {
 	bool whole;           /* super-segments are delivered uncut */
 	/* Faults, parts per million per packet. */
 	uint32_t loss, dup, corrupt, reorder, split;
+	uint32_t mark;       /* of the ECN-capable ones */
 	uint64_t reorder_ns; /* a reordered packet is late by up to this much */
 	uint32_t burst_loss; /* during bursts: how often on average, how long at most; 0: none */
 	uint64_t burst_every_ns, burst_ns;
@@ -169,7 +170,8 @@ struct link {
 	uint64_t last_ns;   /* arrival of the last packet that kept its place */
 	uint64_t dark_until_ns;
 	uint64_t burst_begin_ns, burst_end_ns; /* the present burst, or the next */
-	uint64_t sent, lost, duplicated, corrupted, reordered, queue_full, dark_lost, too_big;
+	uint64_t sent, marked, lost;
+	uint64_t duplicated, corrupted, reordered, queue_full, dark_lost, too_big;
 };
 
 /* Takes p and sends it on its way (or not). */

@@ -96,6 +96,7 @@ static void draw_link(struct world *w, unsigned from, unsigned to)
 	c->whole = rng_one_in(r, 3);
 	/* All magnitudes: large windows live only where little is lost. */
 	c->loss = (uint32_t)rng_log(r, 10, 5 * PPM_PERCENT);
+	c->mark = (uint32_t)rng_log(r, 10, 5 * PPM_PERCENT);
 	c->dup = (uint32_t)rng_log(r, 10, 2 * PPM_PERCENT);
 	c->reorder = (uint32_t)rng_log(r, 10, 5 * PPM_PERCENT);
 	c->reorder_ns = rng_log(r, 10 * US, 4 * c->delay_ns + MS);
