@@ -206,6 +206,8 @@ int ip_begin(struct stack *st, struct sock *sk, struct dst *d, const struct ip_t
  */
 void ip_commit(struct stack *st, struct ip_out *o, uint32_t csum_offset, uint32_t sum);
 void ip_cancel(struct stack *st, struct ip_out *o);
+/* Between the two: the packet may be fragmented by others. IPv6 has no such bit. */
+void ip_allow_frag(struct ip_out *o);
 /* True when the checksum over the payload must be summed while copying. */
 bool ip_wants_sum(const struct stack *st, const struct dst *d);
 /* Length of the IP header of packets to or from a. */

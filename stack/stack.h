@@ -123,6 +123,7 @@ struct stack_dev {
 	uint32_t ifindex;
 	uint32_t mtu;           /* of the IP packet */
 	uint32_t gso_max_bytes; /* TCP payload of the largest super-segment; 0: none */
+	bool gso_udp;           /* takes trains of datagrams, too */
 	uint8_t mac[6];
 };
 
@@ -315,7 +316,7 @@ int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int
 void stack_send_commit(struct stack *st, struct sock *sk, size_t n, unsigned flags,
 		       uint64_t now_ns);
 
-enum { RECV_PEEK = 1, RECV_TRUNC = 2, RECV_OOB = 4 };
+enum { RECV_PEEK = 1, RECV_TRUNC = 2, RECV_OOB = 4, RECV_GRO = 0x100 /* UDP */ };
 /* Bytes taken (0: end of stream, or 0 asked), -EAGAIN, -ENOTCONN or a pending error (cleared). With
  * RECV_TRUNC the bytes are dropped and iov's bases are not used. */
 ssize_t stack_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
@@ -379,14 +380,35 @@ int stack_udp_open(struct stack *st, const struct endpoint *local, const struct 
 /* Only datagrams from remote from here on; NULL: from anyone again. */
 int stack_udp_connect(struct stack *st, struct sock *sk, const struct endpoint *local,
 		      const struct endpoint *remote);
+/* How a datagram is to leave. What is 0 is as the socket has it. */
+struct udp_out {
+	const struct endpoint *to;  /* NULL: the connected peer (-EDESTADDRREQ) */
+	const struct ip_addr *from; /* source; must be given when the socket is bound to any */
+	uint32_t ifindex;           /* leaves by this device or not at all; 0: by any */
+	uint32_t mtu;               /* of the path, where the embedder knows of a smaller one */
+	uint16_t gso_bytes;         /* cut into datagrams of so many bytes, the last shorter */
+	uint8_t tos, ttl;           /* with UDP_OUT_TOS and UDP_OUT_TTL in flags */
+	uint8_t flags;              /* UDP_OUT_* */
+};
+
+enum {
+	UDP_OUT_TOS = 1,
+	UDP_OUT_TTL = 2,
+	UDP_OUT_FRAG = 4, /* may be fragmented on its way: without DF */
+	/* -EINPROGRESS where it would wait for its neighbour; nothing is kept */
+	UDP_OUT_NOWAIT = 8,
+};
+
 /*
- * One datagram. to NULL: the connected peer (-EDESTADDRREQ). from: the source address to use when
- * the socket is bound to any (must then be given). -EMSGSIZE, -EAGAIN, -ENETUNREACH, ... or a
- * pending error. -EHOSTDOWN never: a datagram waits (bounded) for its neighbour as in the kernel.
- * -EOPNOTSUPP: it would need fragments; the embedder sends it through the shadow.
+ * One datagram, or with gso_bytes a train of them, whole or not at all. Bytes taken, -EAGAIN,
+ * -ENETUNREACH, ... or a pending error. A datagram waits (bounded) for its neighbour as in the
+ * kernel. -EMSGSIZE: more than any datagram holds. -EOPNOTSUPP: not the stack's, as it would need
+ * fragments, more than UDP_GSO_SEGS_MAX of them, or another device; the embedder sends it through
+ * the shadow.
  */
+#define UDP_GSO_SEGS_MAX 64u
 ssize_t stack_udp_send(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
-		       const struct endpoint *to, const struct ip_addr *from, uint64_t now_ns);
+		       const struct udp_out *out, uint64_t now_ns);
 
 struct udp_meta {
 	struct endpoint from; /* sender */
@@ -394,8 +416,16 @@ struct udp_meta {
 	uint32_t ifindex;
 	uint8_t tos, ttl;
 	uint32_t full_len; /* of the datagram, which may be more than was copied */
+	uint32_t
+		gso_bytes; /* RECV_GRO: size of all datagrams but the last; 0: it is a single one */
+	uint32_t drops;    /* datagrams that the full receive buffer had cost when it came */
+	uint64_t rx_ns;    /* when it came */
 };
-/* One datagram, cut to the iov. -EAGAIN or a pending error. */
+/*
+ * One datagram, cut to the iov. With RECV_GRO those that follow it are appended while they are of
+ * its flow and size (the last may be shorter), of equal TOS and TTL, and fit the iov whole. -EAGAIN
+ * or a pending error.
+ */
 ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		       unsigned flags, struct udp_meta *meta, uint64_t now_ns);
 

@@ -195,6 +195,7 @@ void net_tell(struct dev_state *ds, unsigned net)
 		.ifindex = nd->ifindex,
 		.mtu = nd->mtu,
 		.gso_max_bytes = nd->gso_door && nd->gso_cuts ? nd->gso_bytes : 0,
+		.gso_udp = nd->gso_udp,
 	};
 
 	memcpy(sd.mac, nd->mac, sizeof(sd.mac));

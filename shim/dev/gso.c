@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The bulk door: TCP super-segments go out through a packet socket with a virtio header, and the
- * kernel or the device cuts them up; one call carries up to GSO_BATCH of them, each up to 64 KB.
+ * The bulk door: TCP super-segments and trains of datagrams go out through a packet socket with a
+ * virtio header, and the kernel or the device cuts them up; one call carries up to GSO_BATCH of
+ * them, each up to 64 KB.
  * The payload is copied by the kernel within the call, straight from the connection's send blocks.
  *
  * Order within a connection: the caller has emptied the AF_XDP transmit ring first, and what is put
@@ -21,9 +22,17 @@
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "shim/proc/knobs.h"
 #include "stack/ip/wire.h"
+
+/* Linux has cut datagrams that come this way since 6.2. */
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+#define GSO_UDP_MAJOR 6u
+#define GSO_UDP_MINOR 2u
 
 #define GSO_BATCH 16u
 /* Pieces of a batch. A super-segment of 64 KB in full blocks has 19; one alone must always fit,
@@ -34,6 +43,25 @@
 #define GSO_REFUSALS 64
 
 _Static_assert(sizeof(struct virtio_net_hdr) == 10, "what PACKET_VNET_HDR takes");
+
+/* An unknown type in the header is refused when it is sent, and the packet with it: so this is
+ * asked before, of the kernel's version; gso_send() sees to one whose version lies. */
+static bool gso_udp_known(void)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname u;
+	const char *p;
+
+	if (sys_call(SYS_uname, &u))
+		return false;
+	for (p = u.release; *p >= '0' && *p <= '9'; p++)
+		major = major * 10 + (unsigned)(*p - '0');
+	if (*p == '.')
+		p++;
+	for (; *p >= '0' && *p <= '9'; p++)
+		minor = minor * 10 + (unsigned)(*p - '0');
+	return major > GSO_UDP_MAJOR || (major == GSO_UDP_MAJOR && minor >= GSO_UDP_MINOR);
+}
 
 void gso_open(struct dev_state *ds, unsigned net)
 {
@@ -62,6 +90,7 @@ void gso_open(struct dev_state *ds, unsigned net)
 		return;
 	}
 	nd->gso_door = dev_fd_set(ds, slot, fd) == 0;
+	nd->gso_udp = nd->gso_door && gso_udp_known();
 	gso_check(ds, net);
 }
 
@@ -93,8 +122,12 @@ static void gso_header(const struct tx_ent *e, const uint8_t *data, struct virti
 	};
 	if (e->blk_len <= e->gso_bytes) /* one segment: nothing to cut */
 		return;
-	h->gso_type = e->family == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
 	h->gso_size = e->gso_bytes;
+	if (e->proto == IPPROTO_UDP) {
+		h->gso_type = VIRTIO_NET_HDR_GSO_UDP_L4;
+		return;
+	}
+	h->gso_type = e->family == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
 	if (((const struct tcp_hdr *)(data + e->csum_start))->flags & TH_CWR)
 		h->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 }
@@ -158,6 +191,10 @@ int gso_send(struct dev_state *ds, unsigned net)
 	if (sent <= 0) {
 		/* This one the device won't take, now or later: lost, as on a wire. */
 		log_debug("%s: super-segment not sent: error %d", nd->name, -sent);
+		if (sent == -EINVAL && stack_tx_peek(st)->proto == IPPROTO_UDP && nd->gso_udp) {
+			nd->gso_udp = false;
+			net_tell(ds, net);
+		}
 		sent = 1;
 	}
 	for (i = 0; i < (uint32_t)sent; i++) {

@@ -100,7 +100,8 @@ struct netdev {
 	bool noarp; /* no neighbours: destination MACs are zero */
 	bool native, zerocopy, multibuf, tx_csum;
 	bool gso_door, gso_cuts; /* the packet socket is there; the device takes super-segments */
-	bool local_peer; /* veth: a partial checksum can only mean "local" */
+	bool gso_udp;            /* and trains of datagrams */
+	bool local_peer;         /* veth: a partial checksum can only mean "local" */
 	char name[IFNAMSIZ];
 	uint32_t ifindex, mtu;
 	uint8_t mac[6];

@@ -165,8 +165,12 @@ static ssize_t udp_send_stack(struct call *c, const struct msghdr *msg, const st
 
 	if (rt->shadow)
 		return -EOPNOTSUPP;
-	return stack_udp_send(c->sr->st, sk, msg->msg_iov, (int)msg->msg_iovlen, to,
-			      ip_addr_is_any(&sk->local.addr) ? &rt->src : NULL, now_ns());
+	return stack_udp_send(c->sr->st, sk, msg->msg_iov, (int)msg->msg_iovlen,
+			      &(struct udp_out){
+				      .to = to,
+				      .from = ip_addr_is_any(&sk->local.addr) ? &rt->src : NULL,
+			      },
+			      now_ns());
 }
 
 ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)

@@ -187,3 +187,14 @@ void ip_cancel(struct stack *st, struct ip_out *o)
 	frame_put(&st->frames, o->ent->frame);
 	o->ent = NULL;
 }
+
+void ip_allow_frag(struct ip_out *o)
+{
+	struct ip4_hdr *h = (struct ip4_hdr *)(o->l4 - sizeof(*h));
+
+	if (o->ent->family != 4)
+		return;
+	h->frag_off = 0;
+	h->csum = 0;
+	h->csum = (uint16_t)~csum_fold(csum_add(0, h, sizeof(*h)));
+}

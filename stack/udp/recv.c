@@ -108,8 +108,10 @@ static enum stat_id udp_queue(struct stack *st, struct udp_sock *us, struct rx_p
 	struct udp_dgram *g;
 
 	/* As Linux: what begins within the buffer is taken whole. */
-	if (us->rcvq_cost >= us->rcvbuf)
+	if (us->rcvq_cost > us->rcvbuf) {
+		us->drops++;
 		return STAT_drop_udp_rcvbuf;
+	}
 	g = pool_get(&u->dgrams);
 	if (g == NULL)
 		return STAT_drop_udp_memory;
@@ -122,6 +124,8 @@ static enum stat_id udp_queue(struct stack *st, struct udp_sock *us, struct rx_p
 		.dev = p->dev,
 		.tos = p->tos,
 		.ttl = p->ttl,
+		.drops = us->drops,
+		.rx_ns = st->now_ns,
 	};
 	if (us->frames_held + nframes > UDP_FRAMES_MAX ||
 	    u->frames_held + nframes > st->frames.count / 8) {
@@ -199,27 +203,78 @@ void udp_rcvq_drop(struct stack *st, struct udp_sock *us)
 		sock_ready(st, &us->sk, 0, RDY_IN, 0);
 }
 
+/* Copies g into the iov from its byte skip on; copied_off: where it lies in the copied ones. */
 static uint32_t dgram_copy(struct stack *st, const struct udp_sock *us, const struct udp_dgram *g,
-			   const struct iovec *iov, int iovcnt)
+			   const struct iovec *iov, int iovcnt, size_t skip, uint32_t copied_off)
 {
 	struct rx_pkt p = {.frame = g->frame, .len = g->len};
 	uint32_t off = 0;
 	int i;
 
 	for (i = 0; i < iovcnt && off < g->len; i++) {
+		uint8_t *to = iov[i].iov_base;
+		size_t room = iov[i].iov_len;
 		uint32_t n = g->len - off;
 
-		if (iov[i].iov_len < n)
-			n = (uint32_t)iov[i].iov_len;
-		if (n == 0)
+		if (skip >= room) {
+			skip -= room;
 			continue;
+		}
+		to += skip;
+		room -= skip;
+		skip = 0;
+		if (room < n)
+			n = (uint32_t)room;
 		if (g->frame != FRAME_NONE)
-			rx_copy(st, &p, off, iov[i].iov_base, n);
+			rx_copy(st, &p, off, to, n);
 		else
-			copied_peek(us, off, iov[i].iov_base, n);
+			copied_peek(us, copied_off + off, to, n);
 		off += n;
 	}
 	return off;
+}
+
+/* Does b, the next in the queue, go on where the train that a began ends? */
+static bool dgram_joins(const struct udp_dgram *a, const struct udp_dgram *b)
+{
+	return b->len > 0 && b->len <= a->len && a->remote.port == b->remote.port &&
+	       ip_addr_eq(&a->remote.addr, &b->remote.addr) && ip_addr_eq(&a->local, &b->local) &&
+	       a->dev == b->dev && a->tos == b->tos && a->ttl == b->ttl;
+}
+
+static size_t iov_bytes(const struct iovec *iov, int iovcnt)
+{
+	size_t sum = 0;
+	int i;
+
+	for (i = 0; i < iovcnt && sum < UDP_GRO_MAX; i++)
+		sum += iov[i].iov_len;
+	return sum < UDP_GRO_MAX ? sum : UDP_GRO_MAX;
+}
+
+/* Appends to the first n bytes, of first, what may follow it. How many datagrams they are then. */
+static uint32_t dgram_train(struct stack *st, const struct udp_sock *us,
+			    const struct udp_dgram *first, const struct iovec *iov, int iovcnt,
+			    uint32_t *n)
+{
+	size_t room = iov_bytes(iov, iovcnt);
+	uint32_t copied_off = first->frame == FRAME_NONE ? first->len : 0, count = 1;
+	const struct list *pos = first->node.next;
+	uint32_t last = first->len;
+
+	while (pos != &us->rcvq && count < UDP_GSO_SEGS_MAX && last == first->len && last > 0) {
+		const struct udp_dgram *g = list_entry(pos, const struct udp_dgram, node);
+
+		if (!dgram_joins(first, g) || *n + g->len > room)
+			break;
+		*n += dgram_copy(st, us, g, iov, iovcnt, *n, copied_off);
+		if (g->frame == FRAME_NONE)
+			copied_off += g->len;
+		last = g->len;
+		count++;
+		pos = pos->next;
+	}
+	return count;
 }
 
 ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
@@ -227,7 +282,7 @@ ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *io
 {
 	struct udp_sock *us = udp_sock_of(sk);
 	const struct udp_dgram *g;
-	uint32_t n = 0;
+	uint32_t n = 0, count = 1;
 	int err;
 
 	st->now_ns = now_ns;
@@ -237,18 +292,27 @@ ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *io
 	if (list_empty(&us->rcvq))
 		return us->shut_rd ? 0 : -EAGAIN;
 	g = list_first(&us->rcvq, const struct udp_dgram, node);
+	n = dgram_copy(st, us, g, iov, iovcnt, 0, 0);
+	if (flags & RECV_GRO && n == g->len)
+		count = dgram_train(st, us, g, iov, iovcnt, &n);
 	if (meta != NULL) {
 		*meta = (struct udp_meta){
 			.from = g->remote,
 			.to = g->local,
 			.ifindex = st->dev[g->dev].ifindex,
 			.tos = g->tos,
-			.ttl = g->ttl,
-			.full_len = g->len,
+			.ttl = (uint8_t)g->ttl,
+			.full_len = count > 1 ? n : g->len,
+			.gso_bytes = count > 1 ? g->len : 0,
+			.drops = g->drops,
+			.rx_ns = g->rx_ns,
 		};
 	}
-	n = dgram_copy(st, us, g, iov, iovcnt);
-	if (!(flags & RECV_PEEK))
-		udp_rcvq_drop(st, us);
+	if (count > 1)
+		COUNT_N(st, udp_rx_coalesced, count);
+	if (!(flags & RECV_PEEK)) {
+		while (count-- > 0)
+			udp_rcvq_drop(st, us);
+	}
 	return n;
 }

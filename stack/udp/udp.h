@@ -23,6 +23,8 @@
 #define UDP_FRAMES_MAX 64u  /* frames that a socket's queue may hold before copying */
 #define UDP_WAIT_MAX 32u    /* datagrams of a socket that wait for neighbours */
 #define UDP_DGRAM_COST 256u /* counted against SO_RCVBUF beside the payload */
+#define UDP_SUPER_SEGS 4u   /* a shorter train goes in packets: a super-segment costs more */
+#define UDP_GRO_MAX 65507u  /* bytes of datagrams given out as one: what Linux gives at most */
 #define UDP_SOCKS_MAX 65536u
 #define UDP_DGRAMS_MAX 262144u
 
@@ -34,7 +36,11 @@ struct udp_dgram {
 	uint32_t len; /* of the payload */
 	struct endpoint remote;
 	struct ip_addr local;
-	uint8_t dev, tos, ttl;
+	uint8_t dev, tos;
+	int16_t ttl;    /* waiting: -1 as in struct ip_tx */
+	bool frag;      /* waiting: may be fragmented */
+	uint32_t drops; /* of the socket, when it came */
+	uint64_t rx_ns;
 	struct blk *blk;
 	struct dst *dst; /* waiting: one reference */
 };
@@ -48,6 +54,7 @@ struct udp_sock {
 	struct list rcvq;        /* udp_dgram.node, oldest first */
 	uint32_t rcvq_cost;      /* bytes, UDP_DGRAM_COST each included */
 	uint32_t frames_held;
+	uint32_t drops;                   /* datagrams that found the receive buffer full */
 	struct blk *copied, *copied_last; /* payload of the copied ones in rcvq, in order */
 	struct list waitq;                /* to be sent when their destinations are resolved */
 	uint32_t nwait, wait_bytes;

@@ -220,7 +220,9 @@ static void emitted_tcp(struct fz *f, const uint8_t *ip, const uint8_t *h, uint3
 static uint32_t emitted_ip4(struct fz *f, const struct tx_ent *e, const uint8_t *ip,
 			    uint32_t l4_len)
 {
-	fz_must(f, ip[0] == 0x45 && get16(ip + 2) == 20 + l4_len && get16(ip + 6) == 0x4000);
+	fz_must(f,
+		ip[0] == 0x45 && get16(ip + 2) == 20 + l4_len &&
+			(get16(ip + 6) == 0x4000 || (get16(ip + 6) == 0 && ip[9] == IPPROTO_UDP_)));
 	fz_must(f, ip[8] > 0 && ip[9] == e->proto && fz_sum(ip, 20, 0) == 0xffff);
 	return fz_sum(ip + 12, 8, ip[9] + l4_len);
 }

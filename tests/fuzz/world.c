@@ -362,6 +362,7 @@ static void udp_call(struct fz *f, struct handle *h)
 	unsigned host = fz_any_host(f, 3);
 	struct endpoint to = {.addr = f->peer[host], .port = (uint16_t)(5000 + src_pick(r, 3))};
 	struct endpoint local = h->sk->local;
+	struct udp_out out = {.from = &f->me[host / FZ_V6], .tos = 0x2, .ttl = 9};
 	struct udp_meta meta;
 
 	switch (src_pick(r, 6)) {
@@ -371,11 +372,16 @@ static void udp_call(struct fz *f, struct handle *h)
 		break;
 	case 1:
 	case 2:
-		stack_udp_send(f->st, h->sk, &iov, 1, src_one_in(r, 3) ? NULL : &to,
-			       &f->me[host / FZ_V6], f->now);
+		out.to = src_one_in(r, 3) ? NULL : &to;
+		if (src_one_in(r, 3))
+			out.gso_bytes = (uint16_t)src_pick(r, 1600);
+		out.flags = (uint8_t)src_pick(r, 16);
+		stack_udp_send(f->st, h->sk, &iov, 1, &out, f->now);
 		break;
 	default:
-		fz_must(f, stack_udp_recv(f->st, h->sk, &iov, 1, src_one_in(r, 4) ? RECV_PEEK : 0,
+		fz_must(f, stack_udp_recv(f->st, h->sk, &iov, 1,
+					  (src_one_in(r, 4) ? RECV_PEEK : 0) |
+						  (src_one_in(r, 2) ? RECV_GRO : 0),
 					  &meta, f->now) <= (ssize_t)iov.iov_len);
 	}
 }
@@ -692,6 +698,7 @@ static void devices(struct fz *f)
 	f->tx_csum = d.tx_csum = src_one_in(r, 2);
 	d.gso_max_bytes = d.tx_csum && src_one_in(r, 2) ? 61440 : 0;
 	f->mtu = d.mtu = src_one_in(r, 4) ? 576 + src_pick(r, 3000) : 1500;
+	d.gso_udp = d.gso_max_bytes != 0;
 	stack_dev_set(f->st, FZ_DEV, &d);
 	d = (struct stack_dev){
 		.up = true, .rx_partial_ok = true, .tx_csum = true, .ifindex = 1, .mtu = 65535};

@@ -539,6 +539,7 @@ static int64_t ss_read(struct ss *s, struct ss_sock *k, struct call *c)
 static int64_t ss_write(struct ss *s, struct ss_sock *k, struct call *c)
 {
 	struct endpoint to = {.addr = s->peer, .port = (uint16_t)(SC_PEER_PORT + c->peer)};
+	struct udp_out out = {.to = c->op == CALL_SENDTO ? &to : NULL};
 	struct iovec v = {c->buf, (size_t)c->n};
 	unsigned f = 0;
 
@@ -547,8 +548,7 @@ static int64_t ss_write(struct ss *s, struct ss_sock *k, struct call *c)
 	f |= c->flags & MSG_MORE ? SEND_MORE : 0;
 	f |= c->flags & MSG_OOB ? SEND_OOB : 0;
 	if (k->udp)
-		return stack_udp_send(s->st, k->sk, &v, 1, c->op == CALL_SENDTO ? &to : NULL, NULL,
-				      s->now);
+		return stack_udp_send(s->st, k->sk, &v, 1, &out, s->now);
 	return stack_send(s->st, k->sk, &v, 1, f, s->now);
 }
 

@@ -34,7 +34,7 @@ static ssize_t send_to(struct ip_addr a, const char *text)
 	struct iovec v = {(void *)(uintptr_t)text, strlen(text)};
 	struct endpoint to = ep(a, 53);
 
-	return stack_udp_send(e.st, sk, &v, 1, &to, NULL, e.now);
+	return stack_udp_send(e.st, sk, &v, 1, &(struct udp_out){.to = &to}, e.now);
 }
 
 static void info(enum dst_state state, int err, uint32_t mtu)

@@ -335,11 +335,15 @@ START_TEST(a_link_local_address_is_its_links)
 	/* and the two peers have each a way of their own */
 	env_dst_ok(&e, far1);
 	stack_dst_set(e.st, &far2, &info, e.now);
-	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &to, &mine, e.now), 3);
+	ck_assert_int_eq(
+		stack_udp_send(e.st, sk, &v, 1, &(struct udp_out){.to = &to, .from = &mine}, e.now),
+		3);
 	ck_assert_uint_gt(env_tx(&e, out, sizeof(out), &ent), 0);
 	ck_assert_uint_eq(ent.dev, 2);
 	to.addr = far1;
-	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &to, &mine, e.now), 3);
+	ck_assert_int_eq(
+		stack_udp_send(e.st, sk, &v, 1, &(struct udp_out){.to = &to, .from = &mine}, e.now),
+		3);
 	len = env_tx(&e, out, sizeof(out), &ent);
 	ck_assert_uint_eq(ent.dev, ENV_DEV);
 	pkt_check_sums(out, len);
@@ -367,7 +371,9 @@ static size_t sent_one(struct ip_addr to)
 	struct endpoint far = ep(to, 9);
 	struct iovec v = {"12345", 5};
 
-	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &far, &e.me, e.now), 5);
+	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1,
+					&(struct udp_out){.to = &far, .from = &e.me}, e.now),
+			 5);
 	return env_tx(&e, out, sizeof(out), NULL);
 }
 

@@ -5,6 +5,11 @@
 #include <errno.h>
 
 static struct env e;
+
+static ssize_t send_to(struct sock *sk, const struct iovec *v, const struct endpoint *to)
+{
+	return stack_udp_send(e.st, sk, v, 1, &(struct udp_out){.to = to}, e.now);
+}
 static struct sock_opts o;
 
 static struct sock *udp_open(uint16_t port)
@@ -149,17 +154,17 @@ START_TEST(waiting_output_is_resumed_in_turn)
 
 	for (i = 0; i < 3; i++)
 		sk[i] = udp_open((uint16_t)(i + 1));
-	while (stack_udp_send(e.st, sk[0], &v, 1, &to, NULL, e.now) == 1)
+	while (send_to(sk[0], &v, &to) == 1)
 		;
 	for (i = 1; i < 3; i++)
-		ck_assert_int_eq(stack_udp_send(e.st, sk[i], &v, 1, &to, NULL, e.now), -EAGAIN);
+		ck_assert_int_eq(send_to(sk[i], &v, &to), -EAGAIN);
 	for (round = 0; round < 6; round++) {
 		env_tx(&e, NULL, 0, NULL);
 		stack_run(e.st, e.now);
 		for (i = 0; i < 3; i++) {
 			if (!(sk[(round + i) % 3]->ready & RDY_OUT))
 				continue;
-			if (stack_udp_send(e.st, sk[(round + i) % 3], &v, 1, &to, NULL, e.now) == 1)
+			if (send_to(sk[(round + i) % 3], &v, &to) == 1)
 				sent[(round + i) % 3]++;
 		}
 	}
@@ -181,7 +186,7 @@ START_TEST(output_without_a_frame_looks_again_in_a_millisecond)
 
 	while (fp->nfree > 0)
 		held[n++] = frame_get(fp);
-	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &to, NULL, e.now), -EAGAIN);
+	ck_assert_int_eq(send_to(sk, &v, &to), -EAGAIN);
 	ck_assert_uint_eq(e.st->stats[STAT_tx_no_frame], 1);
 	ck_assert_uint_eq(stack_next_ns(e.st), e.now + WHEEL_COARSE_NS);
 	stack_run(e.st, e.now);
@@ -206,13 +211,13 @@ START_TEST(reset_all_empties_udp_sockets_which_go_on)
 
 	stack_sock_user(e.st, sk, &e);
 	stack_event(e.st, &edges);
-	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &to, NULL, e.now), 1);
+	ck_assert_int_eq(send_to(sk, &v, &to), 1);
 	stack_reset_tell(e.st, NULL, e.now);
 	stack_reset_all(e.st, e.now);
 	ck_assert_int_eq(sk->err, 0);
 	ck_assert_ptr_eq(stack_event(e.st, &edges), sk);
 	ck_assert_uint_eq(edges, RDY_OUT);
-	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &to, NULL, e.now), 1);
+	ck_assert_int_eq(send_to(sk, &v, &to), 1);
 	stack_close(e.st, sk, e.now);
 	stack_reset_tell(e.st, NULL, e.now);
 	stack_reset_all(e.st, e.now);

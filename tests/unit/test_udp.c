@@ -48,7 +48,7 @@ static ssize_t send_one(struct sock *sk, const struct endpoint *to, const void *
 {
 	struct iovec v = {(void *)(uintptr_t)p, len};
 
-	return stack_udp_send(e.st, sk, &v, 1, to, NULL, e.now);
+	return stack_udp_send(e.st, sk, &v, 1, &(struct udp_out){.to = to}, e.now);
 }
 
 static void connect_to(struct sock *sk, struct ip_addr a, uint16_t port)
@@ -277,7 +277,7 @@ START_TEST(sends_what_it_says)
 	struct iovec v[3] = {{"abc", 3}, {"", 0}, {"defgh", 5}};
 	size_t len;
 
-	ck_assert_int_eq(stack_udp_send(e.st, sk, v, 3, &to, NULL, e.now), 8);
+	ck_assert_int_eq(stack_udp_send(e.st, sk, v, 3, &(struct udp_out){.to = &to}, e.now), 8);
 	len = env_tx(&e, out, sizeof(out), NULL);
 	ck_assert_uint_eq(len, 42 + 8);
 	pkt_check_sums(out, len);
@@ -286,7 +286,9 @@ START_TEST(sends_what_it_says)
 	ck_assert_int_eq(send_one(sk, NULL, "x", 1), -EDESTADDRREQ);
 	ck_assert_int_eq(send_one(sk, &none, "x", 1), -EINVAL);
 	ck_assert_int_eq(send_one(any, &to, "x", 1), -EADDRNOTAVAIL);
-	ck_assert_int_eq(stack_udp_send(e.st, any, v, 1, &to, &e.me, e.now), 3);
+	ck_assert_int_eq(
+		stack_udp_send(e.st, any, v, 1, &(struct udp_out){.to = &to, .from = &e.me}, e.now),
+		3);
 	ck_assert_uint_eq(env_tx(&e, out, sizeof(out), NULL), 45);
 	ck_assert_int_eq(send_one(sk, &to, "", 0), 0);
 	ck_assert_uint_eq(env_tx(&e, out, sizeof(out), NULL), 42);
@@ -396,6 +398,231 @@ START_TEST(path_mtu_is_learnt_from_what_is_plausible)
 }
 END_TEST
 
+static ssize_t send_out(struct sock *sk, size_t len, struct udp_out u)
+{
+	struct iovec v[2] = {{buf, len / 3}, {buf + len / 3, len - len / 3}};
+	struct endpoint to = ep(e.peer, 4433);
+
+	u.to = &to;
+	return stack_udp_send(e.st, sk, v, 2, &u, e.now);
+}
+
+START_TEST(each_datagram_has_its_own_tos_ttl_and_df)
+{
+	struct sock *sk = udp_open(e.me, 53);
+	size_t len;
+
+	must(send_out(sk, 100, (struct udp_out){0}) == 100);
+	env_tx(&e, out, sizeof(out), NULL);
+	ck_assert_uint_eq(out[15], 0);
+	ck_assert_uint_eq(out[22], 64);
+	ck_assert_uint_eq(out[20], 0x40);
+	must(send_out(sk, 100,
+		      (struct udp_out){.tos = 0x02,
+				       .ttl = 3,
+				       .flags = UDP_OUT_TOS | UDP_OUT_TTL | UDP_OUT_FRAG}) == 100);
+	len = env_tx(&e, out, sizeof(out), NULL);
+	pkt_check_sums(out, len);
+	ck_assert_uint_eq(out[15], 2);
+	ck_assert_uint_eq(out[22], 3);
+	ck_assert_uint_eq(out[20], 0);
+	/* a smaller path, another device: not for the stack */
+	ck_assert_int_eq(send_out(sk, 100, (struct udp_out){.mtu = 127}), -EOPNOTSUPP);
+	ck_assert_int_eq(send_out(sk, 100, (struct udp_out){.mtu = 128}), 100);
+	ck_assert_int_eq(send_out(sk, 100, (struct udp_out){.ifindex = 1}), -EOPNOTSUPP);
+	ck_assert_int_eq(send_out(sk, 100, (struct udp_out){.ifindex = 100 + ENV_DEV}), 100);
+	env_tx(&e, out, sizeof(out), NULL);
+	env_tx(&e, out, sizeof(out), NULL);
+	stack_close(e.st, sk, e.now);
+}
+END_TEST
+
+/* The neighbour unknown: nothing is kept where the embedder does not want it. */
+START_TEST(does_not_wait_where_it_is_not_to)
+{
+	struct sock *sk = udp_open(e.me, 53);
+	struct endpoint to = ep(addr(10, 0, 0, 77), 9);
+	struct iovec v = {buf, 2500};
+	struct udp_out u = {.to = &to, .flags = UDP_OUT_NOWAIT, .gso_bytes = 1000};
+	struct ip_addr asked;
+
+	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &u, e.now), -EINPROGRESS);
+	ck_assert(stack_dst_request(e.st, &asked) && ip_addr_eq(&asked, &to.addr));
+	ck_assert_uint_eq(stack_outq(sk), 0);
+	u.flags = 0;
+	ck_assert_int_eq(stack_udp_send(e.st, sk, &v, 1, &u, e.now), 2500);
+	ck_assert_uint_eq(stack_outq(sk), 2500);
+	env_dst_ok(&e, to.addr);
+	stack_run(e.st, e.now);
+	ck_assert_uint_eq(env_tx(&e, out, sizeof(out), NULL), 1042);
+	ck_assert_uint_eq(env_tx(&e, out, sizeof(out), NULL), 1042);
+	ck_assert_uint_eq(env_tx(&e, out, sizeof(out), NULL), 542);
+	stack_close(e.st, sk, e.now);
+}
+END_TEST
+
+/* UDP_SEGMENT: in packets, and for a device that can cut, in one. */
+START_TEST(trains_are_cut_here_or_by_the_device)
+{
+	struct sock *sk = udp_open(e.me, 53);
+	struct udp_out u = {.gso_bytes = 1000, .tos = 1, .flags = UDP_OUT_TOS};
+	static uint8_t wide[70000];
+	struct tx_ent ent;
+	size_t len, off;
+	unsigned i;
+
+	for (i = 0; i < sizeof(buf); i++)
+		buf[i] = (char)(i * 7 + i / 1000);
+	must(send_out(sk, 9500, u) == 9500);
+	for (off = 0; off < 9500; off += 1000) {
+		len = env_tx(&e, out, sizeof(out), &ent);
+		must(len == 42u + (off < 9000 ? 1000 : 500));
+		pkt_check_sums(out, len);
+		must(out[15] == 1 && memcmp(out + 42, buf + off, len - 42) == 0);
+	}
+	env_dev(&e, ENV_DEV, false, false, 60000);
+	e.st->dev[ENV_DEV].gso_udp = true;
+	must(send_out(sk, 3500, u) == 3500); /* too few to be worth it */
+	for (i = 0; i < 4; i++)
+		must(env_tx(&e, out, sizeof(out), &ent) > 0 && !(ent.flags & TXF_GSO));
+	must(send_out(sk, 60000, u) == 60000);
+	must(send_out(sk, 4000, u) == 4000);
+	ck_assert_uint_gt(e.st->blks.out, 0);
+	len = env_tx(&e, wide, sizeof(wide), &ent);
+	ck_assert_uint_eq(len, 60042);
+	ck_assert_uint_eq(ent.gso_bytes, 1000);
+	ck_assert_uint_eq(ent.proto, IPPROTO_UDP);
+	ck_assert_uint_eq(ent.flags, TXF_CSUM | TXF_GSO);
+	ck_assert(memcmp(wide + 42, buf, 60000) == 0);
+	ck_assert_uint_eq(naive_sum(wide + 26, 8, 17 + 60008), be16(*(uint16_t *)(wide + 40)));
+	ck_assert_uint_eq(env_tx(&e, wide, sizeof(wide), &ent), 4042);
+	ck_assert_uint_eq(e.st->blks.out, 0);
+	ck_assert_uint_eq(e.st->stats[STAT_udp_tx_trains], 2);
+	stack_close(e.st, sk, e.now);
+}
+END_TEST
+
+START_TEST(trains_have_their_limits)
+{
+	struct sock *sk = udp_open(e.me, 53);
+	unsigned i;
+
+	ck_assert_int_eq(send_out(sk, 6400, (struct udp_out){.gso_bytes = 100}), 6400);
+	ck_assert_int_eq(send_out(sk, 6401, (struct udp_out){.gso_bytes = 100}), -EOPNOTSUPP);
+	ck_assert_int_eq(send_out(sk, 5000, (struct udp_out){.gso_bytes = 1473}), -EOPNOTSUPP);
+	ck_assert_int_eq(send_out(sk, 1000, (struct udp_out){.gso_bytes = 1473}), 1000);
+	ck_assert_int_eq(send_out(sk, 0, (struct udp_out){.gso_bytes = 10}), 0);
+	for (i = 0; i < 66; i++)
+		must(env_tx(&e, out, sizeof(out), NULL) > 0);
+	/* whole or not at all */
+	for (i = 0; i < TXQ_ENTRIES - 9; i++)
+		must(send_out(sk, 1, (struct udp_out){0}) == 1);
+	ck_assert_int_eq(send_out(sk, 10000, (struct udp_out){.gso_bytes = 1000}), -EAGAIN);
+	ck_assert_uint_eq(txq_used(&e.st->txq), TXQ_ENTRIES - 9);
+	ck_assert_uint_eq(sk->ready & RDY_OUT, 0);
+	env_tx(&e, out, sizeof(out), NULL);
+	stack_run(e.st, e.now);
+	ck_assert_int_eq(send_out(sk, 10000, (struct udp_out){.gso_bytes = 1000}), 10000);
+	while (env_tx(&e, out, sizeof(out), NULL) > 0)
+		;
+	stack_close(e.st, sk, e.now);
+}
+END_TEST
+
+static ssize_t recv_gro(struct sock *sk, size_t max, unsigned flags, uint32_t gso)
+{
+	struct udp_meta m;
+	ssize_t r = recv_one(sk, max, flags | RECV_GRO, &m);
+
+	must(m.gso_bytes == gso);
+	return r;
+}
+
+START_TEST(equal_datagrams_of_a_flow_are_read_as_one)
+{
+	struct sock *sk = udp_open(e.me, 53);
+	struct udp_meta m;
+	unsigned i;
+
+	deliver(1, 53, "aaaa");
+	deliver(1, 53, "bbbb");
+	deliver(1, 53, "cc"); /* shorter: the last */
+	deliver(1, 53, "dddd");
+	deliver(2, 53, "eeee");  /* another flow */
+	deliver(2, 53, "fffff"); /* longer */
+	deliver(2, 53, "");
+	deliver(2, 53, "");
+	ck_assert_int_eq(recv_gro(sk, 100, RECV_PEEK, 4), 10);
+	ck_assert_int_eq(recv_gro(sk, 100, 0, 4), 10);
+	ck_assert(memcmp(buf, "aaaabbbbcc", 10) == 0);
+	ck_assert_int_eq(recv_gro(sk, 100, 0, 0), 4);
+	ck_assert_int_eq(recv_gro(sk, 100, 0, 0), 4);
+	ck_assert_int_eq(recv_gro(sk, 100, 0, 0), 5);
+	ck_assert_int_eq(recv_gro(sk, 100, 0, 0), 0);
+	ck_assert_int_eq(recv_gro(sk, 100, 0, 0), 0);
+	ck_assert_int_eq(recv_one(sk, 100, RECV_GRO, &m), -EAGAIN);
+	/* as many as the buffer holds whole; a datagram cut is cut alone */
+	for (i = 0; i < 200; i++)
+		must(deliver(1, 53, "0123456789") == STAT_rx_packets);
+	ck_assert_int_eq(recv_gro(sk, 35, 0, 10), 30);
+	ck_assert_int_eq(recv_gro(sk, 5, 0, 0), 5);
+	ck_assert_int_eq(recv_gro(sk, 10000, 0, 10), 640);
+	ck_assert_int_eq(recv_gro(sk, 10000, RECV_PEEK, 10), 640);
+	for (i = 0; i < 640; i++)
+		must(buf[i] == (char)('0' + i % 10));
+	ck_assert_int_eq(recv_gro(sk, 10000, 0, 10), 640);
+	ck_assert_int_eq(recv_gro(sk, 10000, 0, 10), 640);
+	ck_assert_int_eq(recv_gro(sk, 10000, 0, 10), 40);
+	stack_close(e.st, sk, e.now);
+}
+END_TEST
+
+START_TEST(different_ecn_is_read_apart)
+{
+	struct sock *sk = udp_open(e.me, 53);
+	struct udp_meta m;
+	size_t len;
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		len = pkt_udp(b, ep(e.peer, 1), ep(e.me, 53), "abcd", 4);
+		b[15] = i < 2 ? 2 : 3;
+		pkt_ip4_csum(b);
+		must(env_rx(&e, ENV_DEV, b, len) == STAT_rx_packets);
+	}
+	ck_assert_int_eq(recv_one(sk, 100, RECV_GRO, &m), 8);
+	ck_assert_uint_eq(m.tos, 2);
+	ck_assert_int_eq(recv_one(sk, 100, RECV_GRO, &m), 8);
+	ck_assert_uint_eq(m.tos, 3);
+	stack_close(e.st, sk, e.now);
+}
+END_TEST
+
+START_TEST(tells_when_it_came_and_what_was_lost_before)
+{
+	struct sock *sk;
+	struct udp_meta m;
+	uint64_t at = e.now;
+	unsigned lost = 0;
+
+	o.rcvbuf = 3000;
+	sk = udp_open(e.me, 53);
+	while (deliver(1, 53, "x") == STAT_rx_packets)
+		;
+	lost = 1 + (deliver(1, 53, "x") == STAT_drop_udp_rcvbuf);
+	e.now += 5 * MS;
+	recv_one(sk, 10, 0, &m);
+	ck_assert_uint_eq(m.rx_ns, at);
+	ck_assert_uint_eq(m.drops, 0);
+	must(deliver(1, 53, "y") == STAT_rx_packets);
+	while (recv_one(sk, 10, 0, &m) > 0)
+		;
+	ck_assert_uint_eq(m.rx_ns, at + 5 * MS);
+	ck_assert_uint_eq(m.drops, lost);
+	stack_close(e.st, sk, e.now);
+}
+END_TEST
+
 START_TEST(options)
 {
 	struct sock *sk = udp_open(e.me, 53);
@@ -473,6 +700,13 @@ int main(void)
 	tcase_add_test(tc, full_queue_takes_writability_until_there_is_room);
 	tcase_add_test(tc, port_unreachable_refuses_the_connected);
 	tcase_add_test(tc, path_mtu_is_learnt_from_what_is_plausible);
+	tcase_add_test(tc, each_datagram_has_its_own_tos_ttl_and_df);
+	tcase_add_test(tc, does_not_wait_where_it_is_not_to);
+	tcase_add_test(tc, trains_are_cut_here_or_by_the_device);
+	tcase_add_test(tc, trains_have_their_limits);
+	tcase_add_test(tc, equal_datagrams_of_a_flow_are_read_as_one);
+	tcase_add_test(tc, different_ecn_is_read_apart);
+	tcase_add_test(tc, tells_when_it_came_and_what_was_lost_before);
 	tcase_add_test(tc, options);
 	tcase_add_test(tc, shutdown_as_linux_has_it);
 	return run_suite(s);
