@@ -13,7 +13,8 @@
  * nobody claims them.
  *
  * ICMP errors (RFC 792: unreachable, time exceeded, parameter problem; RFC 4443: those and packet
- * too big) that quote a packet of ours go where that packet came from.
+ * too big) that quote a segment of ours go where that segment came from. Those about datagrams are
+ * the kernel's.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -144,12 +145,13 @@ static __always_inline int take_ports(struct packet *p, void *l4, void *end, __u
 	return 1;
 }
 
-/* Likewise of one from us, quoted. */
+/* Likewise of one from us, quoted. Datagrams are not asked about: the kernel's socket beneath ours
+ * has the same addresses, and with it the error queue. */
 static __always_inline int take_quoted_ports(struct packet *p, void *l4, void *end, __u8 proto)
 {
 	struct ports *ports = l4;
 
-	if ((void *)(ports + 1) > end || (proto != IPPROTO_TCP && proto != IPPROTO_UDP))
+	if ((void *)(ports + 1) > end || proto != IPPROTO_TCP)
 		return 0;
 	p->flow.proto = proto;
 	p->flow.lport = ports->src;

@@ -429,6 +429,9 @@ struct udp_meta {
 ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		       unsigned flags, struct udp_meta *meta, uint64_t now_ns);
 
+/* When the next datagram in the queue came; UINT64_MAX: there is none. */
+uint64_t stack_udp_next_ns(const struct sock *sk);
+
 /* ---- looking in: for shimstat; without the lock, from another process, on a read-only map ---- */
 
 /* Fills ti as TCP_INFO does, with true numbers; reads only sk. */

@@ -57,6 +57,9 @@ void dev_news(struct stackrec *sr, uint64_t now_ns);
  * link-local dst has its scope. 0, -ENETUNREACH, ...
  */
 int dev_route(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct ip_addr *src);
+/* The same, and the path MTU that the kernel has learnt or been given; 0: the device's. */
+int dev_route_mtu(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct ip_addr *src,
+		  uint32_t *mtu);
 
 /* Is local (any address: yes if some attached interface exists) an address that packets can reach
  * us on? loopback addresses only with the loopback device open. */

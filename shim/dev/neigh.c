@@ -114,7 +114,8 @@ int route_get(struct dev_state *ds, const struct ip_addr *dst, struct route_info
 	return err;
 }
 
-int dev_route(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct ip_addr *src)
+int dev_route_mtu(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct ip_addr *src,
+		  uint32_t *mtu)
 {
 	struct dev_state *ds = sr->dev;
 	struct route_info ri;
@@ -127,14 +128,22 @@ int dev_route(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct i
 	if (err)
 		return err;
 	*src = ri.src;
+	*mtu = ri.mtu;
 	if (ri.type == RTN_LOCAL) {
 		*dev = ds->loop ? STACK_DEV_LOOP : -1;
-	} else {
+	} else if (ri.type == RTN_UNICAST) {
 		int net = net_by_ifindex(ds, ri.oif);
 
 		*dev = net < 0 ? -1 : net + 1;
 	}
 	return 0;
+}
+
+int dev_route(struct stackrec *sr, const struct ip_addr *dst, int *dev, struct ip_addr *src)
+{
+	uint32_t mtu;
+
+	return dev_route_mtu(sr, dst, dev, src, &mtu);
 }
 
 /* ---- next hops ------------------------------------------------------------------------------ */

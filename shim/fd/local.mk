@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 libshim_la_SOURCES += \
 	shim/fd/accept.c \
+	shim/fd/cmsg.c \
+	shim/fd/cmsg.h \
 	shim/fd/connect.c \
 	shim/fd/epoll.c \
 	shim/fd/epoll.h \
@@ -22,4 +24,6 @@ libshim_la_SOURCES += \
 	shim/fd/stream.c \
 	shim/fd/transfer.c \
 	shim/fd/udp.c \
+	shim/fd/udp_int.h \
+	shim/fd/udp_opts.c \
 	shim/fd/watch.c

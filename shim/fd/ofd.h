@@ -28,8 +28,25 @@ struct ofd_route {
 	struct endpoint to; /* port 0: nothing kept */
 	struct ip_addr src; /* source address when the socket is bound to any */
 	bool shadow;        /* through the kernel: none of our devices leads there */
+	uint32_t mtu;       /* of the path as the kernel knows it; 0: the device's */
+	uint32_t leaves;    /* udp_leaves at that time */
 	uint64_t until_ns;
 };
+
+/* What options make of a UDP socket, and what is remembered of its kernel's door. */
+struct ofd_udp {
+	uint32_t by_shadow; /* options that only the kernel can send with: a bit each */
+	uint16_t gso_bytes; /* UDP_SEGMENT */
+	uint8_t pmtudisc;   /* IP_MTU_DISCOVER */
+	uint8_t recverr;    /* IP_RECVERR or IPV6_RECVERR */
+	uint8_t left;       /* an option gave its port back: all comes through the kernel's door */
+	uint8_t reroute;    /* ask for the route again: the kernel knows better */
+	uint64_t looked_ns; /* when a sender last looked for errors */
+	uint64_t door_ns;   /* when the kernel's door was first seen with something */
+};
+
+/* In ofd.door_ready beside RDY_*: the kernel told of an error that nobody has asked for yet. */
+#define DOOR_ERR 0x20u
 
 struct epoll_set;
 
@@ -45,13 +62,13 @@ struct ofd {
 	uint8_t claimed;            /* claim_add() holds for bound (with its peers) */
 	uint8_t stopped;            /* a listener that shutdown() has stopped */
 	uint8_t corked;             /* UDP: a datagram is being put together in the kernel */
-	uint8_t udp_cmsg;           /* UDP_CMSG_* that recvmsg() is to give */
 	uint8_t fair;               /* alternates between the two doors */
 	_Atomic uint8_t nonblock;   /* O_NONBLOCK of an accelerated socket */
 	uint8_t verdict;            /* enum verdict */
 	_Atomic uint8_t door_ready; /* kernel door: RDY_IN | RDY_ERR as last seen */
 	uint32_t idx;
 	uint32_t next_free;      /* free list link (index + 1); family.lock */
+	uint32_t cmsgs;          /* CMSG_* that recvmsg() is to give */
 	uint32_t opts_set;       /* options set before it was accelerated: opts.c's table */
 	uint32_t rcvlowat;       /* SO_RCVLOWAT, 0 as 1 */
 	_Atomic uint32_t refs;   /* over all processes; holds included */
@@ -64,6 +81,7 @@ struct ofd {
 	struct list peers;      /* others that share this listener by SO_REUSEPORT: events for
 					sk concern each of them; sr->lock */
 	struct ofd_route route; /* UDP; sr->lock */
+	struct ofd_udp udp;
 };
 
 /* What to do when a description's readiness changes: an epoll item, or a sleeping thread. */

@@ -13,7 +13,6 @@
 
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
-#include <netinet/udp.h>
 #include <sys/ioctl.h>
 
 #include "shim/proc/user.h"
@@ -23,9 +22,6 @@
 #define IPV6_FLOWINFO 11
 #define IPV6_FLOWLABEL_MGR 32
 #define IPV6_FLOWINFO_SEND 33
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
 #endif
 /* With 64-bit time both forms of the time limits are laid out alike. */
 #ifndef SO_RCVTIMEO_NEW
@@ -167,10 +163,6 @@ static const struct {
 	{IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, EINVAL},
 	{IPPROTO_IPV6, IPV6_FLOWINFO_SEND, EINVAL},
 	{IPPROTO_IPV6, IPV6_MTU, 0},
-	{IPPROTO_UDP, UDP_CORK, 0},
-	{IPPROTO_UDP, UDP_ENCAP, ENOPROTOOPT},
-	{IPPROTO_UDP, UDP_SEGMENT, ENOPROTOOPT},
-	{IPPROTO_UDP, UDP_GRO, 0},
 };
 
 static int kernel_only_find(int level, int name)
@@ -192,52 +184,14 @@ static bool val_on(const void *val, socklen_t len)
 	return false;
 }
 
-static unsigned udp_cmsg_bit(int level, int name)
-{
-	if (level == IPPROTO_IP)
-		return name == IP_PKTINFO   ? UDP_CMSG_PKTINFO
-		       : name == IP_RECVTOS ? UDP_CMSG_TOS
-		       : name == IP_RECVTTL ? UDP_CMSG_TTL
-					    : 0;
-	if (level == IPPROTO_IPV6)
-		return name == IPV6_RECVPKTINFO    ? UDP_CMSG_PKTINFO6
-		       : name == IPV6_RECVTCLASS   ? UDP_CMSG_TCLASS
-		       : name == IPV6_RECVHOPLIMIT ? UDP_CMSG_HOPLIMIT
-						   : 0;
-	if (level == SOL_SOCKET)
-		return name == SO_TIMESTAMP     ? UDP_CMSG_STAMP
-		       : name == SO_TIMESTAMPNS ? UDP_CMSG_STAMPNS
-						: 0;
-	return 0;
-}
-
-/* What the kernel alone tells with a datagram. */
-static bool udp_kernel_tells(int level, int name)
-{
-	static const uint8_t v6[] = {IPV6_RECVERR,         IPV6_RECVRTHDR,   IPV6_RECVHOPOPTS,
-				     IPV6_RECVDSTOPTS,     IPV6_RECVPATHMTU, IPV6_RECVFRAGSIZE,
-				     IPV6_RECVORIGDSTADDR, IPV6_FLOWINFO,    IPV6_2292PKTINFO,
-				     IPV6_2292HOPLIMIT,    IPV6_2292RTHDR,   IPV6_2292HOPOPTS,
-				     IPV6_2292DSTOPTS};
-
-	if (level == IPPROTO_IP)
-		return name == IP_RECVERR;
-	for (unsigned i = 0; level == IPPROTO_IPV6 && i < ARRAY_SIZE(v6); i++)
-		if (v6[i] == name)
-			return true;
-	return false;
-}
-
 /* The kernel has taken an option: what it means for the socket's life here. */
-static void opts_note(struct ofd *o, int level, int name, const void *val, socklen_t len)
+static void opts_note(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len)
 {
-	unsigned bit = o->socktype == SOCK_DGRAM ? udp_cmsg_bit(level, name) : 0;
 	bool on = val_on(val, len);
 
-	if (bit)
-		o->udp_cmsg = (uint8_t)((o->udp_cmsg & ~bit) | (on ? bit : 0));
-	if (on && (kernel_only_find(level, name) >= 0 ||
-		   (o->socktype == SOCK_DGRAM && udp_kernel_tells(level, name))))
+	if (o->socktype == SOCK_DGRAM)
+		udp_opt_note(fd, o, level, name, val, len);
+	else if (on && kernel_only_find(level, name) >= 0)
 		o->kernel_only = 1;
 	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
 		o->v6only = on;
@@ -302,7 +256,7 @@ int sock_setsockopt(int fd, struct ofd *o, int level, int name, const void *val,
 	if (!sk) {
 		r = sys_setsockopt(fd, level, name, val, len);
 		if (r == 0)
-			opts_note(o, level, name, val, len);
+			opts_note(fd, o, level, name, val, len);
 		return r;
 	}
 	if (!val && len)
@@ -314,6 +268,8 @@ int sock_setsockopt(int fd, struct ofd *o, int level, int name, const void *val,
 			sys_setsockopt(fd, level, name, val, len);
 		return timeo_set(timeo, val, len);
 	}
+	if (sk->type == STK_UDP)
+		return udp_setsockopt(fd, o, level, name, val, len);
 	only = kernel_only_find(level, name);
 	if (only >= 0 && kernel_only[only].err && val_on(val, len))
 		return -kernel_only[only].err;
@@ -323,14 +279,7 @@ int sock_setsockopt(int fd, struct ofd *o, int level, int name, const void *val,
 	if (r != -ENOPROTOOPT)
 		return r;
 	r = sock_own_shadow(fd, o);
-	if (r == 0)
-		r = sys_setsockopt(fd, level, name, val, len);
-	if (r == 0 && sk->type == STK_UDP) {
-		opts_note(o, level, name, val, len);
-		if (level == IPPROTO_UDP && name == UDP_CORK)
-			o->corked = val_on(val, len) ? UDP_CORKED : 0;
-	}
-	return r;
+	return r < 0 ? r : sys_setsockopt(fd, level, name, val, len);
 }
 
 /* ---- getsockopt ----------------------------------------------------------------------------- */
@@ -415,6 +364,8 @@ int sock_getsockopt(int fd, struct ofd *o, int level, int name, void *val, sockl
 	}
 	if (is_error || (level == IPPROTO_TCP && name == TCP_INFO))
 		sock_settle(o->sr);
+	if (sk->type == STK_UDP)
+		return udp_getsockopt(fd, o, level, name, val, len);
 	r = opt_get_stack(fd, o, level, name, val, len);
 	if (r == -ENOPROTOOPT)
 		return opt_get_shadow(fd, o, level, name, val, len);

@@ -88,7 +88,7 @@ bool sock_local_service(struct stackrec *sr, enum sock_type type, const struct e
 		const struct ofd *o = sk->user;
 
 		if (sk->type == type && sk->local.port == ep->port && !sk->orphan &&
-		    addr_takes(&sk->local.addr, o && o->v6only, &ep->addr))
+		    !(o && o->udp.left) && addr_takes(&sk->local.addr, o && o->v6only, &ep->addr))
 			return true;
 	}
 	return false;

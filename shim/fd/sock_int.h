@@ -167,17 +167,6 @@ void opts_import_timeouts(int fd, struct ofd *o);
 /* Seconds of SO_LINGER, or -1; sr->lock held. */
 int opts_linger(struct ofd *o);
 
-enum {
-	UDP_CMSG_PKTINFO = 1,
-	UDP_CMSG_TOS = 2,
-	UDP_CMSG_TTL = 4,
-	UDP_CMSG_STAMP = 8,
-	UDP_CMSG_STAMPNS = 16,
-	UDP_CMSG_PKTINFO6 = 32,
-	UDP_CMSG_TCLASS = 64,
-	UDP_CMSG_HOPLIMIT = 128
-};
-
 /* ---- datagrams (udp.c) ---------------------------------------------------------------------- */
 
 /* ofd.corked: until a datagram is complete (MSG_MORE), or while UDP_CORK is set. */
@@ -187,5 +176,10 @@ void udp_accelerate(int fd, struct ofd *o, bool asked_port);
 int udp_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len);
 ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags);
 ssize_t udp_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags);
+/* The kernel has taken an option of o, accelerated or not: what it means here (udp_opts.c). */
+void udp_opt_note(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len);
+/* Of an accelerated one. */
+int udp_setsockopt(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len);
+int udp_getsockopt(int fd, struct ofd *o, int level, int name, void *val, socklen_t *len);
 
 #endif

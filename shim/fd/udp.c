@@ -1,22 +1,92 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * UDP with two doors. Datagrams come from the stack, and from the kernel's shadow, which gets what
- * the kernel put together from fragments and what came over other interfaces. They go out through
- * the stack where the route is one of our devices, and through the shadow otherwise: broadcast and
- * multicast, datagrams that need fragments, ancillary data that the stack does not know. Shadow and
- * stack socket are bound and connected alike, so either way the peer sees the same sender.
+ * the kernel put together from fragments, groups and broadcasts, trains that a neighbour on a veth
+ * sent in one, and what came over other interfaces. They go out through the stack where the route
+ * is one of our devices and the neighbour known, and through the shadow otherwise: broadcast and
+ * multicast, datagrams that need fragments, what sendmsg() asks for that the stack does not know,
+ * and whatever is wrong, so that the kernel says how. Shadow and stack socket are bound and
+ * connected alike, so either way the peer sees the same sender.
+ *
+ * Errors are the kernel's alone: ICMP about a datagram goes to the shadow, whoever sent it, with
+ * the path MTU, the error queue and what EPOLLERR means.
  *
  * It decides the door for each datagram. It must never sleep in the kernel's receive, and never
  * drop a datagram because one door could not take it.
  *
  * RFC 768, RFC 1122 4.1.
  */
-#include "sock_int.h"
+#include "udp_int.h"
 
 #include <time.h>
 
+#include "cmsg.h"
+#include "shim/proc/user.h"
+
 /* How long an answer about the route of a destination is believed. */
 #define UDP_ROUTE_NS 50000000ull
+/* A socket that only sends looks this often whether the kernel has an error for it. */
+#define UDP_ERROR_NS 1000000ull
+/* What the kernel's door had by this long after a datagram of the stack's goes before it: the two
+ * are looked at one after the other, and a train comes through the kernel's. */
+#define UDP_DOOR_SLACK_NS 100000ull
+/* Datagrams in a row from the kernel's door while the stack has some. */
+#define UDP_DOOR_FAIR 64
+
+/* Flags of sendmsg() that make no difference for the stack's datagrams. */
+#define UDP_SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM | MSG_EOR)
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+/* RDY_ERR, as it is now: it stays while the error queue holds something. */
+static void udp_error_level(int fd, struct ofd *o)
+{
+	struct pollfd p = {.fd = fd};
+	struct timespec none = {0, 0};
+
+	atomic_fetch_and_explicit(&o->door_ready, (uint8_t) ~(RDY_ERR | RDY_PRI),
+				  memory_order_acq_rel);
+	p.events = POLLPRI;
+	if (sys_ppoll(&p, 1, &none, NULL) > 0)
+		atomic_fetch_or_explicit(&o->door_ready, p.revents & (RDY_ERR | RDY_PRI),
+					 memory_order_acq_rel);
+}
+
+static bool udp_error_told(const struct ofd *o)
+{
+	return atomic_load_explicit(&o->door_ready, memory_order_acquire) & (RDY_ERR | DOOR_ERR);
+}
+
+int udp_error_take(int fd, struct ofd *o, bool always)
+{
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	if (!always && !(atomic_load_explicit(&o->door_ready, memory_order_acquire) & DOOR_ERR))
+		return 0;
+	atomic_fetch_and_explicit(&o->door_ready, (uint8_t)~DOOR_ERR, memory_order_acq_rel);
+	sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	if (err == EMSGSIZE)
+		o->udp.reroute = 1; /* the path is narrower than it was */
+	if (udp_error_told(o))
+		udp_error_level(fd, o);
+	return -err;
+}
+
+/* Before a send: has the kernel an error for it? One that never waits has to look. */
+static int udp_error_look(int fd, struct ofd *o)
+{
+	uint64_t now;
+
+	if (o->conn == OFD_CONNECTED || o->udp.recverr) {
+		now = now_ns();
+		if (now - o->udp.looked_ns > UDP_ERROR_NS) {
+			o->udp.looked_ns = now;
+			door_poll(o->sr);
+		}
+	}
+	return udp_error_take(fd, o, false);
+}
 
 /* ---- coming to the stack -------------------------------------------------------------------- */
 
@@ -30,8 +100,9 @@ static enum verdict udp_open(int fd, struct ofd *o, struct stackrec *sr)
 	if (!dev_serves(sr, &o->bound.addr) && !(knobs.loopback && ip_addr_is_any(&o->bound.addr)))
 		return ip_addr_is_loopback(&o->bound.addr) ? VERDICT_loopback : VERDICT_other_iface;
 	opts_import(fd, o, &opts);
-	if (opts.reuseport)
-		return VERDICT_option; /* the kernel spreads datagrams over such sockets */
+	udp_opts_import(fd, o);
+	if (opts.reuseport && udp_group_left(o))
+		return VERDICT_option;
 	r = stack_udp_open(sr->st, &o->bound, &opts, &sk);
 	if (r < 0)
 		return r == -EADDRINUSE ? VERDICT_port_busy : VERDICT_no_memory;
@@ -143,12 +214,15 @@ static const struct ofd_route *udp_route(struct stackrec *sr, struct ofd *o, con
 	uint64_t now = now_ns();
 	int dev;
 
-	if (rt->to.port == to->port && ip_addr_eq(&rt->to.addr, &to->addr) && now < rt->until_ns)
+	if (rt->to.port == to->port && ip_addr_eq(&rt->to.addr, &to->addr) && now < rt->until_ns &&
+	    rt->leaves == atomic_load(&udp_leaves) && !o->udp.reroute)
 		return rt;
 	rt->to = *to;
+	rt->leaves = atomic_load(&udp_leaves);
 	rt->until_ns = now + UDP_ROUTE_NS;
+	o->udp.reroute = 0;
 	rt->shadow = ip_is_multicast(&to->addr) || ip_is_broadcast(&to->addr) ||
-		     dev_route(sr, &to->addr, &dev, &rt->src) < 0 || dev < 0;
+		     dev_route_mtu(sr, &to->addr, &dev, &rt->src, &rt->mtu) < 0 || dev < 0;
 	if (!rt->shadow && dev == STACK_DEV_LOOP)
 		rt->shadow = !knobs.loopback || !sock_local_service(sr, STK_UDP, to);
 	else if (!rt->shadow)
@@ -157,44 +231,109 @@ static const struct ofd_route *udp_route(struct stackrec *sr, struct ofd *o, con
 	return rt;
 }
 
+/* How a datagram leaves, but for its destination: the socket's options and what cs asks for. */
+static void udp_out_fill(const struct ofd *o, const struct cmsg_send *cs, struct udp_out *out)
+{
+	bool df = o->udp.pmtudisc == IP_PMTUDISC_WANT || o->udp.pmtudisc == IP_PMTUDISC_DO ||
+		  o->udp.pmtudisc == IP_PMTUDISC_PROBE;
+
+	*out = (struct udp_out){
+		.ifindex = cs->ifindex,
+		.gso_bytes = cs->has & CMSG_HAS_GSO ? cs->gso_bytes : o->udp.gso_bytes,
+		.tos = cs->tos,
+		.ttl = cs->ttl,
+		.flags = UDP_OUT_NOWAIT | (cs->has & CMSG_HAS_TOS ? UDP_OUT_TOS : 0) |
+			 (cs->has & CMSG_HAS_TTL ? UDP_OUT_TTL : 0) | (df ? 0 : UDP_OUT_FRAG),
+	};
+}
+
 /* One try through the stack. -EOPNOTSUPP: the shadow must do it. sr->lock held. */
-static ssize_t udp_send_stack(struct call *c, const struct msghdr *msg, const struct endpoint *to)
+static ssize_t udp_send_stack(struct call *c, const struct msghdr *msg, const struct endpoint *to,
+			      const struct cmsg_send *cs)
 {
 	struct sock *sk = call_sk(c);
 	const struct ofd_route *rt = udp_route(c->sr, c->o, sk, to ? to : &sk->remote);
+	struct udp_out out;
+	ssize_t r;
 
 	if (rt->shadow)
 		return -EOPNOTSUPP;
-	return stack_udp_send(c->sr->st, sk, msg->msg_iov, (int)msg->msg_iovlen,
-			      &(struct udp_out){
-				      .to = to,
-				      .from = ip_addr_is_any(&sk->local.addr) ? &rt->src : NULL,
-			      },
-			      now_ns());
+	udp_out_fill(c->o, cs, &out);
+	out.to = to;
+	out.mtu = rt->mtu;
+	if (cs->has & CMSG_HAS_FROM) {
+		if (!dev_serves(c->sr, &cs->from))
+			return -EOPNOTSUPP;
+		out.from = &cs->from;
+	} else if (ip_addr_is_any(&sk->local.addr)) {
+		out.from = &rt->src;
+	}
+	r = stack_udp_send(c->sr->st, sk, msg->msg_iov, (int)msg->msg_iovlen, &out, now_ns());
+	switch (r) {
+	case -EINPROGRESS: /* the kernel keeps it until the neighbour answers, or does not */
+	case -ENETUNREACH:
+	case -EHOSTUNREACH:
+	case -EADDRNOTAVAIL:
+	case -EMSGSIZE:
+	case -ENOBUFS:
+		return -EOPNOTSUPP;
+	default:
+		return r;
+	}
+}
+
+/* Of the pieces together, max at most. */
+static size_t iov_bytes(const struct iovec *iov, size_t n, size_t max)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < n && sum < max; i++)
+		sum += iov[i].iov_len < max ? iov[i].iov_len : max;
+	return sum < max ? sum : max;
+}
+
+/* What the kernel alone can do, or has to refuse. Else to and cs are what the message says. */
+static bool udp_send_plain(const struct ofd *o, const struct msghdr *msg, int flags,
+			   struct endpoint *ep, struct cmsg_send *cs)
+{
+	const struct sock *sk = atomic_load_explicit(&o->sk, memory_order_acquire);
+	const struct ip_addr *to;
+
+	if (o->corked || o->udp.by_shadow || o->udp.left || flags & ~UDP_SEND_FLAGS || !sk)
+		return false;
+	to = &sk->remote.addr;
+	if (msg->msg_name) {
+		if (sockaddr_get(o, msg->msg_name, msg->msg_namelen, ep) < 0 || ep->port == 0 ||
+		    !sockaddr_reaches(o, &ep->addr))
+			return false;
+		to = &ep->addr;
+	}
+	/* The kernel has the word for memory that is not there, too. */
+	if (user_iov_readable(msg->msg_iov, msg->msg_iovlen, 1u << 16) <
+		    iov_bytes(msg->msg_iov, msg->msg_iovlen, 1u << 16) ||
+	    !user_can_read(msg->msg_control, msg->msg_control ? msg->msg_controllen : 0))
+		return false;
+	return !msg->msg_controllen || cmsg_parse_datagram(msg, o->family, ip_addr_is_v4(to), cs);
 }
 
 ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 {
-	struct endpoint ep, *to = NULL;
+	struct cmsg_send cs = {0};
+	struct endpoint ep;
 	struct call c;
 	ssize_t r;
 
-	/* What the kernel alone can do, or has to refuse. */
-	if (o->corked || (flags & (MSG_MORE | MSG_OOB)) || msg->msg_controllen)
+	if (!udp_send_plain(o, msg, flags, &ep, &cs))
 		return udp_send_shadow(fd, o, msg, flags);
-	if (msg->msg_name) {
-		if (sockaddr_get(o, msg->msg_name, msg->msg_namelen, &ep) < 0 || ep.port == 0 ||
-		    !sockaddr_reaches(o, &ep.addr))
-			return udp_send_shadow(fd, o, msg, flags);
-		to = &ep;
-	} else if (o->conn != OFD_CONNECTED) {
+	if (!msg->msg_name && o->conn != OFD_CONNECTED)
 		return -EDESTADDRREQ;
-	}
-	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->sndtimeo_ns);
+	r = udp_error_look(fd, o);
+	if (r == 0)
+		r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->sndtimeo_ns);
 	if (r < 0)
 		return r;
 	do
-		r = udp_send_stack(&c, msg, to);
+		r = udp_send_stack(&c, msg, msg->msg_name ? &ep : NULL, &cs);
 	while (r == -EAGAIN && (r = call_again(&c, RDY_OUT)) == 0);
 	call_end(&c, c.nonblock ? RUN_LATER : RUN_KICK);
 	/* -EPIPE comes without SIGPIPE, which is for streams. */
@@ -203,101 +342,69 @@ ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 
 /* ---- in ------------------------------------------------------------------------------------- */
 
-/* Appends one ancillary message, cut (MSG_CTRUNC) as put_cmsg() of Linux does. */
-static void cmsg_put(struct msghdr *msg, size_t *used, int level, int type, const void *data,
-		     size_t n)
+/* The stack keeps CLOCK_MONOTONIC. */
+static uint64_t real_ns(uint64_t mono_ns)
 {
-	struct cmsghdr *cm = (struct cmsghdr *)((char *)msg->msg_control + *used);
-	size_t room = msg->msg_controllen - *used, len = CMSG_LEN(n), space = CMSG_SPACE(n);
+	struct timespec ts;
 
-	if (!msg->msg_control || msg->msg_controllen < *used + sizeof(*cm)) {
-		msg->msg_flags |= MSG_CTRUNC;
-		return;
-	}
-	if (len > room) {
-		msg->msg_flags |= MSG_CTRUNC;
-		len = room;
-	}
-	cm->cmsg_len = len;
-	cm->cmsg_level = level;
-	cm->cmsg_type = type;
-	memcpy(CMSG_DATA(cm), data, len - sizeof(*cm));
-	*used += space < room ? space : room;
-}
-
-/* What is told of datagrams of IPv6 alone. */
-static void udp_cmsgs_v6(const struct ofd *o, struct msghdr *msg, const struct udp_meta *m,
-			 size_t *used)
-{
-	int hops = m->ttl, tclass = m->tos;
-
-	if (o->udp_cmsg & UDP_CMSG_HOPLIMIT)
-		cmsg_put(msg, used, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops));
-	if (o->udp_cmsg & UDP_CMSG_TCLASS)
-		cmsg_put(msg, used, IPPROTO_IPV6, IPV6_TCLASS, &tclass, sizeof(tclass));
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - (now_ns() - mono_ns);
 }
 
 /* What the application asked to be told about each datagram. */
-static void udp_cmsgs(const struct ofd *o, struct msghdr *msg, const struct udp_meta *m)
+static void udp_cmsgs(const struct ofd *o, const struct sock *sk, struct msghdr *msg,
+		      const struct udp_meta *m)
 {
-	struct timespec ts;
-	struct timeval tv;
-	size_t used = 0;
+	struct cmsg_out out;
 
-	if (o->udp_cmsg & (UDP_CMSG_STAMP | UDP_CMSG_STAMPNS)) {
-		clock_gettime(CLOCK_REALTIME, &ts);
-		tv = (struct timeval){ts.tv_sec, ts.tv_nsec / 1000};
-		if (o->udp_cmsg & UDP_CMSG_STAMPNS)
-			cmsg_put(msg, &used, SOL_SOCKET, SCM_TIMESTAMPNS, &ts, sizeof(ts));
-		else
-			cmsg_put(msg, &used, SOL_SOCKET, SCM_TIMESTAMP, &tv, sizeof(tv));
-	}
-	if (o->udp_cmsg & UDP_CMSG_PKTINFO6) {
-		struct in6_pktinfo pi = {.ipi6_ifindex = m->ifindex};
-
-		memcpy(&pi.ipi6_addr, m->to.b, sizeof(pi.ipi6_addr));
-		cmsg_put(msg, &used, IPPROTO_IPV6, IPV6_PKTINFO, &pi, sizeof(pi));
-	}
-	if (!ip_addr_is_v4(&m->to)) {
-		udp_cmsgs_v6(o, msg, m, &used);
-		msg->msg_controllen = used;
-		return;
-	}
-	if (o->udp_cmsg & UDP_CMSG_PKTINFO) {
-		struct in_pktinfo pi = {
-			.ipi_ifindex = (int)m->ifindex,
-			.ipi_spec_dst.s_addr = ip_addr_to_v4(&m->to),
-			.ipi_addr.s_addr = ip_addr_to_v4(&m->to),
+	cmsg_begin(&out, msg);
+	if (out.room && !user_can_write(msg->msg_control, out.room))
+		out.room = 0;
+	if (o->cmsgs) {
+		struct cmsg_pkt p = {
+			.to = m->to,
+			.port = sk->local.port,
+			.tos = m->tos,
+			.ttl = m->ttl,
+			.ifindex = m->ifindex,
+			.drops = m->drops,
+			.gso_bytes = m->gso_bytes,
 		};
 
-		cmsg_put(msg, &used, IPPROTO_IP, IP_PKTINFO, &pi, sizeof(pi));
+		if (o->cmsgs & (CMSG_STAMP | CMSG_STAMPNS | CMSG_STAMPING))
+			p.real_ns = real_ns(m->rx_ns);
+		cmsg_put_datagram(&out, o->cmsgs, &p);
 	}
-	if (o->udp_cmsg & UDP_CMSG_TTL) {
-		int ttl = m->ttl;
-
-		cmsg_put(msg, &used, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
-	}
-	if (o->udp_cmsg & UDP_CMSG_TOS)
-		cmsg_put(msg, &used, IPPROTO_IP, IP_TOS, &m->tos, sizeof(m->tos));
-	msg->msg_controllen = used;
+	cmsg_end(&out);
 }
 
 /* The stack's door; sr->lock held. */
 static ssize_t udp_recv_stack(struct call *c, struct msghdr *msg, int flags)
 {
+	unsigned rflags =
+		(flags & MSG_PEEK ? RECV_PEEK : 0) | (c->o->cmsgs & CMSG_GRO ? RECV_GRO : 0);
+	size_t room = iov_bytes(msg->msg_iov, msg->msg_iovlen, 1u << 16);
 	struct udp_meta m;
 	ssize_t r;
 
-	r = stack_udp_recv(c->sr->st, call_sk(c), msg->msg_iov, (int)msg->msg_iovlen,
-			   flags & MSG_PEEK ? RECV_PEEK : 0, &m, now_ns());
+	if (user_iov_writable(msg->msg_iov, msg->msg_iovlen, 1u << 16) < room) {
+		/* As the kernel: the datagram is gone. */
+		r = stack_udp_recv(c->sr->st, call_sk(c), NULL, 0, rflags & RECV_PEEK, NULL,
+				   now_ns());
+		return r < 0 ? r : -EFAULT;
+	}
+	r = stack_udp_recv(c->sr->st, call_sk(c), msg->msg_iov, (int)msg->msg_iovlen, rflags, &m,
+			   now_ns());
 	if (r < 0)
 		return r;
 	msg->msg_flags = flags & MSG_CMSG_CLOEXEC;
 	if ((size_t)r < m.full_len)
 		msg->msg_flags |= MSG_TRUNC;
+	if (msg->msg_name && !user_can_write(msg->msg_name, msg->msg_namelen))
+		return -EFAULT;
 	if (msg->msg_name)
 		sockaddr_put(c->o, &m.from, msg->msg_name, &msg->msg_namelen);
-	udp_cmsgs(c->o, msg, &m);
+	udp_cmsgs(c->o, call_sk(c), msg, &m);
 	return flags & MSG_TRUNC ? (ssize_t)m.full_len : r;
 }
 
@@ -306,25 +413,47 @@ static ssize_t udp_recv_kernel(int fd, struct ofd *o, struct msghdr *msg, int fl
 {
 	ssize_t r = sys_recvmsg(fd, msg, flags | MSG_DONTWAIT);
 
-	if (r != -EAGAIN || !door_clear(o))
-		return r;
-	r = sys_recvmsg(fd, msg, flags | MSG_DONTWAIT);
-	if (r != -EAGAIN)
-		door_found(o);
+	if (r == -EAGAIN && door_clear(o)) {
+		r = sys_recvmsg(fd, msg, flags | MSG_DONTWAIT);
+		if (r != -EAGAIN)
+			door_found(o);
+	}
+	if (r < 0 && r != -EAGAIN && udp_error_told(o)) {
+		atomic_fetch_and_explicit(&o->door_ready, (uint8_t)~DOOR_ERR, memory_order_acq_rel);
+		udp_error_level(fd, o);
+	}
+	if (r == -EMSGSIZE)
+		o->udp.reroute = 1;
 	return r;
 }
 
+/* Which door first, when both have something? The one whose datagram came first, as far as is
+ * known. sr->lock held. */
+static bool udp_kernel_first(struct call *c)
+{
+	uint64_t rx_ns = stack_udp_next_ns(call_sk(c));
+
+	if (c->o->udp.door_ns <= rx_ns + UDP_DOOR_SLACK_NS && ++c->o->fair % UDP_DOOR_FAIR)
+		return true;
+	c->o->fair = 0;
+	return rx_ns == UINT64_MAX;
+}
+
 /*
- * One look. Alternates while both doors have something; asks the kernel only when it is known to
- * have something, or when nobody who would have noticed has looked for a while (look).
+ * One look. Asks the kernel only when it is known to have something, an error above all, or when
+ * nobody who would have noticed has looked for a while (look).
  */
 static ssize_t udp_recv_try(int fd, struct call *c, struct msghdr *msg, int flags, bool look)
 {
-	bool door = atomic_load_explicit(&c->o->door_ready, memory_order_acquire) & RDY_IN;
+	uint8_t seen = atomic_load_explicit(&c->o->door_ready, memory_order_acquire);
+	bool door = seen & (RDY_IN | DOOR_ERR);
 	ssize_t r;
 
-	if (door && ++c->o->fair & 1) {
+	if (seen & DOOR_ERR || (door && udp_kernel_first(c))) {
 		r = udp_recv_kernel(fd, c->o, msg, flags);
+		if (seen & DOOR_ERR)
+			atomic_fetch_and_explicit(&c->o->door_ready, (uint8_t)~DOOR_ERR,
+						  memory_order_acq_rel);
 		if (r != -EAGAIN)
 			return r;
 		door = false;
@@ -335,14 +464,25 @@ static ssize_t udp_recv_try(int fd, struct call *c, struct msghdr *msg, int flag
 	return r;
 }
 
+static ssize_t udp_recv_errors(int fd, struct ofd *o, struct msghdr *msg, int flags)
+{
+	ssize_t r = sys_recvmsg(fd, msg, flags | MSG_DONTWAIT);
+
+	if (udp_error_told(o))
+		udp_error_level(fd, o);
+	return r;
+}
+
 ssize_t udp_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 {
-	bool look = false;
+	bool look = o->udp.left;
 	struct call c;
 	ssize_t r;
 
 	if (flags & MSG_ERRQUEUE)
-		return sys_recvmsg(fd, msg, flags | MSG_DONTWAIT);
+		return udp_recv_errors(fd, o, msg, flags);
+	if (flags & MSG_OOB)
+		return sys_recvmsg(fd, msg, flags | MSG_DONTWAIT); /* refused */
 	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->rcvtimeo_ns);
 	if (r < 0)
 		return r;

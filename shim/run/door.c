@@ -39,7 +39,7 @@ static int door_open(void)
 
 static int door_watch(int fd, const struct ofd *o)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = o->idx};
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLPRI | EPOLLET, .data.u64 = o->idx};
 	int ret = sys_epoll_ctl(fd_hidden_at(door), EPOLL_CTL_ADD, fd, &ev);
 
 	return ret == -EEXIST ? 0 : ret;
@@ -89,21 +89,25 @@ void door_poll(struct stackrec *sr)
 {
 	struct epoll_event ev[DOOR_BATCH];
 	int fd = door_fd(sr), n;
+	uint64_t now;
 
 	if (fd < 0)
 		return;
 	n = sys_epoll_pwait(fd, ev, DOOR_BATCH, 0, NULL);
 	if (n <= 0)
 		return;
+	now = now_ns();
 	run_enter(sr);
 	for (int i = 0; i < n; i++) {
 		struct ofd *o = &family->ofds[ev[i].data.u64 % FAMILY_OFDS];
-		uint32_t seen = ev[i].events & EPOLLERR ? RDY_IN | RDY_ERR : RDY_IN;
+		uint32_t seen = ev[i].events & (RDY_IN | RDY_PRI | RDY_ERR);
 
 		/* A registration outlives the description when another process holds the shadow. */
 		if (o->kind != OFD_SOCK || !o->two_doors)
 			continue;
-		atomic_fetch_or(&o->door_ready, (uint8_t)seen);
+		if (seen & RDY_IN && !(o->door_ready & RDY_IN))
+			o->udp.door_ns = now;
+		atomic_fetch_or(&o->door_ready, (uint8_t)(seen | (seen & RDY_ERR ? DOOR_ERR : 0)));
 		ofd_notify(o, seen);
 	}
 	run_leave(sr, RUN_LATER);

@@ -546,9 +546,17 @@ static bool ofd_is_ready(void *arg)
 {
 	const struct ofd_wait *ow = arg;
 
+	const struct sock *sk = atomic_load_explicit(&ow->o->sk, memory_order_relaxed);
+	uint32_t ready;
+
 	/* A socket that left the stack (shutdown of a shared listener) will never be ready. */
-	return !atomic_load_explicit(&ow->o->sk, memory_order_relaxed) ||
-	       (ofd_ready(ow->o) & ow->events);
+	if (!sk)
+		return true;
+	ready = ofd_ready(ow->o);
+	/* A datagram socket's error queue is no reason to end a call, a new error is. */
+	if (sk->type == STK_UDP && ready & RDY_ERR && !(sk->ready & RDY_ERR) && !(ready & DOOR_ERR))
+		ready &= ~(uint32_t)RDY_ERR;
+	return ready & ow->events;
 }
 
 int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)

@@ -316,3 +316,12 @@ ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *io
 	}
 	return n;
 }
+
+uint64_t stack_udp_next_ns(const struct sock *sk)
+{
+	const struct udp_sock *us = udp_sock_of(sk);
+
+	if (list_empty(&us->rcvq))
+		return UINT64_MAX;
+	return list_first(&us->rcvq, const struct udp_dgram, node)->rx_ns;
+}

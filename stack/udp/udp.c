@@ -357,6 +357,8 @@ int udp_setopt(struct stack *st, struct sock *sk, int level, int name, const voi
 	switch (name) {
 	case SO_RCVBUF:
 	case SO_SNDBUF:
+	case SO_RCVBUFFORCE:
+	case SO_SNDBUFFORCE:
 	case SO_REUSEADDR:
 	case SO_REUSEPORT:
 		break;
@@ -372,6 +374,12 @@ int udp_setopt(struct stack *st, struct sock *sk, int level, int name, const voi
 		break;
 	case SO_SNDBUF:
 		us->sndbuf = sock_sndbuf(st, v);
+		break;
+	case SO_RCVBUFFORCE: /* what getsockopt is to give: only the embedder knows who may */
+		us->rcvbuf = (uint32_t)v;
+		break;
+	case SO_SNDBUFFORCE:
+		us->sndbuf = (uint32_t)v;
 		break;
 	case SO_REUSEADDR:
 		us->o.reuseaddr = v != 0;

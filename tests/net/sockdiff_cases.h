@@ -20,6 +20,7 @@ static void fill(int s)
 #include "sockdiff_dgram.h"
 #include "sockdiff_fault.h"
 #include "sockdiff_v6.h"
+#include "sockdiff_udp.h"
 
 /* ---- the list ------------------------------------------------------------------------------- */
 
@@ -182,6 +183,7 @@ static const struct {
 	ONCE(v6_udp_connected),
 	ONCE(v6_udp_errors),
 	ONCE(v6_udp_told),
+	UDP_CASES,
 };
 
 #endif
