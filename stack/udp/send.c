@@ -163,9 +163,12 @@ static int udp_emit_super(struct stack *st, struct udp_sock *us, const struct ud
 	return 0;
 }
 
+/* One that is no longer than a packet a veth neighbour could take for one: it is cut here. */
 static bool udp_super_fits(const struct stack *st, const struct dst *d, uint32_t len, uint16_t gso)
 {
-	return d->routed && st->dev[d->info.dev].gso_udp && len >= UDP_SUPER_SEGS * gso &&
+	const struct stack_dev *dev = &st->dev[d->info.dev];
+
+	return d->routed && dev->gso_udp && len >= UDP_SUPER_SEGS * gso && len > dev->mtu &&
 	       len <= ip_gso_max(st, d);
 }
 

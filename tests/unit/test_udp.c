@@ -482,6 +482,11 @@ START_TEST(trains_are_cut_here_or_by_the_device)
 	}
 	env_dev(&e, ENV_DEV, false, false, 60000);
 	e.st->dev[ENV_DEV].gso_udp = true;
+	u.gso_bytes = 300; /* as a whole not longer than a packet: could be taken for one */
+	must(send_out(sk, 1500, u) == 1500);
+	for (i = 0; i < 5; i++)
+		must(env_tx(&e, out, sizeof(out), &ent) == 342 && !(ent.flags & TXF_GSO));
+	u.gso_bytes = 1000;
 	must(send_out(sk, 3500, u) == 3500); /* too few to be worth it */
 	for (i = 0; i < 4; i++)
 		must(env_tx(&e, out, sizeof(out), &ent) > 0 && !(ent.flags & TXF_GSO));
