@@ -1,5 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Whole programs, run by scripts/test (root).
-EXTRA_DIST += tests/apps/lib.sh tests/apps/clients.sh tests/apps/fallback.sh tests/apps/listen.sh \
-	tests/apps/inherit.sh tests/apps/nginx.sh tests/apps/redis.sh tests/apps/echod.py \
-	tests/apps/udp.sh tests/apps/udp_trains.py
+EXTRA_DIST += \
+	tests/apps/clients.sh \
+	tests/apps/echod.py \
+	tests/apps/fallback.sh \
+	tests/apps/inherit.sh \
+	tests/apps/lib.sh \
+	tests/apps/listen.sh \
+	tests/apps/nginx.sh \
+	tests/apps/redis.sh \
+	tests/apps/udp.sh \
+	tests/apps/udp_trains.py \
+	tests/apps/v6.sh
