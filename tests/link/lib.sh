@@ -53,7 +53,7 @@ link_set() {
 	# shellcheck disable=SC2154
 	ip netns exec "$LINK_NS" "$builddir/tests/link/emulate" srv cli "$@" >"$link_log" 2>&1 &
 	link_pid=$!
-	for link_n in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		grep -qs ready "$link_log" && return 0
 		sleep 0.1
 	done
@@ -63,6 +63,7 @@ link_set() {
 
 link_guard() {
 	link_log=$(mktemp)
+	# shellcheck disable=SC2154
 	trap 'link_status=$?; trap - EXIT; link_down; rm -f "$link_log"; exit $link_status' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
