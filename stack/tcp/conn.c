@@ -18,7 +18,7 @@
 static const uint32_t transitions[TCPS_COUNT] = {
 	[TCPS_CLOSED] = TO(SYN_SENT) | TO(SYN_RCVD),
 	[TCPS_SYN_SENT] = TO(SYN_RCVD) | TO(ESTABLISHED) | TO(CLOSED),
-	[TCPS_SYN_RCVD] = TO(ESTABLISHED) | TO(CLOSED),
+	[TCPS_SYN_RCVD] = TO(ESTABLISHED) | TO(FIN_WAIT1) | TO(CLOSED),
 	[TCPS_ESTABLISHED] = TO(FIN_WAIT1) | TO(CLOSE_WAIT) | TO(CLOSED),
 	[TCPS_FIN_WAIT1] = TO(FIN_WAIT2) | TO(CLOSING) | TO(TIME_WAIT) | TO(CLOSED),
 	[TCPS_FIN_WAIT2] = TO(TIME_WAIT) | TO(CLOSED),
@@ -353,8 +353,13 @@ static void send_fin(struct stack *st, struct tcp_conn *c)
 {
 	switch (c->state) {
 	case TCPS_SYN_RCVD:
-		c->fin_queued = true; /* follows when the handshake is done */
-		return;
+		/* as Linux: shutdown() waits for the handshake, close() only for what is written */
+		if (!c->sk.orphan || c->snd.len > 0 || sent_empty(&c->sent)) {
+			c->fin_queued = true;
+			return;
+		}
+		tcp_state_set(st, c, TCPS_FIN_WAIT1);
+		break;
 	case TCPS_ESTABLISHED:
 		tcp_state_set(st, c, TCPS_FIN_WAIT1);
 		break;

@@ -29,7 +29,7 @@ void tcp_control_ack(struct stack *st, struct tcp_conn *c, const struct recovery
 	struct rate_sample rs;
 	struct cc_ack a = {
 		.acked_bytes = out->cc_ack ? out->ack.acked_bytes : 0,
-		.flight_bytes = out->prior_flight_bytes,
+		.flight_bytes = out->prior_pipe_bytes,
 		.in_loss = c->rec.state == RECOVERY_LOSS,
 		.paced = pace_active(&c->pace),
 		.srtt_ns = c->rtt.srtt_ns,

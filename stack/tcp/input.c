@@ -266,7 +266,8 @@ static void process_ack(struct in *in)
 	if (sent_empty(&c->sent)) {
 		if (wnd_changed && c->snd_wnd > 0)
 			c->stall_ns = 0;
-		return;
+		if (!c->sack_ok || s->opt.nsack == 0)
+			return; /* a D-SACK tells something even now */
 	}
 	ri.ack = s->ack;
 	ri.sack = c->sack_ok && s->opt.nsack ? s->opt.sack : NULL;
@@ -286,7 +287,7 @@ static void process_ack(struct in *in)
 	ri.mss = c->mss;
 	ece = tcp_ecn_echoed(c, s);
 	tcp_ecn_ack(c, s->ack);
-	flight = recovery_pipe(&c->rec, &c->sent);
+	flight = sent_out_bytes(&c->sent);
 	if (seq_eq(s->ack, una) && !ri.dupack && !ri.nsack) {
 		if (ece)
 			tcp_ecn_react(st, c, flight);

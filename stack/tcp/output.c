@@ -330,7 +330,7 @@ static int send_new(struct stack *st, struct tcp_conn *c, uint32_t room, unsigne
 	x.fresh = n > 0;
 	if (n > 0)
 		x.pos = sndbuf_find(&c->snd, x.seq);
-	if (n == unsent)
+	if (n > 0 && n == unsent)
 		x.flags |= TH_PSH;
 	r = xmit(st, c, &x);
 	if (r)

@@ -211,7 +211,7 @@ static void fast_enter(struct recovery *r, const struct sent_map *m, struct reco
 	r->undo_loss = false;
 	undo_begin(r, m, false);
 	r->prr_delivered = r->prr_out = r->prr_sndcnt = 0;
-	r->prr_start_bytes = out->prior_flight_bytes ? out->prior_flight_bytes : 1;
+	r->prr_start_bytes = out->prior_pipe_bytes ? out->prior_pipe_bytes : 1;
 	out->enter = true;
 }
 
@@ -301,7 +301,8 @@ void recovery_ack(struct recovery *r, struct sent_map *m, struct rtt *rtt,
 	struct seq una = m->una;
 	bool was_fast = r->state == RECOVERY_FAST;
 
-	*out = (struct recovery_out){.prior_flight_bytes = recovery_pipe(r, m)};
+	*out = (struct recovery_out){.prior_pipe_bytes = recovery_pipe(r, m),
+				     .prior_flight_bytes = sent_out_bytes(m)};
 	if (seq_lt(in->ack, m->una) || seq_gt(in->ack, m->nxt))
 		return;
 	sent_sack(m, in->sack, r->sack && in->sack ? in->nsack : 0, in->ack, now_ns, &out->ack);
@@ -507,13 +508,14 @@ bool recovery_timeout(struct recovery *r, struct sent_map *m, uint64_t now_ns)
 	r->rto_base_ns = now_ns;
 	if (r->rto_row < UINT8_MAX)
 		r->rto_row++;
-	return fresh;
+	return fresh && before != RECOVERY_FAST;
 }
 
 void recovery_reo_timeout(struct recovery *r, struct sent_map *m, const struct rtt *rtt,
 			  uint32_t mss, uint64_t now_ns, struct recovery_out *out)
 {
-	*out = (struct recovery_out){.prior_flight_bytes = recovery_pipe(r, m)};
+	*out = (struct recovery_out){.prior_pipe_bytes = recovery_pipe(r, m),
+				     .prior_flight_bytes = sent_out_bytes(m)};
 	out->newly_lost_bytes = rack_detect(r, m, rtt, mss, now_ns);
 	if (r->state == RECOVERY_OPEN && m->lost_bytes > 0)
 		fast_enter(r, m, out);

@@ -132,7 +132,8 @@ struct recovery_in {
 struct recovery_out {
 	struct sent_ack ack; /* what the ACK brought to the sent-map */
 	uint32_t newly_lost_bytes;
-	uint32_t prior_flight_bytes; /* pipe before the ACK (FlightSize for ssthresh) */
+	uint32_t prior_pipe_bytes;   /* before the ACK */
+	uint32_t prior_flight_bytes; /* before the ACK: FlightSize (RFC 5681 2), for ssthresh */
 	bool progress;               /* una moved */
 	bool enter;                  /* FAST begins: congestion */
 	bool leave;                  /* FAST or LOSS is over */
@@ -216,8 +217,9 @@ enum recovery_timer recovery_timer(const struct recovery *r, const struct sent_m
 
 /*
  * The RTO fired with data outstanding: everything not sacked is lost, LOSS begins (or goes on, when
- * it strikes again). True when this is a new loss: ssthresh falls once for each (RFC 5681 3.1). The
- * FlightSize for congestion control is recovery_pipe() before the call.
+ * it strikes again). True when this is a new loss: ssthresh falls once for each (RFC 5681 3.1), and
+ * for one that fast recovery could not repair it has fallen. The FlightSize for congestion control
+ * is sent_out_bytes() before the call.
  */
 bool recovery_timeout(struct recovery *r, struct sent_map *m, uint64_t now_ns);
 

@@ -204,8 +204,9 @@ static bool prober_is_gone(const struct stack *st, const struct tcp_conn *c)
 
 static void on_rto(struct stack *st, struct tcp_conn *c)
 {
-	uint32_t flight = recovery_pipe(&c->rec, &c->sent), tries;
+	uint32_t flight = sent_out_bytes(&c->sent), tries;
 	struct sent_rec *head = sent_head(&c->sent);
+	bool fresh;
 
 	if (!c->stall_ns)
 		c->stall_ns = head ? head->tx_ns : st->now_ns;
@@ -226,9 +227,12 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 	if (head && (head->flags & SENT_SACKED))
 		COUNT(st, tcp_sack_reneged);
 	/* what the loss of a SYN means, tcp_established() knows (RFC 5681 3.1) */
-	if (recovery_timeout(&c->rec, &c->sent, st->now_ns) && !tcp_state_in(c, TCPS_CONNECTING)) {
-		cc_cong_signal(&c->cc, CC_SIGNAL_RTO, flight, st->now_ns);
-		tcp_ecn_reduced(c);
+	fresh = recovery_timeout(&c->rec, &c->sent, st->now_ns);
+	if (!tcp_state_in(c, TCPS_CONNECTING)) {
+		cc_cong_signal(&c->cc, fresh ? CC_SIGNAL_RTO : CC_SIGNAL_RTO_AGAIN, flight,
+			       st->now_ns);
+		if (fresh)
+			tcp_ecn_reduced(c);
 	}
 	/* the first SYNs again go at one pace (tcp_syn_linear_timeouts) */
 	if (!window_is_back(c) &&

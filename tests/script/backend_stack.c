@@ -97,6 +97,14 @@ static const struct {
 	CFG("tcp_syn_linear_timeouts", tcp_syn_linear_timeouts, 1),
 	CFG("tcp_syncookies", tcp_syncookies, 1),
 	CFG("tcp_rfc1337", tcp_rfc1337, 1),
+	CFG("tcp_dsack", tcp_dsack, 1),
+	CFG("tcp_frto", tcp_frto, 1),
+	CFG("tcp_early_retrans", tcp_early_retrans, 1),
+	CFG("tcp_recovery", tcp_recovery, 1),
+	CFG("tcp_reordering", tcp_reordering, 1),
+	CFG("tcp_max_reordering", tcp_max_reordering, 1),
+	CFG("tcp_ecn", tcp_ecn, 1),
+	CFG("tcp_ecn_fallback", tcp_ecn_fallback, 1),
 	CFG("ip_default_ttl", ip_default_ttl, 1),
 };
 

@@ -570,7 +570,7 @@ static const char *match_data(const struct seg *w, const struct seg *g)
 
 const char *packet_match(const struct seg *w, const struct seg *g, uint32_t tol_ms)
 {
-	uint8_t not_asked = w->flags & TH_PSH ? 0 : TH_PSH;
+	uint8_t not_asked = (w->flags & TH_PSH) || w->no_psh ? 0 : TH_PSH;
 
 	if (w->proto != g->proto)
 		return "protocol";

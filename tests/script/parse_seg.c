@@ -204,6 +204,8 @@ static void parse_tcp(struct lex *x, struct seg *s, bool in)
 			s->is_new = true;
 		} else if (lex_word(x, "data") && lex_char(x, '?')) {
 			s->any_data = true;
+		} else if (!in && lex_word(x, "no-psh")) {
+			s->no_psh = true;
 		} else if (in && lex_word(x, "bad-checksum")) {
 			s->bad_csum = true;
 		} else if (in && lex_word(x, "header")) {

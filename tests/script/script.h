@@ -51,6 +51,7 @@ struct seg {
 	bool is_new;   /* a SYN with an ISS of its own */
 	bool any_data; /* payload not compared */
 	bool bad_csum; /* in: checksum wrong */
+	bool no_psh;   /* out: PSH must not be set */
 	uint8_t hlen;  /* in: header length as claimed, bytes; 0: the true one */
 	uint32_t seq, len, ack;
 	uint32_t win_lo, win_hi;
