@@ -85,7 +85,7 @@ void bbr_full_bw_reset(struct cc_bbr *b)
 
 void bbr_full_bw_check(struct cc_bbr *b, const struct cc_ack *a)
 {
-	if (b->full_bw_now || !b->round_start || a->rate->app_limited)
+	if (b->full_bw_now || !b->round_start || a->rate->app_limited || b->state == BBR_PROBE_RTT)
 		return;
 	if (a->rate->bw >= b->full_bw + b->full_bw / 4) {
 		bbr_full_bw_reset(b);
@@ -197,7 +197,8 @@ static void aggregation_update(struct cc *cc, const struct cc_ack *a, uint64_t n
 
 bool bbr_min_rtt_update(struct cc_bbr *b, const struct cc_ack *a, uint64_t now_ns)
 {
-	bool expired = now_ns > b->probe_rtt_min_stamp_ns + PROBE_RTT_INTERVAL_NS;
+	bool expired = b->probe_rtt_min_stamp_ns && /* the first sample is no old one */
+		       now_ns > b->probe_rtt_min_stamp_ns + PROBE_RTT_INTERVAL_NS;
 
 	if (a->rtt_ns && (a->rtt_ns < b->probe_rtt_min_ns || expired)) {
 		b->probe_rtt_min_ns = a->rtt_ns;

@@ -3,7 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "stack/tcp/cc.h"
+#include "stack/tcp/cc_bbr.h"
 
 #define MSS 1460u
 #define MS 1000000ull
@@ -163,6 +163,20 @@ START_TEST(a_needless_reduction_is_undone_once)
 }
 END_TEST
 
+/* The ACK of a SYN: the first sample of the round trip is not one that is too old. */
+START_TEST(bbr_begins_in_startup_whatever_the_clock_says)
+{
+	const struct rate_sample none = {.bw = 0};
+	struct cc_ack a = {.srtt_ns = 40 * MS, .rtt_ns = 40 * MS, .rate = &none};
+
+	cc_init(&cc, CC_BBR, MSS);
+	cc_ack_received(&cc, &a, 1000000 * MS);
+	ck_assert_int_eq(cc.bbr.state, BBR_STARTUP);
+	ck_assert_uint_eq(cc.bbr.min_rtt_ns, 40 * MS);
+	ck_assert_uint_ge(cc.cwnd, cc_initial_window(MSS));
+}
+END_TEST
+
 START_TEST(names_are_found_both_ways)
 {
 	ck_assert_int_eq(cc_by_name("reno", 4), CC_RENO);
@@ -192,6 +206,7 @@ int main(void)
 	tcase_add_loop_test(t, ssthresh_never_falls_below_two_segments, 0, CC_CUBIC + 1);
 	tcase_add_loop_test(t, idle_halves_per_rto_down_to_the_initial_window, 0, CC_CUBIC + 1);
 	tcase_add_loop_test(t, a_needless_reduction_is_undone_once, 0, CC_CUBIC + 1);
+	tcase_add_test(t, bbr_begins_in_startup_whatever_the_clock_says);
 	tcase_add_test(t, names_are_found_both_ways);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
