@@ -372,7 +372,7 @@ void recovery_retransmitted(struct recovery *r, struct sent_map *m, struct sent_
 		r->rto_base_ns = now_ns;
 	r->tlp_base_ns = now_ns;
 	sent_retransmitted(m, rec, len, now_ns);
-	undo_rexmit(r, len, now_ns);
+	undo_rexmit(r, m, len, now_ns);
 	if (r->state == RECOVERY_FAST) {
 		r->prr_out += len;
 		r->prr_sndcnt -= len < r->prr_sndcnt ? len : r->prr_sndcnt;

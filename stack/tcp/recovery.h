@@ -111,7 +111,7 @@ struct recovery {
 	uint8_t frto;        /* enum recovery_frto */
 	uint32_t undo_out;   /* bytes sent again since it began and not reported as duplicates */
 	uint32_t frto_sent;  /* new bytes sent in step 3 */
-	uint64_t undo_tx_ns; /* its first retransmission */
+	uint64_t undo_tx_ns; /* its first retransmission, or an older one still in flight then */
 	struct seq undo_una; /* una when it began */
 	struct seq undo_end; /* snd_nxt when it ended: D-SACKs come until that is acknowledged */
 	struct recovery_cfg cfg;

@@ -13,12 +13,14 @@ void undo_begin(struct recovery *r, const struct sent_map *m, bool more)
 		r->undo_out = 0;
 }
 
-void undo_rexmit(struct recovery *r, uint32_t len, uint64_t now_ns)
+void undo_rexmit(struct recovery *r, const struct sent_map *m, uint32_t len, uint64_t now_ns)
 {
+	/* What the recovery before this one has sent again of data behind its point is acknowledged
+	 * in this one: while any of it is in flight, the first of that counts. */
+	if (m->rexmit_bytes <= len && !(r->undo_valid && r->undo_rexmit))
+		r->undo_tx_ns = now_ns;
 	if (!r->undo_valid)
 		return;
-	if (!r->undo_rexmit)
-		r->undo_tx_ns = now_ns;
 	r->undo_rexmit = true;
 	r->undo_out += len;
 }

@@ -12,8 +12,8 @@
 
 /* A recovery begins. more: on top of one going on, whose retransmissions count too. */
 void undo_begin(struct recovery *r, const struct sent_map *m, bool more);
-/* len bytes were sent again. */
-void undo_rexmit(struct recovery *r, uint32_t len, uint64_t now_ns);
+/* len bytes were sent again, which m knows already. */
+void undo_rexmit(struct recovery *r, const struct sent_map *m, uint32_t len, uint64_t now_ns);
 /* The recovery is over; D-SACKs may still come. */
 void undo_end(struct recovery *r, const struct sent_map *m);
 /* The RTO fired, in that state before (enum recovery_state): does F-RTO apply? */

@@ -479,6 +479,24 @@ START_TEST(eifel_what_was_not_sent_again_proves_nothing)
 }
 END_TEST
 
+/* A hole behind the first recovery's point is filled when a second one has sent something else. */
+START_TEST(eifel_an_echo_of_the_last_recoverys_retransmission_is_no_proof)
+{
+	send(10, 10 * MS);
+	ack(0, 1, 10, 117 * MS);
+	send(8, 117 * MS);
+	retransmit(125 * MS);
+	ack(0, 11, 14, 220 * MS);
+	ck_assert_uint_eq(lost_segment(), 10);
+	retransmit(221 * MS);
+	ack_echo(10, 11, 14, 125 * MS, 226 * MS);
+	ck_assert(out.leave && out.enter && !out.undo && lost_segment() == 14);
+	retransmit(228 * MS);
+	ack_echo(14, 15, 18, 221 * MS, 321 * MS);
+	ck_assert(!out.undo && rec.state == RECOVERY_FAST);
+}
+END_TEST
+
 START_TEST(dsack_for_all_that_was_sent_again_undoes)
 {
 	send(10, 10 * MS);
@@ -753,6 +771,7 @@ int main(void)
 	tcase_add_test(sack, eifel_an_echo_of_the_retransmission_is_no_proof);
 	tcase_add_test(sack, eifel_undoes_a_fast_retransmit_and_takes_it_for_reordering);
 	tcase_add_test(sack, eifel_what_was_not_sent_again_proves_nothing);
+	tcase_add_test(sack, eifel_an_echo_of_the_last_recoverys_retransmission_is_no_proof);
 	tcase_add_test(sack, dsack_for_all_that_was_sent_again_undoes);
 	tcase_add_test(sack, dsack_after_the_recovery_undoes_it_but_not_a_round_trip_later);
 	tcase_add_test(sack, dsack_of_a_timeout_s_retransmissions_undoes_it);
