@@ -7,7 +7,7 @@
 #include "cc_reno.h"
 
 /*
- * RFC 3465's L, in segments per ACK, after a timeout. Otherwise it is RFC 9406's: 8 without pacing,
+ * RFC 3465's L, in segments per ACK, after a timeout. Otherwise it is HYSTART_L without pacing,
  * none with it. One ACK answers a whole burst where the receiver coalesces segments; with RFC
  * 3465's L = 2 such a path would hardly grow.
  */

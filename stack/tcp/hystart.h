@@ -13,7 +13,11 @@
 
 #define HYSTART_CSS_GROWTH_DIVISOR 4u /* growth per ACK in Conservative Slow Start */
 #define HYSTART_CSS_ROUNDS 5u         /* of it before slow start is over */
-#define HYSTART_L 8u                  /* segments per ACK that count, without pacing */
+/* Segments per ACK that count, without pacing. RFC 9406 suggests 8, for senders whose bursts are no
+ * longer than that; where the receiver acknowledges what its device has coalesced, 44 segments at
+ * once, such a slow start grows by a fifth in a round trip, not twofold. What goes out at once are
+ * super-segments of as many: three of them. */
+#define HYSTART_L 128u
 
 struct hystart {
 	uint32_t last_min_us; /* of the round before; UINT32_MAX: none */
