@@ -10,7 +10,8 @@
  * full shows as -ENOBUFS, and the super-segment stays in the txq. The socket receives nothing.
  *
  * Past the queueing discipline the kernel cuts nothing up in software: what the device does not cut
- * it drops, silently. So the door is open only while the device says that it does (ethtool's tso).
+ * it drops, silently. So the door is open only while the device says that it does, for TCP of both
+ * families, and for datagrams on their own (many a device cuts TCP only).
  */
 #include "shim/dev/internal.h"
 
@@ -38,6 +39,8 @@
 /* Pieces of a batch. A super-segment of 64 KB in full blocks has 19; one alone must always fit,
  * which it does as long as its blocks hold 130 bytes each on average. */
 #define GSO_IOV 512u
+/* Features that a kernel may know of; there are some 64 of them. */
+#define GSO_KNOWN_MAX 128u
 #define GSO_SNDBUF_BYTES (16 << 20)
 /* Times in a row that a full device may refuse one before it counts as lost: the rest waits. */
 #define GSO_REFUSALS 64
@@ -90,28 +93,81 @@ void gso_open(struct dev_state *ds, unsigned net)
 		return;
 	}
 	nd->gso_door = dev_fd_set(ds, slot, fd) == 0;
-	nd->gso_udp = nd->gso_door && gso_udp_known();
+	nd->gso_udp_known = nd->gso_door && gso_udp_known();
 	gso_check(ds, net);
+}
+
+/* ---- what the device cuts ------------------------------------------------------------------- */
+
+enum gso_feature { GSO_TCP4, GSO_TCP6, GSO_ECN, GSO_UDP, GSO_FEATURES };
+static const char gso_name[GSO_FEATURES][ETH_GSTRING_LEN] = {
+	[GSO_TCP4] = "tx-tcp-segmentation",
+	[GSO_TCP6] = "tx-tcp6-segmentation",
+	[GSO_ECN] = "tx-tcp-ecn-segmentation",
+	[GSO_UDP] = "tx-udp-segmentation",
+};
+
+static int ethtool(struct dev_state *ds, unsigned net, void *cmd)
+{
+	struct ifreq ifr = {.ifr_data = cmd};
+
+	memcpy(ifr.ifr_name, ds->net[net].name, IFNAMSIZ);
+	return sys_ioctl(net_fd(ds, net, NET_FD_PACKET), SIOCETHTOOL, &ifr);
+}
+
+/* What the kernel calls its features, and which are on. Their numbers differ between kernels, the
+ * names don't. One that isn't known is off. */
+static void gso_features(struct dev_state *ds, unsigned net, bool on[GSO_FEATURES])
+{
+	union {
+		struct ethtool_gstrings h;
+		uint8_t room[sizeof(struct ethtool_gstrings) + GSO_KNOWN_MAX * ETH_GSTRING_LEN];
+	} names = {.h = {.cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES}};
+	union {
+		struct ethtool_gfeatures h;
+		uint8_t room[sizeof(struct ethtool_gfeatures) +
+			     GSO_KNOWN_MAX / 32 * sizeof(struct ethtool_get_features_block)];
+	} bits = {.h = {.cmd = ETHTOOL_GFEATURES, .size = GSO_KNOWN_MAX / 32}};
+	union {
+		struct ethtool_sset_info h;
+		uint8_t room[sizeof(struct ethtool_sset_info) + sizeof(uint32_t)];
+	} count = {.h = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_FEATURES}};
+	unsigned i, f;
+
+	memset(on, 0, GSO_FEATURES * sizeof(*on));
+	if (ethtool(ds, net, &count) || count.h.data[0] > GSO_KNOWN_MAX)
+		return;
+	names.h.len = count.h.data[0];
+	if (ethtool(ds, net, &names) || ethtool(ds, net, &bits))
+		return;
+	for (i = 0; i < count.h.data[0]; i++) {
+		for (f = 0; f < GSO_FEATURES; f++) {
+			if (!memcmp(names.h.data + i * ETH_GSTRING_LEN, gso_name[f],
+				    strlen(gso_name[f]) + 1))
+				on[f] = bits.h.features[i / 32].active >> i % 32 & 1;
+		}
+	}
 }
 
 void gso_check(struct dev_state *ds, unsigned net)
 {
 	struct netdev *nd = &ds->net[net];
-	struct ethtool_value tso = {.cmd = ETHTOOL_GTSO};
-	struct ifreq ifr = {.ifr_data = (void *)&tso};
-	bool cuts;
+	bool on[GSO_FEATURES], cuts;
 
 	if (!nd->gso_door)
 		return;
-	memcpy(ifr.ifr_name, nd->name, IFNAMSIZ);
-	cuts = sys_ioctl(net_fd(ds, net, NET_FD_PACKET), SIOCETHTOOL, &ifr) == 0 && tso.data;
+	gso_features(ds, net, on);
+	cuts = on[GSO_TCP4] && on[GSO_TCP6];
 	if (cuts != nd->gso_cuts && !cuts)
 		log_info("%s: segmentation offload is off, bulk goes by AF_XDP", nd->name);
 	nd->gso_cuts = cuts;
+	nd->gso_ecn = on[GSO_ECN];
+	nd->gso_udp = nd->gso_udp_known && on[GSO_UDP];
 }
 
 /* The header with which the kernel cuts e up. */
-static void gso_header(const struct tx_ent *e, const uint8_t *data, struct virtio_net_hdr *h)
+static void gso_header(const struct netdev *nd, const struct tx_ent *e, const uint8_t *data,
+		       struct virtio_net_hdr *h)
 {
 	*h = (struct virtio_net_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
@@ -128,7 +184,8 @@ static void gso_header(const struct tx_ent *e, const uint8_t *data, struct virti
 		return;
 	}
 	h->gso_type = e->family == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
-	if (((const struct tcp_hdr *)(data + e->csum_start))->flags & TH_CWR)
+	/* Without, each segment has CWR: at worst the peer's next echo of a mark ends early. */
+	if (nd->gso_ecn && ((const struct tcp_hdr *)(data + e->csum_start))->flags & TH_CWR)
 		h->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 }
 
@@ -176,7 +233,7 @@ int gso_send(struct dev_state *ds, unsigned net)
 		pieces = gso_pieces(e, data, &hdr[n], iov + niov, GSO_IOV - niov);
 		if (pieces == 0)
 			break;
-		gso_header(e, data, &hdr[n]);
+		gso_header(nd, e, data, &hdr[n]);
 		v[n++] = (struct mmsghdr){.msg_hdr.msg_iov = iov + niov,
 					  .msg_hdr.msg_iovlen = pieces};
 		niov += pieces;
@@ -192,7 +249,7 @@ int gso_send(struct dev_state *ds, unsigned net)
 		/* This one the device won't take, now or later: lost, as on a wire. */
 		log_debug("%s: super-segment not sent: error %d", nd->name, -sent);
 		if (sent == -EINVAL && stack_tx_peek(st)->proto == IPPROTO_UDP && nd->gso_udp) {
-			nd->gso_udp = false;
+			nd->gso_udp = nd->gso_udp_known = false;
 			net_tell(ds, net);
 		}
 		sent = 1;

@@ -100,7 +100,8 @@ struct netdev {
 	bool noarp; /* no neighbours: destination MACs are zero */
 	bool native, zerocopy, multibuf, tx_csum;
 	bool gso_door, gso_cuts; /* the packet socket is there; the device takes super-segments */
-	bool gso_udp;            /* and trains of datagrams */
+	bool gso_udp, gso_ecn;   /* and trains of datagrams; and CWR in the first segment only */
+	bool gso_udp_known;      /* the kernel knows trains that come by the packet socket */
 	bool local_peer;         /* veth: a partial checksum can only mean "local" */
 	char name[IFNAMSIZ];
 	uint32_t ifindex, mtu;
