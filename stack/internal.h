@@ -360,6 +360,8 @@ bool tcp_connecting(const struct sock *sk);
 bool tcp_connected(const struct sock *sk);
 uint32_t tcp_unacked(const struct sock *sk);
 uint32_t tcp_inq(const struct sock *sk);
+uint32_t tcp_unread(const struct sock *sk);
+bool tcp_at_mark(const struct sock *sk);
 uint32_t tcp_outq(const struct sock *sk);
 uint32_t tcp_outq_notsent(const struct sock *sk);
 const char *tcp_state_name(const struct sock *sk);

@@ -92,6 +92,8 @@ libstack_la_SOURCES = \
 	stack/tcp/timewait.c \
 	stack/tcp/undo.c \
 	stack/tcp/undo.h \
+	stack/tcp/urgent.c \
+	stack/tcp/urgent.h \
 	stack/time/wheel.c \
 	stack/time/wheel.h \
 	stack/txq.h \

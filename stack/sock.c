@@ -170,6 +170,16 @@ uint32_t stack_inq(const struct sock *sk)
 	return sk->type == STK_UDP ? udp_inq(sk) : sk->type == STK_TCP ? tcp_inq(sk) : 0;
 }
 
+uint32_t stack_unread(const struct sock *sk)
+{
+	return sk->type == STK_TCP ? tcp_unread(sk) : 0;
+}
+
+bool stack_at_mark(const struct sock *sk)
+{
+	return sk->type == STK_TCP && tcp_at_mark(sk);
+}
+
 uint32_t stack_outq(const struct sock *sk)
 {
 	return sk->type == STK_UDP ? udp_outq(sk) : sk->type == STK_TCP ? tcp_outq(sk) : 0;

@@ -77,6 +77,7 @@ struct stack_cfg {
 	uint8_t tcp_recovery;        /* 1: RACK; 2: reordering window fixed; 4: no DupThresh */
 	uint8_t tcp_ecn;             /* 0: never; 1, 3, 4: ask and accept; 2, 5: accept */
 	uint8_t tcp_ecn_fallback;    /* a SYN that asks for ECN is not sent twice */
+	uint8_t tcp_stdurg;          /* the urgent pointer is as RFC 9293 says, not as BSD */
 	uint32_t tcp_reordering, tcp_max_reordering; /* segments */
 	uint32_t tcp_tw_reuse_delay_ms;
 	uint8_t tcp_syncookies; /* 0: never, 1: when the queue is full, 2: always */
@@ -215,6 +216,7 @@ enum {
 	RDY_ERR = 0x008,
 	RDY_HUP = 0x010,
 	RDY_RDHUP = 0x2000,
+	RDY_URG = 0x10000, /* an edge only: urgent data is announced, whose owner gets SIGURG */
 };
 
 struct sock {
@@ -272,6 +274,7 @@ struct sock_opts {
 	int8_t autoflowlabel; /* IPV6_AUTOFLOWLABEL; -1: the configuration's */
 	uint8_t pmtudisc6;    /* IPV6_MTU_DISCOVER: IPV6_PMTUDISC_* */
 	uint32_t mtu6;        /* IPV6_MTU as set: no packet is larger; 0: none set */
+	uint8_t oobinline;    /* SO_OOBINLINE: the urgent byte stays in the stream */
 };
 
 void sock_opts_default(struct sock_opts *o);
@@ -316,9 +319,11 @@ int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int
 void stack_send_commit(struct stack *st, struct sock *sk, size_t n, unsigned flags,
 		       uint64_t now_ns);
 
-enum { RECV_PEEK = 1, RECV_TRUNC = 2, RECV_OOB = 4, RECV_GRO = 0x100 /* UDP */ };
+enum { RECV_PEEK = 1, RECV_TRUNC = 2, RECV_OOB = 4, RECV_ON = 8, RECV_GRO = 0x100 /* UDP */ };
 /* Bytes taken (0: end of stream, or 0 asked), -EAGAIN, -ENOTCONN or a pending error (cleared). With
- * RECV_TRUNC the bytes are dropped and iov's bases are not used. */
+ * RECV_TRUNC the bytes are dropped and iov's bases are not used. Stops at the urgent mark; with
+ * RECV_ON (the call has bytes already) 0 at it. RECV_OOB: the urgent byte (iov may have no room for
+ * it: then 0), -EINVAL without one, -EAGAIN before it has come. */
 ssize_t stack_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		   unsigned flags, uint64_t now_ns);
 
@@ -367,8 +372,10 @@ int stack_setopt(struct stack *st, struct sock *sk, int level, int name, const v
 		 uint32_t len, uint64_t now_ns);
 int stack_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
 		 uint64_t now_ns);
-/* SIOCINQ: bytes readable now. */
+/* SIOCINQ: bytes readable now (of a TCP socket: up to the urgent mark). */
 uint32_t stack_inq(const struct sock *sk);
+uint32_t stack_unread(const struct sock *sk);       /* TCP: all that a read may find */
+bool stack_at_mark(const struct sock *sk);          /* SIOCATMARK */
 uint32_t stack_outq(const struct sock *sk);         /* SIOCOUTQ: not acknowledged */
 uint32_t stack_outq_notsent(const struct sock *sk); /* SIOCOUTQNSD */
 

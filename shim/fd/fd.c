@@ -66,7 +66,7 @@ static void close_linger(struct ofd *o)
 
 	run_enter(sr);
 	sk = o->sk;
-	if (sk && sk->type == STK_TCP && !stack_inq(sk) && stack_connected(sk))
+	if (sk && sk->type == STK_TCP && !stack_unread(sk) && stack_connected(sk))
 		linger_s = opts_linger(o);
 	if (linger_s > 0)
 		stack_shutdown(sr->st, sk, SHUT_WR, now);
@@ -259,7 +259,11 @@ int fd_fcntl(int fd, struct ofd *o, int cmd, unsigned long arg)
 	case F_SETSIG:
 	case F_SETOWN_EX:
 		r = sock_own_shadow(fd, o);
-		return r < 0 ? r : sys_fcntl(fd, cmd, arg);
+		if (r == 0)
+			r = sys_fcntl(fd, cmd, arg);
+		if (r == 0)
+			owner_import(fd, o);
+		return r;
 	default:
 		return sys_fcntl(fd, cmd, arg);
 	}

@@ -14,6 +14,7 @@ libshim_la_SOURCES += \
 	shim/fd/ofd.c \
 	shim/fd/ofd.h \
 	shim/fd/opts.c \
+	shim/fd/owner.c \
 	shim/fd/poll.c \
 	shim/fd/poll_set.h \
 	shim/fd/select.c \

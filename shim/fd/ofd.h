@@ -67,15 +67,16 @@ struct ofd {
 	uint8_t verdict;            /* enum verdict */
 	_Atomic uint8_t door_ready; /* kernel door: RDY_IN | RDY_ERR as last seen */
 	uint32_t idx;
-	uint32_t next_free;      /* free list link (index + 1); family.lock */
-	uint32_t cmsgs;          /* CMSG_* that recvmsg() is to give */
-	uint32_t opts_set;       /* options set before it was accelerated: opts.c's table */
-	uint32_t rcvlowat;       /* SO_RCVLOWAT, 0 as 1 */
-	_Atomic uint32_t refs;   /* over all processes; holds included */
-	struct stackrec *sr;     /* the stack it was born on; set with sk */
-	struct sock *_Atomic sk; /* NULL: not accelerated */
-	struct epoll_set *ep;    /* OFD_EPOLL */
-	struct list watches;     /* struct watch: who wants to know; sr->lock */
+	uint32_t next_free;        /* free list link (index + 1); family.lock */
+	uint32_t cmsgs;            /* CMSG_* that recvmsg() is to give */
+	uint32_t opts_set;         /* options set before it was accelerated: opts.c's table */
+	uint32_t rcvlowat;         /* SO_RCVLOWAT, 0 as 1 */
+	_Atomic uint32_t refs;     /* over all processes; holds included */
+	struct stackrec *sr;       /* the stack it was born on; set with sk */
+	struct sock *_Atomic sk;   /* NULL: not accelerated */
+	struct epoll_set *ep;      /* OFD_EPOLL */
+	struct list watches;       /* struct watch: who wants to know; sr->lock */
+	int32_t owner_type, owner; /* F_SETOWN_EX: who gets SIGURG; owner 0: nobody */
 	uint64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
 	struct endpoint bound;  /* local address as the kernel bound it; port 0: not bound */
 	struct list peers;      /* others that share this listener by SO_REUSEPORT: events for
@@ -121,6 +122,11 @@ void ofd_free_rebuild(void);
 uint32_t ofd_ready(const struct ofd *o);
 /* Tells every watcher of the edges (RDY_*). sr->lock held. Implemented in fd/watch.c (run). */
 void ofd_notify(struct ofd *o, uint32_t edges);
+
+/* Urgent data has been announced on o: its owner is to get SIGURG. sr->lock held. (owner.c) */
+void owner_urgent(const struct ofd *o);
+/* Sends those signals. No lock held. */
+void owner_flush(void);
 
 /* Says once, in the log, and for ever, in the description, why it is where it is. */
 void ofd_set_verdict(struct ofd *o, int fd, enum verdict v);

@@ -47,6 +47,7 @@ static const struct {
 	{SOL_SOCKET, SO_REUSEPORT, FIELD(reuseport)},
 	{SOL_SOCKET, SO_KEEPALIVE, FIELD(keepalive)},
 	{SOL_SOCKET, SO_RCVLOWAT, FIELD(rcvlowat)},
+	{SOL_SOCKET, SO_OOBINLINE, FIELD(oobinline)},
 	{IPPROTO_TCP, TCP_NODELAY, FIELD(nodelay)},
 	{IPPROTO_TCP, TCP_CORK, FIELD(cork)},
 	{IPPROTO_TCP, TCP_QUICKACK, FIELD(quickack)},
@@ -402,7 +403,7 @@ static int sock_ioctl_queue(int fd, struct ofd *o, unsigned long req, int *out)
 	else if (req == FIONREAD)
 		*out = sk->type == STK_UDP ? udp_inq(fd, sk) : (int)stack_inq(sk);
 	else if (req == SIOCATMARK)
-		*out = 0; /* urgent data is in band in the stack: there is no mark to be at */
+		*out = stack_at_mark(sk);
 	else if (sk->type == STK_UDP)
 		r = sys_ioctl(fd, req, out);
 	else
@@ -433,6 +434,10 @@ int sock_ioctl(int fd, struct ofd *o, unsigned long req, void *arg)
 	default:
 		/* What changes the kernel's socket must not change everybody's placeholder. */
 		r = sock_own_shadow(fd, o);
-		return r < 0 ? r : sys_ioctl(fd, req, arg);
+		if (r == 0)
+			r = sys_ioctl(fd, req, arg);
+		if (r == 0 && (req == FIOSETOWN || req == SIOCSPGRP))
+			owner_import(fd, o);
+		return r;
 	}
 }

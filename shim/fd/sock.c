@@ -106,6 +106,7 @@ void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, boo
 
 	atomic_store_explicit(&o->nonblock, fl >= 0 && (fl & O_NONBLOCK), memory_order_relaxed);
 	opts_import_timeouts(fd, o);
+	owner_import(fd, o);
 	o->sr = sr;
 	sk->user = o;
 	if (two_doors) {

@@ -158,6 +158,11 @@ int sock_own_shadow(int fd, struct ofd *o);
 /* The placeholder that accepted connections of a family borrow, made on first use; -Exxx. */
 int sock_placeholder(int af);
 
+/* ---- who gets the signals (owner.c) --------------------------------------------------------- */
+
+/* The kernel has taken an owner for the shadow, which is o's own: it is remembered. */
+void owner_import(int fd, struct ofd *o);
+
 /* ---- options (opts.c) ----------------------------------------------------------------------- */
 
 /* The options set so far on the kernel's socket, for the stack's. */

@@ -204,7 +204,7 @@ static ssize_t stream_recv_try(struct call *c, const struct iovec *iov, size_t n
 		return -ENOTCONN;
 	if (unlikely(len == 0) && !(sk->ready & (RDY_IN | RDY_ERR | RDY_HUP)))
 		return -EAGAIN; /* waits for a byte that it does not take, as Linux */
-	there = stack_inq(sk);
+	there = stack_unread(sk);
 	if (there > len - done)
 		there = len - done;
 	if (!there)
@@ -232,8 +232,11 @@ static ssize_t stream_recv(int fd, struct ofd *o, const struct iovec *iov, size_
 				    (size_t)len, rflags);
 		if (likely(r > 0)) {
 			done = flags & MSG_PEEK ? r : done + r;
+			rflags |= flags & MSG_PEEK ? 0 : RECV_ON;
 			if (recv_enough(o, call_sk(&c), (size_t)done, (size_t)len, flags))
 				break;
+			if (flags & MSG_PEEK && (size_t)done < stack_unread(call_sk(&c)))
+				break; /* at the urgent mark */
 			if (flags & MSG_PEEK) {
 				r = call_sk(&c)->ready & RDY_RDHUP ? -EAGAIN : peek_wait(&c);
 				if (r < 0)

@@ -69,6 +69,7 @@ static const struct row rows[] = {
 	ROW("ipv4/tcp_recovery", tcp_recovery, U8, 0, 255),
 	ROW("ipv4/tcp_ecn", tcp_ecn, U8, 0, 5),
 	ROW("ipv4/tcp_ecn_fallback", tcp_ecn_fallback, U8, 0, 255),
+	ROW("ipv4/tcp_stdurg", tcp_stdurg, U8, 0, 1),
 	ROW("ipv4/tcp_reordering", tcp_reordering, U32, 1, INT_MAX),
 	ROW("ipv4/tcp_max_reordering", tcp_max_reordering, U32, 1, INT_MAX),
 	ROW("ipv4/tcp_tw_reuse_delay", tcp_tw_reuse_delay_ms, U32, 1, 60000),

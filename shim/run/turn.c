@@ -235,6 +235,8 @@ static void tell(struct stackrec *sr)
 		o = sk->user;
 		if (!o)
 			continue;
+		if (unlikely(edges & RDY_URG))
+			owner_urgent(o);
 		ofd_notify(o, edges);
 		list_for_each(pos, &o->peers) /* a ring of those that share a listener */
 			ofd_notify(list_entry(pos, struct ofd, peers), edges);
@@ -306,6 +308,7 @@ static void leave(struct stackrec *sr)
 	if (sr->st && unlikely(stack_next_ns(sr->st) < atomic_load(&sr->helper_until)))
 		helper_unpark(sr);
 	waiter_wake_flush();
+	owner_flush();
 	thread_leave();
 }
 

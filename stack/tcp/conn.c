@@ -38,7 +38,7 @@ void tcp_state_set(struct stack *st, struct tcp_conn *c, enum tcp_state to)
 void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 {
 	uint32_t set = 0;
-	const uint32_t all = RDY_IN | RDY_OUT | RDY_ERR | RDY_HUP | RDY_RDHUP;
+	const uint32_t all = RDY_IN | RDY_PRI | RDY_OUT | RDY_ERR | RDY_HUP | RDY_RDHUP;
 
 	if (c->state == TCPS_CLOSED || (c->shut_rd && c->shut_wr))
 		set |= RDY_HUP;
@@ -47,6 +47,12 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 	if (!tcp_state_in(c, TCPS_CONNECTING)) {
 		uint32_t lowat = c->o.rcvlowat ? c->o.rcvlowat : 1;
 
+		if (unlikely(c->urgent.state != URGENT_NONE)) {
+			/* the urgent byte is nothing to read in the stream */
+			lowat += urgent_at_mark(c) && !c->o.oobinline;
+			if (c->urgent.state == URGENT_HERE)
+				set |= RDY_PRI;
+		}
 		if (c->rcv.len >= lowat || (c->rcv.len > 0 && tcp_rcvwin_bytes(st, c) == 0))
 			set |= RDY_IN;
 		if (c->shut_wr) {
@@ -482,7 +488,26 @@ bool tcp_connected(const struct sock *sk)
 
 uint32_t tcp_inq(const struct sock *sk)
 {
+	const struct tcp_conn *c = tcp_conn_of(sk);
+	uint32_t n;
+
+	if (sk->type != STK_TCP)
+		return 0;
+	/* Linux: up to the mark; when there, none. All, if the byte is in band or not here */
+	if (likely(c->urgent.state == URGENT_NONE) || c->o.oobinline)
+		return c->rcv.len;
+	n = (uint32_t)seq_diff(c->urgent.at, c->copied);
+	return n < c->rcv.len ? n : c->rcv.len;
+}
+
+uint32_t tcp_unread(const struct sock *sk)
+{
 	return sk->type == STK_TCP ? tcp_conn_of(sk)->rcv.len : 0;
+}
+
+bool tcp_at_mark(const struct sock *sk)
+{
+	return sk->type == STK_TCP && urgent_at_mark(tcp_conn_of(sk));
 }
 
 uint32_t tcp_outq(const struct sock *sk)

@@ -201,6 +201,7 @@ static enum stat_id seg_parse(struct stack *st, struct rx_pkt *p, struct tcp_seg
 	s->ack = seq_of(be32(h->ack));
 	s->flags = h->flags;
 	s->wnd = be16(h->win);
+	s->urg = be16(h->urg);
 	s->len = p->len - s->hlen;
 	s->pulled = false;
 	s->local.addr = p->dst;

@@ -235,6 +235,7 @@ static void ack_progress(struct in *in, struct seq una_before)
 		sndbuf_ack(st, &c->snd, upto);
 	if (seq_lt(c->snd_sml, c->sent.una))
 		c->snd_sml = c->sent.una;
+	urgent_acked(&c->urgent, c->sent.una);
 	c->retransmits = 0;
 	c->stall_ns = 0;
 	c->soft_err_valid = false;
@@ -548,6 +549,8 @@ static enum step do_data(struct in *in)
 			return drop(in, STAT_drop_tcp_window);
 		rx_trim(st, s->p, s->len);
 	}
+	if (urgent_data(st, c, s))
+		in->raise |= RDY_PRI | RDY_IN;
 	if (seq_gt(s->seq, c->rcv_nxt))
 		return data_ahead(in);
 	if (seq_lt(s->seq, c->rcv_nxt) && !data_cut_old(in))
@@ -713,6 +716,7 @@ static enum step steps(struct in *in)
 			return r;
 		ts_recent_take(in->st, c, in->s);
 	}
+	urgent_pointer(in->st, c, in->s);
 	r = do_data(in);
 	return r == STEP_ON ? do_fin(in) : r;
 }

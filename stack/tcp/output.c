@@ -74,7 +74,7 @@ static void header_fill(struct tcp_hdr *h, const struct endpoint *local,
 	h->flags = flags;
 	h->win = be16(wnd);
 	h->csum = 0;
-	h->urg = 0;
+	h->urg = 0; /* of a connection: set by xmit() */
 }
 
 /* Builds one segment and queues it. 0 or as ip_begin(). */
@@ -100,6 +100,11 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 	wnd = x->flags & TH_RST ? 0 : tcp_rcvwin_field(st, c, x->flags & TH_SYN);
 	header_fill((struct tcp_hdr *)o.l4, &c->sk.local, &c->sk.remote, x->seq, c->rcv_nxt,
 		    (uint8_t)(x->flags | tcp_ecn_flags(c, x->flags, x->fresh)), hlen, wnd);
+	if (unlikely(c->urgent.sending)) {
+		struct tcp_hdr *h = (struct tcp_hdr *)o.l4;
+
+		h->urg = be16(urgent_field(c, x->seq, &h->flags));
+	}
 	tcp_opts_write(&opt, o.l4 + TCP_HLEN_BYTES, x->flags & TH_SYN);
 	want_sum = !x->super && ip_wants_sum(st, c->dst);
 	if (x->super) {
@@ -188,6 +193,8 @@ static uint32_t piece_max(const struct stack *st, const struct tcp_conn *c)
 
 	if (c->ecn & TCP_ECN_CWR)
 		return c->mss; /* said once: who cuts up a super-segment might repeat it */
+	if (unlikely(c->urgent.sending))
+		return c->mss; /* each has its own pointer */
 	if (gso > SUPER_MAX_BYTES)
 		gso = SUPER_MAX_BYTES;
 	if (gso > c->mss && pace_active(&c->pace))
@@ -267,7 +274,7 @@ static int send_lost(struct stack *st, struct tcp_conn *c, struct sent_rec *rec,
 /* Nagle and Minshall: may a segment smaller than the MSS, the last there is, go now? */
 static bool nagle_allows(const struct tcp_conn *c, unsigned how)
 {
-	if (c->fin_queued || (how & OUT_FORCE))
+	if (c->fin_queued || (how & OUT_FORCE) || c->urgent.sending)
 		return true;
 	if ((how & OUT_MORE) || c->o.cork)
 		return false;

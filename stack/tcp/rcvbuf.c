@@ -187,20 +187,24 @@ struct sink {
 	const struct iovec *iov;
 	int iovcnt;
 	size_t off;
-	bool drop;
+	struct rcvbuf_want w; /* what of it is still to come */
 };
 
-/* Puts up to len bytes; returns how many the sink took. */
+/* Puts up to len bytes; returns how many the sink took, those skipped included. */
 static uint32_t sink_put(struct sink *s, const uint8_t *src, uint32_t len)
 {
-	uint32_t done = 0;
+	uint32_t done = s->w.skip < len ? s->w.skip : len, end = len;
 
-	while (done < len && s->iovcnt > 0) {
+	s->w.skip -= done;
+	if (end - done > s->w.max)
+		end = done + s->w.max;
+	s->w.max -= end - done;
+	while (done < end && s->iovcnt > 0) {
 		size_t n = s->iov->iov_len - s->off;
 
-		if (n > len - done)
-			n = len - done;
-		if (!s->drop && n > 0)
+		if (n > end - done)
+			n = end - done;
+		if (!s->w.drop && n > 0)
 			memcpy((uint8_t *)s->iov->iov_base + s->off, src + done, n);
 		done += (uint32_t)n;
 		s->off += n;
@@ -288,17 +292,27 @@ static size_t peek_frames(struct stack *st, struct rcvbuf *b, struct sink *s)
 }
 
 size_t rcvbuf_read(struct stack *st, struct rcvbuf *b, const struct iovec *iov, int iovcnt,
-		   bool peek, bool drop)
+		   const struct rcvbuf_want *w)
 {
-	struct sink s = {iov, iovcnt, 0, drop};
-	size_t done = read_blocks(st, b, &s, peek);
+	struct sink s = {iov, iovcnt, 0, *w};
+	size_t done = read_blocks(st, b, &s, w->peek);
 
-	if (peek)
-		return done + peek_frames(st, b, &s);
-	while (s.iovcnt > 0 && b->head != FRAME_NONE) {
+	if (w->peek) {
+		done += peek_frames(st, b, &s);
+		return done - (w->skip - s.w.skip);
+	}
+	while (s.iovcnt > 0 && s.w.max > 0 && b->head != FRAME_NONE) {
 		if (!read_packet(st, b, &s, &done))
 			break;
 	}
 	b->len -= (uint32_t)done;
 	return done;
+}
+
+void rcvbuf_drop(struct stack *st, struct rcvbuf *b, uint32_t n)
+{
+	struct iovec v = {.iov_len = n};
+	struct rcvbuf_want w = {.max = n, .drop = true};
+
+	rcvbuf_read(st, b, &v, 1, &w);
 }

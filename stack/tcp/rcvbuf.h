@@ -43,9 +43,19 @@ bool rcvbuf_frames_low(const struct stack *st);
  */
 bool rcvbuf_push(struct stack *st, struct rcvbuf *b, uint32_t frame, uint32_t len);
 
-/* Copies up to the iov's size and takes it off, unless peek. drop: bytes are not copied. Bytes. */
+/* What a read takes. */
+struct rcvbuf_want {
+	uint32_t skip; /* bytes to leave standing first; only with peek */
+	uint32_t max;  /* bytes behind them, at most */
+	bool peek;     /* they stay */
+	bool drop;     /* they are not copied */
+};
+
+/* Copies up to the iov's size and takes it off, unless peek. Bytes copied. */
 size_t rcvbuf_read(struct stack *st, struct rcvbuf *b, const struct iovec *iov, int iovcnt,
-		   bool peek, bool drop);
+		   const struct rcvbuf_want *w);
+/* Takes n bytes off, unread; n <= b->len. */
+void rcvbuf_drop(struct stack *st, struct rcvbuf *b, uint32_t n);
 
 /* Frames in a chain. */
 uint32_t rcvbuf_chain_frames(struct stack *st, uint32_t frame);

@@ -154,8 +154,13 @@ static int set_socket(struct stack *st, struct sock *sk, int name, const void *v
 			tcp_ready(st, c, 0);
 		}
 		return 0;
-	case SO_OOBINLINE: /* urgent data always is in band here */
-		return r ? r : v ? 0 : -ENOPROTOOPT;
+	case SO_OOBINLINE:
+		if (r)
+			return r;
+		o->oobinline = !!v;
+		if (c)
+			tcp_ready(st, c, 0);
+		return 0;
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -187,6 +192,8 @@ static int get_socket(struct sock *sk, int name, void *val, uint32_t *len)
 				    (int)(sk->type == STK_TCP ? c->snd_limit : o->sndbuf));
 	case SO_RCVLOWAT:
 		return sock_opt_put(val, len, (int)(o->rcvlowat ? o->rcvlowat : 1));
+	case SO_OOBINLINE:
+		return sock_opt_put(val, len, o->oobinline);
 	case SO_MAX_PACING_RATE:
 		return get_max_pacing_rate(o, val, len);
 	case SO_LINGER:

@@ -92,6 +92,8 @@ ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, i
 		return -EAGAIN;
 	}
 	/* what did not fit follows soon: as Linux, which pushes full segments only, until then */
+	if (unlikely(flags & SEND_OOB))
+		urgent_mark(c);
 	sent_more(st, c, done < want ? flags | SEND_MORE : flags);
 	return done;
 }
@@ -150,27 +152,67 @@ static ssize_t recv_nothing(struct stack *st, struct tcp_conn *c)
 	return -EAGAIN;
 }
 
+static size_t iov_bytes(const struct iovec *iov, int iovcnt)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < iovcnt; i++)
+		n += iov[i].iov_len;
+	return n;
+}
+
+static ssize_t recv_urgent(struct stack *st, struct tcp_conn *c, const struct iovec *iov,
+			   int iovcnt, unsigned flags)
+{
+	uint8_t byte;
+	int r = urgent_take(c, &byte, flags & RECV_PEEK);
+
+	tcp_ready(st, c, 0);
+	if (r <= 0)
+		return r;
+	while (iovcnt > 0 && iov->iov_len == 0) {
+		iov++;
+		iovcnt--;
+	}
+	if (iovcnt > 0 && !(flags & RECV_TRUNC))
+		memcpy(iov->iov_base, &byte, 1);
+	return iovcnt > 0;
+}
+
+/* n bytes have left the receive queue, or now do (drop). */
+static void recv_took(struct stack *st, struct tcp_conn *c, uint32_t n, bool drop)
+{
+	if (drop)
+		rcvbuf_drop(st, &c->rcv, n);
+	tcp_rcvwin_read(st, c, n);
+	urgent_read(c);
+	tcp_ready(st, c, 0);
+}
+
 ssize_t stack_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		   unsigned flags, uint64_t now_ns)
 {
 	struct tcp_conn *c = tcp_conn_of(sk);
-	bool peek = flags & RECV_PEEK;
-	size_t n, want = 0;
+	struct rcvbuf_want w = {.peek = flags & RECV_PEEK, .drop = flags & RECV_TRUNC};
+	size_t n;
 
 	st->now_ns = now_ns;
 	if (sk->type != STK_TCP)
 		return -ENOTCONN;
-	if (flags & RECV_OOB)
-		return -EINVAL; /* urgent data is in band here, as under SO_OOBINLINE */
-	if (c->rcv.len == 0) {
-		for (int i = 0; i < iovcnt; i++)
-			want += iov[i].iov_len;
-		return want ? recv_nothing(st, c) : 0;
+	if (unlikely(flags & RECV_OOB))
+		return recv_urgent(st, c, iov, iovcnt, flags);
+	if (unlikely((flags & RECV_ON) && urgent_at_mark(c)))
+		return 0;
+	w.max = urgent_readable(c, &w.skip);
+	if (unlikely(w.skip && !w.peek)) {
+		recv_took(st, c, 1, true);
+		w.skip = 0;
 	}
-	n = rcvbuf_read(st, &c->rcv, iov, iovcnt, peek, flags & RECV_TRUNC);
-	if (peek || n == 0)
+	if (w.max == 0)
+		return iov_bytes(iov, iovcnt) ? recv_nothing(st, c) : 0;
+	n = rcvbuf_read(st, &c->rcv, iov, iovcnt, &w);
+	if (w.peek || n == 0)
 		return (ssize_t)n;
-	tcp_rcvwin_read(st, c, (uint32_t)n);
-	tcp_ready(st, c, 0);
+	recv_took(st, c, (uint32_t)n, false);
 	return (ssize_t)n;
 }

@@ -36,6 +36,7 @@
 #include "rtt.h"
 #include "sent.h"
 #include "sndbuf.h"
+#include "urgent.h"
 
 #define TCP_HLEN_BYTES 20u
 #define TCP_MSS_MIN 88u                /* as Linux: below, overhead is an attack */
@@ -132,6 +133,7 @@ struct tcp_conn {
 	struct rate rate;
 	struct chrono chrono;
 	struct reass reass;
+	struct urgent urgent;
 
 	struct list blkw;                   /* on the tables' blk_wait: it wants a block */
 	struct list ack_node;               /* on the tables' ack_batch or ack_turn */
@@ -270,6 +272,7 @@ struct tcp_seg {
 	uint32_t len; /* payload bytes */
 	uint32_t hlen;
 	uint32_t wnd;  /* as in the header, not scaled */
+	uint16_t urg;  /* likewise */
 	uint8_t flags; /* TH_* */
 	bool pulled;   /* header is off the chain */
 	struct tcp_opts opt;

@@ -306,6 +306,8 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 		COUNT(st, tcp_zero_probes);
 		/* an old sequence number: the peer has to answer with an ACK that says its window
 		 */
+		if (unlikely(c->urgent.sending)) /* as Linux: in the window, so that it is heard */
+			tcp_send_empty(st, c, c->sent.una, TH_ACK);
 		tcp_send_empty(st, c, seq_sub(c->sent.una, 1), TH_ACK);
 		c->rtx_what = RTX_NONE; /* tcp_output() armed it, by the backoff of before */
 		tcp_timer_rtx(st, c);

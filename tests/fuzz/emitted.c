@@ -123,7 +123,7 @@ static void check_numbers(struct fz *f, struct flow *w, const uint8_t *h, uint32
 	if (flags & TH_RST)
 		return;
 	fz_must(f, flags & (TH_SYN | TH_ACK));
-	fz_must(f, (flags & ~(TH_SYN | TH_ACK | TH_FIN | TH_PSH | TH_ECE | TH_CWR)) == 0);
+	fz_must(f, (flags & ~(TH_SYN | TH_ACK | TH_FIN | TH_PSH | TH_ECE | TH_CWR | TH_URG)) == 0);
 	fz_must(f, (flags & (TH_SYN | TH_FIN)) != (TH_SYN | TH_FIN));
 	if (flags & TH_SYN && (!w->iss_known || w->iss != seq)) {
 		w->iss_known = true;
@@ -200,7 +200,8 @@ static void emitted_tcp(struct fz *f, const uint8_t *ip, const uint8_t *h, uint3
 	struct flow *w;
 
 	fz_must(f, hlen >= 20 && hlen <= in_frame && (h[12] & 15) == 0);
-	fz_must(f, get16(h + 18) == 0);
+	fz_must(f, (get16(h + 18) != 0) == !!(h[13] & TH_URG) &&
+			   !((h[13] & TH_URG) && (h[13] & (TH_SYN | TH_RST))));
 	if (host == ARRAY_SIZE(f->peer) || !ip_addr_eq(&from, fz_me(f, host)))
 		return; /* to, or from, somebody we do not play */
 	if (h[13] & TH_RST) {

@@ -153,6 +153,8 @@ static void opts_any(struct fz *f, struct sock_opts *o)
 		o->rcvbuf = 2304 + src_pick(r, 60000);
 	if (src_one_in(r, 4))
 		o->sndbuf = 4608 + src_pick(r, 60000);
+	/* some take urgent bytes out of the stream: theirs is not compared */
+	o->oobinline = o->sndbuf % 8 != 1;
 	o->v6 = !src_one_in(r, 4);
 	o->v6only = o->v6 && src_one_in(r, 8);
 	o->tclass = src_one_in(r, 8) ? 0xb8 : 0;
@@ -243,7 +245,8 @@ static void send_some(struct fz *f, struct handle *h)
 			       {(void *)(uintptr_t)(p + n / 3), n - n / 3}};
 	ssize_t got;
 
-	got = stack_send(f->st, h->sk, iov, 2, src_one_in(r, 8) ? SEND_MORE : 0, f->now);
+	got = stack_send(f->st, h->sk, iov, 2,
+			 (src_one_in(r, 8) ? SEND_MORE : 0) | (n % 32 == 7 ? SEND_OOB : 0), f->now);
 	fz_must(f, got <= (ssize_t)n && (got != 0 || n == 0));
 	if (got > 0)
 		h->sent += (uint32_t)got;
@@ -290,10 +293,18 @@ static void recv_some(struct fz *f, struct handle *h)
 	uint32_t n = src_one_in(r, 3) ? src_pick(r, 100) : src_pick(r, BUF_BYTES);
 	unsigned flags = src_one_in(r, 6) ? RECV_PEEK : src_one_in(r, 16) ? RECV_TRUNC : 0;
 	struct iovec iov[2] = {{b, n / 2}, {b + n / 2, n - n / 2}};
-	uint32_t inq = stack_inq(h->sk);
+	uint32_t unread = stack_unread(h->sk), len = sizeof(int);
+	int inline_oob = 0;
 	ssize_t got = stack_recv(f->st, h->sk, iov, 2, flags, f->now);
 
-	fz_must(f, got <= (ssize_t)n && (got < 0 || got <= (ssize_t)inq));
+	fz_must(f, got <= (ssize_t)n && (got < 0 || got <= (ssize_t)unread));
+	stack_getopt(f->st, h->sk, SOL_SOCKET, SO_OOBINLINE, &inline_oob, &len, f->now);
+	if (!inline_oob) {
+		got = stack_recv(f->st, h->sk, iov, 2, RECV_OOB | flags, f->now);
+		fz_must(f, got <= 1 && got <= (ssize_t)n);
+		fz_must(f, stack_inq(h->sk) <= stack_unread(h->sk));
+		return;
+	}
 	if (got <= 0)
 		return;
 	if (flags & RECV_TRUNC)

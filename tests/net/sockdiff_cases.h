@@ -21,6 +21,7 @@ static void fill(int s)
 #include "sockdiff_fault.h"
 #include "sockdiff_v6.h"
 #include "sockdiff_udp.h"
+#include "sockdiff_urgent.h"
 
 /* ---- the list ------------------------------------------------------------------------------- */
 
@@ -184,6 +185,7 @@ static const struct {
 	ONCE(v6_udp_errors),
 	ONCE(v6_udp_told),
 	UDP_CASES,
+	URGENT_CASES,
 };
 
 #endif

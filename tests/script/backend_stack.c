@@ -105,6 +105,7 @@ static const struct {
 	CFG("tcp_max_reordering", tcp_max_reordering, 1),
 	CFG("tcp_ecn", tcp_ecn, 1),
 	CFG("tcp_ecn_fallback", tcp_ecn_fallback, 1),
+	CFG("tcp_stdurg", tcp_stdurg, 1),
 	CFG("ip_default_ttl", ip_default_ttl, 1),
 };
 
@@ -370,6 +371,7 @@ static const struct {
 	OPT(SOL_SOCKET, SO_REUSEPORT, reuseport),
 	OPT(SOL_SOCKET, SO_KEEPALIVE, keepalive),
 	OPT(SOL_SOCKET, SO_RCVLOWAT, rcvlowat),
+	OPT(SOL_SOCKET, SO_OOBINLINE, oobinline),
 	OPT(IPPROTO_TCP, TCP_NODELAY, nodelay),
 	OPT(IPPROTO_TCP, TCP_CORK, cork),
 	OPT(IPPROTO_TCP, TCP_QUICKACK, quickack),
@@ -589,6 +591,8 @@ static int64_t ss_ioctl(const struct ss_sock *k, const struct call *c)
 		return stack_outq(k->sk);
 	case SIOCOUTQNSD:
 		return stack_outq_notsent(k->sk);
+	case SIOCATMARK:
+		return stack_at_mark(k->sk);
 	default:
 		return -EINVAL;
 	}

@@ -8,7 +8,7 @@ TESTS += $(run_tests)
 
 run_test_sources = \
 	shim/fd/epoll.c shim/fd/epoll_wait.c shim/fd/fdtab.c shim/fd/ofd.c shim/fd/poll.c \
-	shim/fd/select.c shim/fd/watch.c shim/proc/clock.c shim/proc/family.c shim/proc/fork.c \
+	shim/fd/owner.c shim/fd/select.c shim/fd/watch.c shim/proc/clock.c shim/proc/family.c shim/proc/fork.c \
 	shim/proc/hide.c shim/proc/knobs.c shim/proc/lock.c shim/proc/log.c shim/proc/panic.c \
 	shim/proc/sysctl.c shim/proc/thread.c shim/proc/verdict.c shim/run/door.c \
 	shim/run/gate.c shim/run/helper.c shim/run/turn.c shim/run/wait.c tests/unit/run_env.c tests/unit/run_env.h

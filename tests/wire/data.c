@@ -474,14 +474,14 @@ START_TEST(frag_needed_lowers_the_mss)
 }
 END_TEST
 
-START_TEST(urgent_data_is_in_band)
+START_TEST(urgent_pointer_zero_marks_the_first_byte)
 {
 	struct wire w;
 
 	wire_init(&w, NULL);
 	establish(&w, NULL);
 	in(&w, A | TH_URG, 1, 1, 10);
-	ck_assert_int_eq(get(&w, 100), 10);
+	ck_assert_int_eq(get(&w, 100), 9);
 	wire_fini(&w);
 }
 END_TEST
@@ -509,7 +509,7 @@ static Suite *make(void)
 	tcase_add_test(tc, syn_in_connection_is_challenged);
 	tcase_add_test(tc, ack_of_the_future_is_challenged);
 	tcase_add_test(tc, paws_drops_the_old);
-	tcase_add_test(tc, urgent_data_is_in_band);
+	tcase_add_test(tc, urgent_pointer_zero_marks_the_first_byte);
 	tcase_add_test(tc, keepalive_gives_up_on_a_dead_peer);
 	tcase_add_test(tc, user_timeout_ends_the_wait);
 	tcase_add_test(tc, icmp_is_hard_only_while_connecting);
