@@ -81,9 +81,13 @@ void dst_timer(struct stack *st, struct timer *t);
 /* The MTU to use: the path's, the route's or the device's, the smallest known, and no more than
  * IP_MTU_MAX. */
 uint32_t dst_mtu(const struct stack *st, const struct dst *d);
-/* RFC 1191, RFC 8201: a smaller MTU was reported. Floors at 552 (min_pmtu), of IPv6 at 1280. True
+/* Without what was learnt of the path. */
+uint32_t dst_link_mtu(const struct stack *st, const struct dst *d);
+/* RFC 1191, RFC 8201: a smaller MTU was reported. Floors at min_pmtu, of IPv6 at 1280. True
  * when it changed anything. */
 bool dst_pmtu_learn(struct stack *st, struct dst *d, uint32_t mtu, uint64_t now_ns);
+
+#define PMTUDISC_UNSET 255u /* sock_opts.pmtudisc: as ip_no_pmtu_disc has it */
 
 /* The largest IP packet that fits a frame. A larger MTU helps super-segments only. */
 #define IP_MTU_MAX (FRAME_BYTES - FRAME_TX_HEADROOM - ETH_HLEN_BYTES)
@@ -151,6 +155,7 @@ enum stat_id icmp_deliver(struct stack *st, const struct ip_addr *local,
 /* What a packet's IP header says beside its destination. */
 struct ip_tx {
 	const struct ip_addr *src;
+	bool link_mtu;      /* bound by the link's MTU alone, whatever the path has */
 	uint8_t proto, tos; /* tos: of IPv6 the traffic class */
 	int16_t ttl;        /* or hop limit; -1: the route's or the configuration's */
 	uint32_t flow;      /* IPv6: flow label; 0: none */

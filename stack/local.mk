@@ -63,6 +63,8 @@ libstack_la_SOURCES = \
 	stack/tcp/request.c \
 	stack/tcp/syncookie.c \
 	stack/tcp/syncookie.h \
+	stack/tcp/mtup.c \
+	stack/tcp/mtup.h \
 	stack/tcp/options.c \
 	stack/tcp/options.h \
 	stack/tcp/output.c \

@@ -70,6 +70,7 @@ void sock_opts_default(struct sock_opts *o)
 		.max_pacing_rate = UINT64_MAX,
 		.hops = -1,
 		.autoflowlabel = -1,
+		.pmtudisc = PMTUDISC_UNSET,
 		.pmtudisc6 = IPV6_PMTUDISC_WANT,
 	};
 }

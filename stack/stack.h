@@ -79,6 +79,13 @@ struct stack_cfg {
 	uint8_t tcp_ecn_fallback;    /* a SYN that asks for ECN is not sent twice */
 	uint8_t tcp_stdurg;          /* the urgent pointer is as RFC 9293 says, not as BSD */
 	uint32_t tcp_reordering, tcp_max_reordering; /* segments */
+	uint32_t tcp_retries1;
+	uint8_t tcp_mtu_probing; /* 1: after timeouts; 2: always */
+	uint8_t ip_no_pmtu_disc; /* not 0: IP_PMTUDISC_DONT is the default */
+	uint32_t tcp_base_mss, tcp_min_snd_mss, tcp_mtu_probe_floor; /* bytes */
+	uint32_t tcp_probe_interval_s, tcp_probe_threshold;          /* threshold: bytes */
+	uint32_t mtu_expires_s, mtu6_expires_s;                      /* of what ICMP has told */
+	uint32_t min_pmtu;                                           /* IPv4 */
 	uint32_t tcp_tw_reuse_delay_ms;
 	uint8_t tcp_syncookies; /* 0: never, 1: when the queue is full, 2: always */
 	uint8_t tcp_rfc1337;
@@ -274,6 +281,7 @@ struct sock_opts {
 	int8_t autoflowlabel; /* IPV6_AUTOFLOWLABEL; -1: the configuration's */
 	uint8_t pmtudisc6;    /* IPV6_MTU_DISCOVER: IPV6_PMTUDISC_* */
 	uint32_t mtu6;        /* IPV6_MTU as set: no packet is larger; 0: none set */
+	uint8_t pmtudisc;     /* IP_MTU_DISCOVER: IP_PMTUDISC_*, of TCP over IPv4; 255: default */
 	uint8_t oobinline;    /* SO_OOBINLINE: the urgent byte stays in the stream */
 };
 

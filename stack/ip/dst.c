@@ -29,11 +29,9 @@
 #define DST_MAX 65536u
 #define DST_BUCKETS 16384u
 #define DST_NEIGH_BUCKETS 1024u
-#define DST_WAIT_NS 3000000000ull       /* the kernel's mcast_solicit * retrans_time: 3 x 1 s */
-#define DST_REASK_NS 1000000000ull      /* bounds what one busy connection asks of the kernel */
-#define PMTU_EXPIRES_NS 600000000000ull /* RFC 1191 6.3: ten minutes */
-#define PMTU_MIN 552u            /* Linux's min_pmtu: below it, a lie costs more than it gains */
-#define DST_UNPROVEN_PER_S 1000u /* some ten times what a netlink query costs of a second */
+#define DST_WAIT_NS 3000000000ull  /* the kernel's mcast_solicit * retrans_time: 3 x 1 s */
+#define DST_REASK_NS 1000000000ull /* bounds what one busy connection asks of the kernel */
+#define DST_UNPROVEN_PER_S 1000u   /* some ten times what a netlink query costs of a second */
 #define DST_FRESH_MAX 4096u
 #define SEC_NS 1000000000ull
 #define MTU_MIN 68u       /* RFC 791 3.2 */
@@ -365,29 +363,40 @@ int dst_ready(struct stack *st, struct dst *d, struct sock *sk)
 	return -EINPROGRESS;
 }
 
-uint32_t dst_mtu(const struct stack *st, const struct dst *d)
+uint32_t dst_link_mtu(const struct stack *st, const struct dst *d)
 {
 	uint32_t mtu = d->routed ? st->dev[d->info.dev].mtu : MTU_UNKNOWN;
 
 	if (d->info.mtu != 0 && d->info.mtu < mtu)
 		mtu = d->info.mtu;
-	if (d->pmtu != 0 && d->pmtu < mtu && st->now_ns < d->pmtu_until_ns)
-		mtu = d->pmtu;
 	if (mtu > IP_MTU_MAX)
 		mtu = IP_MTU_MAX;
 	return mtu < MTU_MIN ? MTU_MIN : mtu;
 }
 
+uint32_t dst_mtu(const struct stack *st, const struct dst *d)
+{
+	uint32_t mtu = dst_link_mtu(st, d);
+
+	if (d->pmtu != 0 && d->pmtu < mtu && st->now_ns < d->pmtu_until_ns)
+		mtu = d->pmtu;
+	return mtu < MTU_MIN ? MTU_MIN : mtu;
+}
+
 bool dst_pmtu_learn(struct stack *st, struct dst *d, uint32_t mtu, uint64_t now_ns)
 {
-	uint32_t min = ip_addr_is_v4(&d->addr) ? PMTU_MIN : IP6_MTU_MIN;
+	bool v4 = ip_addr_is_v4(&d->addr);
+	/* below min_pmtu a lie costs more than it gains */
+	uint32_t min = v4 ? st->cfg.min_pmtu : IP6_MTU_MIN;
 
 	if (mtu < min)
 		mtu = min;
 	if (mtu >= dst_mtu(st, d))
 		return false;
 	d->pmtu = mtu;
-	d->pmtu_until_ns = now_ns + PMTU_EXPIRES_NS;
+	/* RFC 1191 6.3: then the path may have become better */
+	d->pmtu_until_ns =
+		now_ns + (v4 ? st->cfg.mtu_expires_s : st->cfg.mtu6_expires_s) * 1000000000ull;
 	return true;
 }
 

@@ -103,7 +103,9 @@ int ip_begin(struct stack *st, struct sock *sk, struct dst *d, const struct ip_t
 	if (unlikely(ip_addr_is_v4(t->src) != v4))
 		return -ENETUNREACH;
 	ASSERT(bulk == 0 || bulk <= st->dev[d->info.dev].gso_max_bytes);
-	if (hdrs + l4_len > (bulk ? IP_MTU_MAX : dst_mtu(st, d)) ||
+	if (hdrs + l4_len > (bulk          ? IP_MTU_MAX
+			     : t->link_mtu ? dst_link_mtu(st, d)
+					   : dst_mtu(st, d)) ||
 	    hdrs + l4_len + bulk > IP_TOT_LEN_MAX)
 		return -EMSGSIZE;
 	err = tx_room_take(st, sk, &frame);

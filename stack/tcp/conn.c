@@ -8,6 +8,7 @@
  * readiness as Linux.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "tcp.h"
@@ -81,11 +82,18 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 
 /* ---- birth ---------------------------------------------------------------------------------- */
 
+uint32_t tcp_path_mtu(const struct stack *st, const struct dst *d, const struct sock_opts *o)
+{
+	/* IP_PMTUDISC_INTERFACE and _OMIT: nobody is believed */
+	return tcp_pmtudisc(st, o, &d->addr) >= IP_PMTUDISC_INTERFACE ? dst_link_mtu(st, d)
+								      : dst_mtu(st, d);
+}
+
 uint16_t tcp_mss_adv(struct stack *st, const struct dst *d, const struct sock_opts *o,
 		     const struct ip_addr *to)
 {
 	uint32_t hdr = ip_hlen(to) + TCP_HLEN_BYTES;
-	uint32_t mtu = dst_mtu(st, d), mss = mtu > hdr ? mtu - hdr : 0;
+	uint32_t mtu = tcp_path_mtu(st, d, o), mss = mtu > hdr ? mtu - hdr : 0;
 
 	if (o->maxseg && o->maxseg < mss)
 		mss = o->maxseg;
@@ -96,8 +104,12 @@ uint16_t tcp_mss_adv(struct stack *st, const struct dst *d, const struct sock_op
 
 void tcp_mss_sync(struct stack *st, struct tcp_conn *c)
 {
-	uint32_t mss = tcp_mss_adv(st, c->dst, &c->o, &c->sk.remote.addr);
+	uint32_t mss = tcp_mss_adv(st, c->dst, &c->o, &c->sk.remote.addr), bound;
 
+	c->path_mtu = tcp_path_mtu(st, c->dst, &c->o);
+	bound = mtup_bound(&c->mtup, c->path_mtu) - ip_hlen(&c->sk.remote.addr) - TCP_HLEN_BYTES;
+	if (mss > bound)
+		mss = bound;
 	if (c->mss_clamp && mss > c->mss_clamp)
 		mss = c->mss_clamp;
 	if (mss < TCP_MSS_MIN)
@@ -186,6 +198,7 @@ void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts 
 #define SNDBUF_SEG_OVERHEAD 856u
 void tcp_established(struct stack *st, struct tcp_conn *c)
 {
+	mtup_init(st, c);
 	tcp_mss_sync(st, c);
 	if (c->syn_resent) { /* RFC 5681 3.1, RFC 6298 5.7 */
 		cc_syn_lost(&c->cc);

@@ -6,12 +6,19 @@
  *
  * RFC 5927 4-6; RFC 1191; RFC 8201; RFC 1122 4.2.3.9.
  */
+#include <netinet/in.h>
+
 #include "tcp.h"
 
 static void frag_needed(struct stack *st, struct tcp_conn *c, uint32_t mtu)
 {
 	uint16_t mss = c->mss;
 
+	uint8_t disc = tcp_pmtudisc(st, &c->o, &c->dst->addr);
+
+	if ((disc == IP_PMTUDISC_DONT && ip_addr_is_v4(&c->dst->addr)) ||
+	    disc >= IP_PMTUDISC_INTERFACE)
+		return; /* whoever cannot take it whole fragments it, or nobody is believed */
 	dst_pmtu_learn(st, c->dst, mtu, st->now_ns); /* unless another connection was told first */
 	tcp_mss_sync(st, c);
 	if (c->mss >= mss || !tcp_state_in(c, TCPS_SYNCED))

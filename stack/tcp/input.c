@@ -191,6 +191,8 @@ void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recov
 		COUNT(st, tcp_probes_repaired);
 	if (out->enter)
 		COUNT(st, tcp_fast_recoveries);
+	if (out->enter)
+		mtup_lost(st, c);
 	if (out->enter || out->tlp_repaired) {
 		cc_cong_signal(&c->cc, CC_SIGNAL_NDUPACK, out->prior_flight_bytes, st->now_ns);
 		tcp_ecn_reduced(c);
@@ -236,6 +238,7 @@ static void ack_progress(struct in *in, struct seq una_before)
 	if (seq_lt(c->snd_sml, c->sent.una))
 		c->snd_sml = c->sent.una;
 	urgent_acked(&c->urgent, c->sent.una);
+	mtup_acked(st, c);
 	c->retransmits = 0;
 	c->stall_ns = 0;
 	c->soft_err_valid = false;

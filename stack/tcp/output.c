@@ -8,6 +8,7 @@
  * Linux), 3.10.4 (SEND); RFC 7323 3.2 (timestamps); RFC 2018 4 (SACK).
  */
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "tcp.h"
 
@@ -86,17 +87,22 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 	struct ip_out o;
 	uint32_t sum = 0;
 	bool want_sum, ect = x->fresh && (c->ecn & TCP_ECN_OK);
+	uint8_t disc = tcp_pmtudisc(st, &c->o, &c->dst->addr);
 	uint16_t wnd;
 	int r;
 
 	/* whoever learnt of it, a smaller path MTU holds for what others cut up, too */
-	if (x->super && ip_hlen(&c->dst->addr) + hlen + c->mss > dst_mtu(st, c->dst))
+	if (x->super && ip_hlen(&c->dst->addr) + hlen + c->mss > c->path_mtu)
 		return -EMSGSIZE;
 	tx.tos = (uint8_t)((tx.tos & ~3u) | (ect ? ECT0 : 0)); /* whatever IPV6_TCLASS says */
+	tx.link_mtu = disc >= IP_PMTUDISC_INTERFACE;
 	r = ip_begin(st, &c->sk, c->dst, &tx, hlen + (x->super ? 0 : x->len), x->super ? x->len : 0,
 		     &o);
 	if (unlikely(r))
 		return r;
+	if (unlikely(disc != IP_PMTUDISC_WANT && disc != IP_PMTUDISC_DO) &&
+	    ip_addr_is_v4(&c->dst->addr))
+		ip_allow_frag(&o);
 	wnd = x->flags & TH_RST ? 0 : tcp_rcvwin_field(st, c, x->flags & TH_SYN);
 	header_fill((struct tcp_hdr *)o.l4, &c->sk.local, &c->sk.remote, x->seq, c->rcv_nxt,
 		    (uint8_t)(x->flags | tcp_ecn_flags(c, x->flags, x->fresh)), hlen, wnd);
@@ -306,7 +312,7 @@ static int send_new(struct stack *st, struct tcp_conn *c, uint32_t room, unsigne
 	uint32_t unsent = (uint32_t)seq_diff(sndbuf_end(&c->snd), c->sent.nxt);
 	int32_t wnd = seq_diff(seq_add(c->sent.una, c->snd_wnd), c->sent.nxt);
 	struct xmit x = {.seq = c->sent.nxt, .flags = TH_ACK};
-	uint32_t fin = 0, n = unsent;
+	uint32_t fin = 0, n = unsent, probe;
 	int r;
 
 	if ((int32_t)unsent < 0)
@@ -321,7 +327,10 @@ static int send_new(struct stack *st, struct tcp_conn *c, uint32_t room, unsigne
 		if (n == 0)
 			return 0;
 	}
-	if (unsent > 0) {
+	probe = how ? 0 : mtup_probe_bytes(st, c, unsent, (uint32_t)wnd, room);
+	if (unlikely(probe)) {
+		n = probe;
+	} else if (unsent > 0) {
 		n = piece_size(st, c, n, unsent, how);
 		if (n == 0)
 			return 0;
@@ -333,7 +342,7 @@ static int send_new(struct stack *st, struct tcp_conn *c, uint32_t room, unsigne
 	if (n + fin == 0 || (n > 0 && pace_holds(st, c, how)))
 		return 0;
 	x.len = n;
-	x.super = n > c->mss;
+	x.super = n > c->mss && !probe;
 	x.fresh = n > 0;
 	if (n > 0)
 		x.pos = sndbuf_find(&c->snd, x.seq);
@@ -343,7 +352,9 @@ static int send_new(struct stack *st, struct tcp_conn *c, uint32_t room, unsigne
 	if (r)
 		return r;
 	data_sent(st, c, n);
-	if (n % c->mss)
+	if (unlikely(probe))
+		mtup_probe_sent(c, n);
+	else if (n % c->mss)
 		c->snd_sml = seq_add(x.seq, n);
 	recovery_sent(&c->rec, &c->sent, n + fin, fin ? SENT_FIN : 0, st->now_ns);
 	return 1;
@@ -426,6 +437,9 @@ void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 		return;
 	if (c->snd.len > 0 && sent_empty(&c->sent))
 		restart_after_idle(st, c);
+	/* smaller or, when what ICMP told is forgotten, larger than before */
+	if (unlikely(c->path_mtu != tcp_path_mtu(st, c->dst, &c->o)))
+		tcp_mss_sync(st, c);
 	c->out_limited = c->pace.holds = false;
 	for (;;) {
 		r = output_one(st, c, how);

@@ -446,6 +446,11 @@ static int set_ip(struct sock *sk, int name, const void *val, uint32_t len)
 	case IP_TOS:
 		o->tos = (uint8_t)v & 0xfcu; /* the ECN bits are TCP's own */
 		return 0;
+	case IP_MTU_DISCOVER:
+		if (v < IP_PMTUDISC_DONT || v > IP_PMTUDISC_OMIT)
+			return -EINVAL;
+		o->pmtudisc = (uint8_t)v;
+		return 0;
 	case IP_TTL:
 		if (v != -1 && (v < 1 || v > 255))
 			return -EINVAL;
@@ -463,6 +468,15 @@ static int get_ip(struct stack *st, struct sock *sk, int name, void *val, uint32
 	switch (name) {
 	case IP_TOS:
 		return sock_opt_put(val, len, o->tos);
+	case IP_MTU_DISCOVER:
+		return sock_opt_put(val, len,
+				    o->pmtudisc != PMTUDISC_UNSET ? o->pmtudisc
+				    : st->cfg.ip_no_pmtu_disc     ? IP_PMTUDISC_DONT
+								  : IP_PMTUDISC_WANT);
+	case IP_MTU:
+		if (!live_conn(sk) || !tcp_conn_of(sk)->dst)
+			return -ENOTCONN;
+		return sock_opt_put(val, len, (int)dst_mtu(st, tcp_conn_of(sk)->dst));
 	case IP_TTL:
 		return sock_opt_put(val, len, o->ttl ? o->ttl : st->cfg.ip_default_ttl);
 	default:

@@ -27,6 +27,7 @@
 #include "cc.h"
 #include "chrono.h"
 #include "cwv.h"
+#include "mtup.h"
 #include "options.h"
 #include "pace.h"
 #include "rate.h"
@@ -134,6 +135,8 @@ struct tcp_conn {
 	struct chrono chrono;
 	struct reass reass;
 	struct urgent urgent;
+	struct mtup mtup;
+	uint32_t path_mtu; /* that the MSS was made for */
 
 	struct list blkw;                   /* on the tables' blk_wait: it wants a block */
 	struct list ack_node;               /* on the tables' ack_batch or ack_turn */
@@ -335,6 +338,15 @@ void tcp_conn_free(struct stack *st, struct tcp_conn *c);
 void tcp_conn_orphan(struct stack *st, struct tcp_conn *c);
 /* Recomputes sk.ready; raise: RDY_* bits that are news even if already set. */
 void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise);
+/* IP_MTU_DISCOVER or IPV6_MTU_DISCOVER, in the values of either; and the MTU it allows. */
+static inline uint8_t tcp_pmtudisc(const struct stack *st, const struct sock_opts *o,
+				   const struct ip_addr *to)
+{
+	if (!ip_addr_is_v4(to))
+		return o->pmtudisc6;
+	return o->pmtudisc != PMTUDISC_UNSET ? o->pmtudisc : st->cfg.ip_no_pmtu_disc ? 0 : 1;
+}
+uint32_t tcp_path_mtu(const struct stack *st, const struct dst *d, const struct sock_opts *o);
 /* The MSS from the path's MTU, the peer's option and TCP_MAXSEG. */
 void tcp_mss_sync(struct stack *st, struct tcp_conn *c);
 uint16_t tcp_mss_adv(struct stack *st, const struct dst *d, const struct sock_opts *o,

@@ -234,6 +234,7 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 		if (fresh)
 			tcp_ecn_reduced(c);
 	}
+	mtup_timeout(st, c);
 	/* the first SYNs again go at one pace (tcp_syn_linear_timeouts) */
 	if (!window_is_back(c) &&
 	    !(c->state == TCPS_SYN_SENT && c->retransmits <= st->cfg.tcp_syn_linear_timeouts))
