@@ -255,7 +255,7 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 	c->rcv_adv = seq_add(c->rcv_nxt, r->rcv_wnd);
 	c->mss_clamp = r->mss_clamp;
 	c->mss_adv = r->mss_adv;
-	c->snd_wscale = r->snd_wscale;
+	c->snd_wscale = r->wscale_ok ? r->snd_wscale : 0; /* only when both sides offer it */
 	c->rcv_wscale = r->rcv_wscale;
 	c->wscale_ok = r->wscale_ok;
 	c->ts_ok = r->ts_ok;
