@@ -517,6 +517,20 @@ static bool data_cut_old(struct in *in)
 	return true;
 }
 
+/* Takes off what was received ahead of its time: the bytes that came first stay. What is cut off
+ * behind them comes again. */
+static void data_cut_known(struct in *in)
+{
+	struct tcp_seg *s = in->s;
+	struct seq start = reass_first(&in->c->reass);
+
+	if (seq_geq(start, seq_add(s->seq, s->len)))
+		return;
+	s->len = (uint32_t)seq_diff(start, s->seq);
+	s->flags &= (uint8_t)~TH_FIN;
+	rx_trim(in->st, s->p, s->len);
+}
+
 static enum step do_data(struct in *in)
 {
 	struct stack *st = in->st;
@@ -558,6 +572,8 @@ static enum step do_data(struct in *in)
 		return data_ahead(in);
 	if (seq_lt(s->seq, c->rcv_nxt) && !data_cut_old(in))
 		return STEP_ON;
+	if (!reass_empty(&c->reass))
+		data_cut_known(in);
 	/* The window was offered, but who fills it with tiny segments gets no more than this. */
 	if (c->rcv.len > c->rcv_limit || !deliver(in, s->p->frame, s->len)) {
 		in->ack_now = true;

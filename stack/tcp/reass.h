@@ -37,6 +37,12 @@ static inline bool reass_empty(const struct reass *r)
 	return r->n == 0;
 }
 
+/* Where the first range starts; there is one. */
+static inline struct seq reass_first(const struct reass *r)
+{
+	return list_entry(r->ranges.next, struct reass_range, node)->start;
+}
+
 /*
  * Takes in a packet of payload [seq, seq + p->len), header off. Takes over the frames whatever
  * comes of it. Returns STAT_rx_packets, or the drop. *dup: what of it was there already (empty:
