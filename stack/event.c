@@ -49,7 +49,7 @@ void sock_revive(struct stack *st, struct sock *sk, uint32_t ready)
 	list_init(&sk->txw);
 	list_push_back(&st->socks, &sk->all);
 	st->nopen++;
-	__atomic_store_n(&sk->ready, ready, __ATOMIC_RELEASE);
+	atomic_store_explicit(&sk->ready, ready, memory_order_release);
 	sk->raised = ready;
 	list_push_back(&st->events, &sk->ev);
 }
