@@ -3,6 +3,7 @@ EXTRA_DIST += \
 	scripts/bench \
 	scripts/demo \
 	scripts/deps \
+	scripts/fuzz \
 	scripts/gen \
 	scripts/lib/bench.py \
 	scripts/lib/build.sh \

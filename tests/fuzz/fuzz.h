@@ -76,8 +76,12 @@ struct handle {
 	uint32_t sent; /* bytes given to the stack: the pattern's position */
 };
 
+/* What most packets are: of everything, or ICMP errors, or UDP datagrams. */
+enum fz_focus { FZ_ALL, FZ_ICMP, FZ_UDP };
+
 struct fz {
 	struct src src;
+	enum fz_focus focus; /* set once, by who zeroes it */
 	void *base;
 	struct stack *st;
 	uint64_t now, start;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * libFuzzer: bytes as a little program of packets, calls and time, for the world of fuzz.h. Every
- * choice that packets.c draws from its seed is read from the input here.
+ * choice that packets.c draws from its seed is read from the input here. One program for all that
+ * may come in, and one each in which most of it is ICMP, or UDP (FUZZ_FOCUS).
  */
 #include "fuzz.h"
 
@@ -12,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct fz fz;
+	static struct fz fz = {.focus = FUZZ_FOCUS};
 
 	fz.src = (struct src){.bytes = data, .end = data + size};
 	fz_begin(&fz);

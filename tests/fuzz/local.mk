@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Hostile input. `make check` sends some 100,000s of packets and replays the corpus; asan.sh sends ten
-# million under sanitizers. With --enable-fuzzers fuzz_input and fuzz_options are libFuzzer programs:
+# million under sanitizers. With --enable-fuzzers the fuzz_* are libFuzzer programs:
 #   tests/fuzz/fuzz_input -max_len=4096 NEWDIR tests/fuzz/corpus/input
+# scripts/fuzz runs them all, for as long as one likes.
 fuzz_world = tests/fuzz/audit.c tests/fuzz/emitted.c tests/fuzz/fuzz.h tests/fuzz/peer.c \
 	tests/fuzz/world.c
 if FUZZERS
@@ -15,21 +16,33 @@ fuzz_lib = libstack.la
 fuzz_main = tests/fuzz/replay.c
 endif
 
-check_PROGRAMS += tests/fuzz/packets tests/fuzz/fuzz_input tests/fuzz/fuzz_options
+fuzzers = tests/fuzz/fuzz_input tests/fuzz/fuzz_options tests/fuzz/fuzz_icmp tests/fuzz/fuzz_udp
+check_PROGRAMS += tests/fuzz/packets $(fuzzers)
 TESTS += tests/fuzz/packets
 tests_fuzz_packets_SOURCES = tests/fuzz/packets.c $(fuzz_world)
 tests_fuzz_packets_LDADD = libstack.la
 tests_fuzz_fuzz_input_SOURCES = tests/fuzz/input.c $(fuzz_world) $(fuzz_main) $(fuzz_stack)
+tests_fuzz_fuzz_input_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_FOCUS=FZ_ALL
 tests_fuzz_fuzz_input_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_input_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_input_LDADD = $(fuzz_lib)
+tests_fuzz_fuzz_icmp_SOURCES = $(tests_fuzz_fuzz_input_SOURCES)
+tests_fuzz_fuzz_icmp_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_FOCUS=FZ_ICMP
+tests_fuzz_fuzz_icmp_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_icmp_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_icmp_LDADD = $(fuzz_lib)
+tests_fuzz_fuzz_udp_SOURCES = $(tests_fuzz_fuzz_input_SOURCES)
+tests_fuzz_fuzz_udp_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_FOCUS=FZ_UDP
+tests_fuzz_fuzz_udp_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_udp_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_udp_LDADD = $(fuzz_lib)
 tests_fuzz_fuzz_options_SOURCES = tests/fuzz/options.c $(fuzz_main) $(fuzz_stack)
 tests_fuzz_fuzz_options_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_options_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_options_LDADD = $(fuzz_lib)
 if !FUZZERS
 # libFuzzer's own main takes its files by argument; the stand-in knows where they lie.
-TESTS += tests/fuzz/fuzz_input tests/fuzz/fuzz_options
+TESTS += $(fuzzers)
 endif
 EXTRA_DIST += tests/fuzz/corpus tests/fuzz/asan.sh
 

@@ -796,6 +796,13 @@ static void icmp_packet(struct fz *f, struct pkt *p)
 		put32(h + k, get32(h + k) + src_interesting(r));
 	if (src_one_in(r, 2))
 		put16(h + (v6 ? 12 : 10), src_one_in(r, 2) ? 1500 : src_interesting(r));
+	if (f->focus != FZ_ICMP)
+		return;
+	/* anything in the quotation, too: another header, other ports, options, extensions */
+	for (k = src_pick(r, 4); k > 0; k--)
+		h[src_pick(r, p->len - p->l4)] = (uint8_t)src_u64(r);
+	if (src_one_in(r, 4))
+		put32(h + 4, src_interesting(r));
 }
 
 static void noise(struct fz *f, struct pkt *p)
@@ -829,8 +836,11 @@ void fz_packet(struct fz *f)
 	struct src *r = &f->src;
 	struct pkt *p = &pkt;
 	bool mutated = src_one_in(r, 5);
+	unsigned kind = src_pick(r, 32);
 
-	switch (src_pick(r, 32)) {
+	if (f->focus != FZ_ALL && kind >= 12)
+		kind = f->focus == FZ_UDP ? 4 : 6;
+	switch (kind) {
 	case 0:
 		noise(f, p);
 		if (src_one_in(r, 2)) {

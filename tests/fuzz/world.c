@@ -482,7 +482,7 @@ static void app_step(struct fz *f)
 				   ((struct handle *)sk->user)->sk == sk);
 	while (stack_gone(f->st, &a, &b))
 		;
-	switch (src_pick(r, 16)) {
+	switch (src_pick(r, f->focus == FZ_UDP ? 4 : 16)) {
 	case 0:
 		connect_to(f);
 		return;
