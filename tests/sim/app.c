@@ -254,6 +254,10 @@ void node_accept(struct node *n, bool now)
 		uint32_t from = node_of(&sk->remote.addr);
 		struct flow *f = from < n->w->nnodes ? port_flow(&n->w->node[from], n, sk) : NULL;
 
+		if (from == SIM_SILLY) {
+			fool_accepted(n->w, n, sk);
+			continue;
+		}
 		if (!f) {
 			world_fail(n->w, "node %u accepted a connection nobody made", n->idx);
 			return;

@@ -45,10 +45,21 @@ static bool in_burst(struct link *l)
 	return now >= l->burst_begin_ns;
 }
 
+/* Gilbert and Elliott's two states, left by chance with each packet. */
+static bool in_bad_state(struct link *l)
+{
+	if (l->cfg.bad_enter)
+		l->bad = l->bad ? !rng_chance(&l->rng, l->cfg.bad_leave)
+				: rng_chance(&l->rng, l->cfg.bad_enter);
+	return l->bad;
+}
+
 static bool lost(struct link *l)
 {
+	if (in_bad_state(l) && rng_chance(&l->rng, l->cfg.burst_loss))
+		return true;
 	return rng_chance(&l->rng, l->cfg.loss) ||
-	       (in_burst(l) && rng_chance(&l->rng, l->cfg.burst_loss));
+	       (l->cfg.burst_ns && in_burst(l) && rng_chance(&l->rng, l->cfg.burst_loss));
 }
 
 /* A congestion mark (RFC 3168 5) for a packet that can take one, instead of a loss. IPv4's header
@@ -95,7 +106,7 @@ static void answer_frag(struct link *l, const struct pkt *p)
 	struct ev e = {.at_ns = l->w->now_ns + l->cfg.delay_ns, .kind = EV_PKT, .node = l->from};
 
 	e.arg = l->w->link[l->to][l->from].dev;
-	e.p = pkt_icmp_frag(p, l->cfg.mtu);
+	e.p = pkt_icmp_frag(p, l->mtu);
 	ev_push(&l->w->q, &e);
 }
 
@@ -106,9 +117,12 @@ static void send_one(struct link *l, struct pkt *p)
 
 	l->sent++;
 	if (!p->gso &&
-	    p->len - ETH_HLEN_BYTES > c->mtu) { /* an uncut super-segment fits, in effect */
+	    p->len - ETH_HLEN_BYTES > l->mtu) { /* an uncut super-segment fits, in effect */
 		l->too_big++;
-		answer_frag(l, p);
+		if (l->hole)
+			l->swallowed++;
+		else
+			answer_frag(l, p);
 		goto drop;
 	}
 	at = wire_take(l, p->len);
@@ -187,12 +201,38 @@ void link_dark(struct link *l)
 	ev_push(&l->w->q, &e);
 }
 
+/* Holes are as short as partitions: nothing here looks for another way. */
+#define MTU_HOLE_ONE_IN 3u
+#define MTU_HOLE_NS (20 * SEC)
+
+void link_mtu(struct link *l)
+{
+	struct ev e = {.kind = EV_MTU, .p = l};
+
+	if (!l->cfg.mtu_every_ns)
+		return;
+	if (l->hole) { /* it is found and mended */
+		l->hole = false;
+		l->mtu = l->cfg.mtu;
+	} else {
+		l->mtu = (uint32_t)rng_range(&l->rng, l->cfg.mtu_min, 1500);
+		l->hole = rng_one_in(&l->rng, MTU_HOLE_ONE_IN);
+	}
+	e.at_ns = l->w->now_ns + (l->hole ? rng_log(&l->rng, 10 * MS, MTU_HOLE_NS)
+					  : rng_range(&l->rng, 1, 2 * l->cfg.mtu_every_ns));
+	ev_push(&l->w->q, &e);
+}
+
 void link_heal(struct link *l)
 {
 	struct link_cfg *c = &l->cfg;
 
 	c->mark = c->loss = c->dup = c->corrupt = c->reorder = c->split = 0;
 	c->burst_ns = 0;
+	c->bad_enter = 0;
+	l->bad = false;
 	c->dark_every_ns = 0;
 	l->dark_until_ns = 0;
+	c->mtu_every_ns = 0;
+	l->hole = false;
 }

@@ -5,10 +5,12 @@ TESTS += tests/sim/sim
 tests_sim_sim_SOURCES = \
 	tests/sim/app.c \
 	tests/sim/event.c \
+	tests/sim/fool.c \
 	tests/sim/link.c \
 	tests/sim/main.c \
 	tests/sim/node.c \
 	tests/sim/pkt.c \
+	tests/sim/silly.c \
 	tests/sim/sim.h \
 	tests/sim/world.c
 tests_sim_sim_LDADD = libstack.la

@@ -4,8 +4,10 @@
  * with each run twice, for `make check`.
  *
  *   sim [--seed N | --seeds A..B] [--hours H | --span S] [--jobs J] [--twice]
- *       [--verbose] [--log] [--pcap FILE]
+ *       [--again N] [--verbose] [--log] [--pcap FILE]
  *
+ * --twice: each run again, which must leave the same trace; --again: every Nth.
+ * --verbose: the trace's hash of each.
  * --hours: virtual time with faults, in all; every eighth world gets nine times what the others
  * get.
  * --span: the same for each world, in seconds. A failure prints the command that shows it again.
@@ -28,12 +30,14 @@
 
 struct totals {
 	uint64_t failed, worlds, virtual_ns, pkts, bytes, flows, ghosts, retries, aborted;
-	uint64_t marked, lost, corrupted, reordered, duplicated, dark_lost, queue_full, too_big;
+	uint64_t marked, lost, corrupted, reordered, duplicated, dark_lost, queue_full, too_big,
+		swallowed, heard;
 };
 
 static struct {
 	uint64_t first, last;
 	double hours, span_s;
+	uint64_t again;
 	unsigned jobs;
 	bool twice, verbose, log;
 	const char *pcap;
@@ -80,8 +84,9 @@ static void totals_add(struct totals *t, const struct world *w)
 	t->ghosts += w->ghosts;
 	t->retries += w->retries;
 	t->aborted += w->aborted;
-	for (i = 0; i < w->nnodes; i++) {
-		for (k = 0; k < w->nnodes; k++) {
+	t->heard += w->heard;
+	for (i = 0; i < SIM_HOSTS; i++) {
+		for (k = 0; k < SIM_HOSTS; k++) {
 			const struct link *l = &w->link[i][k];
 
 			t->lost += l->lost;
@@ -92,6 +97,7 @@ static void totals_add(struct totals *t, const struct world *w)
 			t->dark_lost += l->dark_lost;
 			t->queue_full += l->queue_full;
 			t->too_big += l->too_big;
+			t->swallowed += l->swallowed;
 		}
 	}
 }
@@ -142,7 +148,7 @@ static bool seed_run(struct world *w, uint64_t seed, struct totals *t)
 	if (opt.verbose && opt.first == opt.last)
 		say_stats(w);
 	world_fini(w);
-	if (ok && opt.twice) {
+	if (ok && (opt.twice || (opt.again && seed % opt.again == 0))) {
 		cfg.log = NULL;
 		cfg.pcap = NULL;
 		ok = world_run(w, &cfg) && w->hash == hash;
@@ -164,14 +170,15 @@ static void say_totals(const struct totals *t, double seconds)
 	       (unsigned long long)t->flows, (unsigned long long)t->bytes,
 	       (unsigned long long)t->pkts, seconds);
 	printf("marked %llu, lost %llu, corrupted %llu, reordered %llu, duplicated %llu, "
-	       "dark %llu, queue full %llu, too big %llu; aborts %llu, connects again %llu, "
-	       "ghosts %llu\n",
+	       "dark %llu, queue full %llu, too big %llu, in holes %llu; aborts %llu, "
+	       "connects again %llu, ghosts %llu, heard by silly peers %llu\n",
 	       (unsigned long long)t->marked, (unsigned long long)t->lost,
 	       (unsigned long long)t->corrupted, (unsigned long long)t->reordered,
 	       (unsigned long long)t->duplicated, (unsigned long long)t->dark_lost,
 	       (unsigned long long)t->queue_full, (unsigned long long)t->too_big,
-	       (unsigned long long)t->aborted, (unsigned long long)t->retries,
-	       (unsigned long long)t->ghosts);
+	       (unsigned long long)t->swallowed, (unsigned long long)t->aborted,
+	       (unsigned long long)t->retries, (unsigned long long)t->ghosts,
+	       (unsigned long long)t->heard);
 	/* as Check does, for scripts/test */
 	printf("%llu%%: Checks: %llu, Failures: %llu, Errors: 0\n",
 	       (unsigned long long)(t->worlds ? 100 * (t->worlds - t->failed) / t->worlds : 0),
@@ -233,18 +240,24 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"usage: sim [--seed N | --seeds A..B] [--hours H | --span S] [--jobs J] [--twice] "
-		"[--verbose] [--log] [--pcap FILE]\n");
+		"[--again N] [--verbose] [--log] [--pcap FILE]\n");
 	exit(2);
 }
 
 static void options(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'S'},
-		{"hours", required_argument, NULL, 'h'}, {"jobs", required_argument, NULL, 'j'},
-		{"span", required_argument, NULL, 'n'},  {"twice", no_argument, NULL, '2'},
-		{"verbose", no_argument, NULL, 'v'},     {"log", no_argument, NULL, 'l'},
-		{"pcap", required_argument, NULL, 'p'},  {NULL, 0, NULL, 0},
+		{"seed", required_argument, NULL, 's'},
+		{"seeds", required_argument, NULL, 'S'},
+		{"hours", required_argument, NULL, 'h'},
+		{"jobs", required_argument, NULL, 'j'},
+		{"span", required_argument, NULL, 'n'},
+		{"twice", no_argument, NULL, '2'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"log", no_argument, NULL, 'l'},
+		{"pcap", required_argument, NULL, 'p'},
+		{"again", required_argument, NULL, 'a'},
+		{NULL, 0, NULL, 0},
 	};
 	char *end;
 	int c;
@@ -273,6 +286,9 @@ static void options(int argc, char **argv)
 			break;
 		case '2':
 			opt.twice = true;
+			break;
+		case 'a':
+			opt.again = strtoull(optarg, &end, 0);
 			break;
 		case 'v':
 			opt.verbose = true;

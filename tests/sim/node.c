@@ -209,7 +209,8 @@ static bool node_tx(struct node *n)
 		any = true;
 		if (dev == STACK_DEV_LOOP)
 			to = n->idx;
-		if (to >= n->w->nnodes || (dev != STACK_DEV_LOOP && to == n->idx)) {
+		if ((to >= n->w->nnodes && to != SIM_SILLY) ||
+		    (dev != STACK_DEV_LOOP && to == n->idx)) {
 			world_fail(n->w, "node %u sent to an address nobody has", n->idx);
 			pkt_free(p);
 			continue;
@@ -229,7 +230,7 @@ static bool node_requests(struct node *n)
 		struct ev e = {.kind = EV_DST, .node = n->idx, .arg = peer};
 
 		any = true;
-		if (peer >= n->w->nnodes) {
+		if (peer >= n->w->nnodes && peer != SIM_SILLY) {
 			world_fail(n->w, "node %u asks for a destination nobody has", n->idx);
 			continue;
 		}
@@ -287,6 +288,8 @@ void node_turn(struct node *n)
 			any = true;
 			if (h->kind == HANDLE_LISTENER)
 				node_accept(n, n->w->healed);
+			else if (h->kind == HANDLE_FOOL)
+				fool_run(container_of(h, struct fool, handle));
 			else
 				side_run(container_of(h, struct side, handle));
 		}

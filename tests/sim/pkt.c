@@ -212,6 +212,51 @@ void pkt_csum_finish(struct pkt *p)
 	p->partial = false;
 }
 
+struct pkt *pkt_tcp(const struct pkt_tcp *t)
+{
+	bool v6 = !ip_addr_is_v4(&t->to);
+	uint32_t hlen = v6 ? 40 : 20, l4 = 20 + t->nopt + t->len;
+	struct pkt *p = pkt_new(L3 + hlen + l4);
+	uint8_t *ip = p->b + L3, *h = ip + hlen;
+
+	memset(p->b, 0, L3 + hlen + 20);
+	memcpy(p->b, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)t->to_idx}, 6);
+	memcpy(p->b + 6, (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)t->from_idx}, 6);
+	put_be16(p->b + 12, v6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4);
+	if (v6) {
+		ip[0] = (uint8_t)(0x60 | t->tos >> 4);
+		ip[1] = (uint8_t)(t->tos << 4);
+		put_be16(ip + 4, l4);
+		ip[6] = IPPROTO_TCP_;
+		ip[7] = 64;
+		memcpy(ip + 8, t->from.b, 16);
+		memcpy(ip + 24, t->to.b, 16);
+	} else {
+		ip[0] = 0x45;
+		ip[1] = t->tos;
+		put_be16(ip + 2, 20 + l4);
+		ip[6] = 0x40;
+		ip[8] = 64;
+		ip[9] = IPPROTO_TCP_;
+		memcpy(ip + 12, t->from.b + 12, 4);
+		memcpy(ip + 16, t->to.b + 12, 4);
+		put16(ip + 10, (uint16_t)~sum16(ip, 20, 0));
+	}
+	put_be16(h, t->sport);
+	put_be16(h + 2, t->dport);
+	put_be32(h + 4, t->seq);
+	put_be32(h + 8, t->ack);
+	h[12] = (uint8_t)((20 + t->nopt) / 4 << 4);
+	h[13] = t->flags;
+	put_be16(h + 14, t->wnd);
+	put_be16(h + 18, t->urg);
+	memcpy(h + 20, t->opt, t->nopt);
+	memcpy(h + 20 + t->nopt, t->data, t->len);
+	put16(h + 16, (uint16_t)pseudo_sum(p));
+	p->partial = true;
+	return p;
+}
+
 bool pkt_sums_right(const struct pkt *p, bool partial_ok)
 {
 	uint32_t hlen = ip_len(p);

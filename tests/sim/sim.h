@@ -17,7 +17,8 @@
  *
  * Files: event.c the queue of what is to come; pkt.c packets as bytes (checksums, cutting up
  * super-segments); link.c faults; node.c one stack and what an embedder does for it; app.c the
- * applications; world.c draws, runs and judges; main.c the command.
+ * applications; silly.c a peer that breaks every rule, fool.c who has to do with it; world.c draws,
+ * runs and judges; main.c the command.
  */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
@@ -36,6 +37,9 @@
 #define HOUR (3600 * SEC)
 
 #define SIM_NODES 4u
+#define SIM_SILLY SIM_NODES /* the silly peer's place among the hosts */
+#define SIM_HOSTS (SIM_NODES + 1u)
+#define SIM_FOOLS 12u     /* connections of the silly peer, at most */
 #define SIM_PORT 80u      /* every node listens here */
 #define SIM_SHUT_PORT 81u /* and nowhere else */
 #define SIM_NEVER UINT64_MAX
@@ -87,15 +91,27 @@ static inline bool rng_one_in(struct rng *r, unsigned n)
 
 /* ---- event.c -------------------------------------------------------------------------------- */
 
-enum ev_kind { EV_PKT, EV_APP, EV_DST, EV_DARK, EV_STALL, EV_FLUSH, EV_ACCEPT, EV_DEATH, EV_RESET };
+enum ev_kind {
+	EV_PKT,
+	EV_APP,
+	EV_DST,
+	EV_DARK,
+	EV_STALL,
+	EV_FLUSH,
+	EV_ACCEPT,
+	EV_DEATH,
+	EV_RESET,
+	EV_SILLY,
+	EV_MTU
+};
 
 struct ev {
 	uint64_t at_ns;
 	uint64_t order; /* ties go by it: first come, first served */
 	enum ev_kind kind;
-	uint32_t node; /* all but EV_DARK */
+	uint32_t node; /* all but EV_DARK, EV_MTU and EV_SILLY */
 	uint32_t arg;  /* EV_PKT: device; EV_DST: destination's index */
-	void *p;       /* EV_PKT: the packet; EV_APP: the side; EV_DARK: the link */
+	void *p; /* a packet, side, link (EV_DARK, EV_MTU) or fool */
 };
 
 struct ev_queue {
@@ -132,6 +148,17 @@ uint32_t pkt_payload(const struct pkt *p);
 struct pkt *pkt_cut(const struct pkt *p, uint32_t seg, uint32_t size);
 /* Completes a partial checksum. */
 void pkt_csum_finish(struct pkt *p);
+/* A TCP segment from anyone to a node; its checksum is left to pkt_csum_finish(). */
+struct pkt_tcp {
+	struct ip_addr from, to; /* of one family */
+	unsigned from_idx, to_idx;
+	uint16_t sport, dport, wnd, urg;
+	uint32_t seq, ack;
+	uint8_t flags, tos;
+	const uint8_t *opt, *data;
+	uint32_t nopt, len; /* nopt: a multiple of 4 */
+};
+struct pkt *pkt_tcp(const struct pkt_tcp *t);
 /* True when the checksums over IP header and TCP or UDP are right (or, with partial_ok, the latter
  * is the pseudo-header's sum), so that a receiver must take it. */
 bool pkt_sums_right(const struct pkt *p, bool partial_ok);
@@ -156,7 +183,10 @@ struct link_cfg {
 	uint64_t reorder_ns; /* a reordered packet is late by up to this much */
 	uint32_t burst_loss; /* during bursts: how often on average, how long at most; 0: none */
 	uint64_t burst_every_ns, burst_ns;
+	uint32_t bad_enter, bad_leave;   /* the same by packets (Gilbert-Elliott); 0: not */
 	uint64_t dark_every_ns, dark_ns; /* partitions: how often on average, how long at most; 0 */
+	uint64_t mtu_every_ns;           /* the path's MTU changes so often on average; 0: never */
+	uint32_t mtu_min;
 };
 
 struct link {
@@ -169,22 +199,27 @@ struct link {
 	uint64_t busy_ns;   /* until then the wire is taken */
 	uint64_t last_ns;   /* arrival of the last packet that kept its place */
 	uint64_t dark_until_ns;
+	uint32_t mtu;                          /* at present */
+	bool bad;                              /* Gilbert-Elliott's state */
+	bool hole;                             /* what is too big vanishes without a word */
 	uint64_t burst_begin_ns, burst_end_ns; /* the present burst, or the next */
 	uint64_t sent, marked, lost;
-	uint64_t duplicated, corrupted, reordered, queue_full, dark_lost, too_big;
+	uint64_t duplicated, corrupted, reordered, queue_full, dark_lost, too_big, swallowed;
 };
 
 /* Takes p and sends it on its way (or not). */
 void link_send(struct link *l, struct pkt *p);
 /* A partition begins (its event is due): darkens the link and draws the next. */
 void link_dark(struct link *l);
+/* Its MTU changes (the event is due), perhaps without a word from the router; draws the next. */
+void link_mtu(struct link *l);
 /* No faults from here on; delay, rate and MTU stay. */
 void link_heal(struct link *l);
 
 /* ---- node.c --------------------------------------------------------------------------------- */
 
 /* What sock.user points to. */
-enum handle_kind { HANDLE_LISTENER, HANDLE_SIDE };
+enum handle_kind { HANDLE_LISTENER, HANDLE_SIDE, HANDLE_FOOL };
 struct handle {
 	enum handle_kind kind;
 };
@@ -306,6 +341,45 @@ void node_accept(struct node *n, bool now);
 void side_died(struct side *s);
 const char *flow_kind_name(enum flow_kind k);
 
+/* ---- silly.c, fool.c ------------------------------------------------------------------------ */
+
+/* A connection between the silly peer and an application that means well. */
+struct fool {
+	struct handle handle;
+	struct world *w;
+	struct node *n;
+	struct rng rng;
+	uint64_t start_ns;
+	bool v6, active; /* active: the node connects */
+	uint16_t sport, nport;
+	uint32_t key_up, key_down; /* of the node's bytes, and of the silly peer's */
+	uint32_t up_total, down_total;
+	/* The application's. */
+	struct sock *sk;
+	bool closed, eof;
+	uint64_t rx_off, tx_off;
+	/* The silly peer's: what it is like, and what it knows. */
+	uint32_t follies;
+	bool sack, ts, scale, answers; /* answers: with RST, once the world is healed */
+	bool irs_known, open, silent, edge_known, fin_sent, rst_sent;
+	uint8_t peer_scale;
+	uint32_t iss, irs, ts_off, ts_ecr, wnd;
+	uint32_t una, nxt;           /* acknowledged by the node; the end of what was sent */
+	uint32_t sack_from, sack_to; /* the node's latest SACK block */
+	uint32_t cum, hi;            /* of the node's: in order so far; the highest seen */
+	uint32_t edge, peer_edge;    /* the largest window ever offered; the node's present one */
+	uint32_t fin_seq;
+	uint64_t fin_off;
+};
+
+void silly_draw(struct world *w, struct fool *f, unsigned i);
+void silly_tick(struct fool *f);
+void silly_rx(struct world *w, const struct pkt *p);
+void fool_connect(struct fool *f);
+/* The listener of n gave out a connection from the silly peer. */
+void fool_accepted(struct world *w, struct node *n, struct sock *sk);
+void fool_run(struct fool *f);
+
 /* ---- world.c -------------------------------------------------------------------------------- */
 
 #define PATTERN_MOD 65521u /* prime: no power of two is a multiple of the period */
@@ -329,7 +403,9 @@ struct world {
 	struct ev_queue q;
 	unsigned nnodes;
 	struct node node[SIM_NODES];
-	struct link link[SIM_NODES][SIM_NODES];
+	struct link link[SIM_HOSTS][SIM_HOSTS];
+	struct fool fool[SIM_FOOLS];
+	unsigned nfools;
 	struct flow *flow;
 	unsigned nflows, ndone;
 	/* whose connection from (node, port) to a node is or was last */
@@ -342,6 +418,7 @@ struct world {
 	char why[256]; /* what was violated first */
 	uint8_t pattern[PATTERN_MOD + PATTERN_MAX];
 	uint64_t pkts, bytes_read, ghosts, retries, aborted, stalls;
+	uint64_t heard; /* by the silly peer */
 };
 
 /* Runs one world; true when nothing was violated. */

@@ -9,10 +9,11 @@
 
 #define PPM_PERCENT 10000u
 /* Liveness: what a healed world may take until the last flow ends, and from there until the last
- * trace of the last connection is gone (TIME-WAIT and FIN-WAIT-2 last a minute, an RTO up to two).
+ * trace of the last connection is gone: an orphan of a dead peer tries 15 times, up to two minutes
+ * apart, TIME-WAIT and FIN-WAIT-2 last one.
  */
 #define HEAL_MAX_NS (40 * MINUTE)
-#define DRAIN_MAX_NS (20 * MINUTE)
+#define DRAIN_MAX_NS (40 * MINUTE)
 #define PKTS_MAX 20000000ull /* beyond, someone chatters */
 
 uint64_t rng_log(struct rng *r, uint64_t lo, uint64_t hi)
@@ -78,9 +79,10 @@ static void draw_link(struct world *w, unsigned from, unsigned to)
 
 	*l = (struct link){.w = w, .from = (uint8_t)from, .to = (uint8_t)to, .dev = 1};
 	r->s = rng_u64(&w->rng);
-	l->rx_partial_ok = w->node[to].rx_partial_ok;
+	l->rx_partial_ok = to < w->nnodes && w->node[to].rx_partial_ok;
 	if (from == to) { /* the loopback: whole and without faults */
 		*c = (struct link_cfg){.delay_ns = US, .mtu = 65535, .whole = true};
+		l->mtu = c->mtu;
 		l->rx_partial_ok = true;
 		l->dev = STACK_DEV_LOOP;
 		return;
@@ -93,7 +95,16 @@ static void draw_link(struct world *w, unsigned from, unsigned to)
 	if (rng_one_in(r, 4))
 		c->mtu =
 			(uint32_t)rng_range(r, w->family == SIM_FAMILY_4 ? 600 : IP6_MTU_MIN, 1400);
-	c->whole = rng_one_in(r, 3);
+	c->whole = to < w->nnodes && rng_one_in(r, 3);
+	l->mtu = c->mtu;
+	if (rng_one_in(r, 4)) {
+		struct ev e = {.kind = EV_MTU, .p = l};
+
+		c->mtu_every_ns = rng_range(r, 20 * SEC, 180 * SEC);
+		c->mtu_min = w->family == SIM_FAMILY_4 ? 600 : IP6_MTU_MIN;
+		e.at_ns = rng_range(r, 1, 2 * c->mtu_every_ns);
+		ev_push(&w->q, &e);
+	}
 	/* All magnitudes: large windows live only where little is lost. */
 	c->loss = (uint32_t)rng_log(r, 10, 5 * PPM_PERCENT);
 	c->mark = (uint32_t)rng_log(r, 10, 5 * PPM_PERCENT);
@@ -108,6 +119,11 @@ static void draw_link(struct world *w, unsigned from, unsigned to)
 		c->burst_every_ns = rng_log(r, 10 * MS, 10 * SEC);
 		c->burst_ns =
 			rng_log(r, MS, c->burst_every_ns / 2 < SEC ? c->burst_every_ns / 2 : SEC);
+		c->burst_loss = (uint32_t)rng_range(r, 20 * PPM_PERCENT, 100 * PPM_PERCENT);
+	}
+	if (rng_one_in(r, 3)) {
+		c->bad_enter = (uint32_t)rng_log(r, 10, PPM_PERCENT);
+		c->bad_leave = (uint32_t)rng_range(r, 20 * PPM_PERCENT, 80 * PPM_PERCENT);
 		c->burst_loss = (uint32_t)rng_range(r, 20 * PPM_PERCENT, 100 * PPM_PERCENT);
 	}
 	if (rng_one_in(r, 4)) {
@@ -259,6 +275,20 @@ static void draw_families(struct world *w)
 			}
 }
 
+/* In two worlds of three there is a silly peer. */
+static void draw_fools(struct world *w)
+{
+	unsigned i;
+
+	for (i = 0; i < w->nnodes; i++) {
+		draw_link(w, i, SIM_SILLY);
+		draw_link(w, SIM_SILLY, i);
+	}
+	w->nfools = rng_one_in(&w->rng, 3) ? 0 : (unsigned)rng_range(&w->rng, 1, SIM_FOOLS);
+	for (i = 0; i < w->nfools; i++)
+		silly_draw(w, &w->fool[i], i);
+}
+
 static void world_draw(struct world *w)
 {
 	unsigned i, k;
@@ -275,6 +305,7 @@ static void world_draw(struct world *w)
 	for (i = 0; i < w->nnodes; i++)
 		for (k = 0; k < w->nnodes; k++)
 			draw_link(w, i, k);
+	draw_fools(w);
 	if (rng_one_in(&w->rng, 5)) {
 		struct ev e = {.kind = rng_one_in(&w->rng, 2) ? EV_DEATH : EV_RESET};
 
@@ -357,11 +388,31 @@ static void event_reset(struct world *w, struct node *n)
 	n->dirty = true;
 }
 
+/* The first time is the beginning: of those that the node opens, its connect(). */
+static void event_silly(struct fool *f)
+{
+	if (f->n->dead)
+		return;
+	if (f->w->now_ns == f->start_ns && f->active)
+		fool_connect(f);
+	silly_tick(f);
+	fool_run(f);
+}
+
 static void event_do(struct world *w, struct ev *e)
 {
-	struct node *n = &w->node[e->node];
+	struct node *n = &w->node[e->node % SIM_NODES];
 
-	if (n->dead && e->kind != EV_DARK) {
+	if (e->kind == EV_SILLY) {
+		event_silly(e->p);
+		return;
+	}
+	if (e->kind == EV_PKT && e->node == SIM_SILLY) {
+		silly_rx(w, e->p);
+		pkt_free(e->p);
+		return;
+	}
+	if (n->dead && e->kind != EV_DARK && e->kind != EV_MTU) {
 		if (e->kind == EV_PKT)
 			pkt_free(e->p);
 		return;
@@ -391,6 +442,11 @@ static void event_do(struct world *w, struct ev *e)
 		return;
 	case EV_DARK:
 		link_dark(e->p);
+		return;
+	case EV_MTU:
+		link_mtu(e->p);
+		return;
+	case EV_SILLY: /* above */
 		return;
 	case EV_STALL:
 		event_stall(w, n);
@@ -501,7 +557,12 @@ static void world_heal(struct world *w)
 		w->node[i].stall_until_ns = 0;
 		for (k = 0; k < w->nnodes; k++)
 			link_heal(&w->link[i][k]);
+		link_heal(&w->link[i][SIM_SILLY]);
+		link_heal(&w->link[SIM_SILLY][i]);
 	}
+	for (i = 0; i < w->nfools; i++)
+		if (!w->fool[i].n->dead)
+			fool_run(&w->fool[i]);
 	for (i = 0; i < w->nnodes; i++)
 		if (!w->node[i].dead)
 			node_accept(&w->node[i], true);
