@@ -53,6 +53,7 @@ static void flow_check_done(struct flow *f)
 	if (!v->opened && !flow_aborts(f) && f->kind != FLOW_REFUSED)
 		return;
 	f->done = true;
+	f->done_ns = f->w->now_ns;
 	f->w->ndone++;
 	world_mix(f->w, f->id ^ c->rx_off << 20 ^ v->rx_off << 40);
 	world_log(f->w, "flow %u %s done: %llu up, %llu down, attempt %u", f->id,

@@ -27,6 +27,10 @@ static void node_cfg(struct node *n, struct stack_cfg *cfg)
 	static const uint32_t rmem[] = {4096, 16384, 131072, 131072, 1 << 20};
 
 	stack_cfg_default(cfg);
+	if (n->w->cfg.plain) {
+		cfg->frames = 8192;
+		return;
+	}
 	cfg->frames = (uint32_t)rng_log(r, 256, 4096);
 	cfg->cc = rng_below(r, CC_ALGOS);
 	cfg->tcp_sack = !rng_one_in(r, 4);
@@ -61,6 +65,12 @@ static void node_device(struct node *n)
 		rng_one_in(r, 4)
 			? rng_range(r, n->w->family == SIM_FAMILY_4 ? 576 : IP6_MTU_MIN, 3500)
 			: 1500;
+	if (n->w->cfg.plain) {
+		n->mtu = d.mtu = 1500;
+		n->late_ns = 0;
+		n->stall_every_s = 0;
+		n->frame_step = FRAME_BYTES - RX_HEADROOM;
+	}
 	memcpy(d.mac, (uint8_t[]){2, 0, 0, 0, 0, n->idx}, 6);
 	stack_dev_set(n->st, NODE_DEV, &d);
 	d = (struct stack_dev){.up = true,
@@ -254,6 +264,8 @@ void node_dst(struct node *n, uint32_t arg)
 	if (peer == n->idx) {
 		d.dev = STACK_DEV_LOOP;
 		memset(d.mac, 0, 6);
+	} else if (n->w->cfg.plain) {
+		/* at once */
 	} else if (!n->w->healed && rng_one_in(&n->rng, 12)) {
 		/* Nobody answers; later somebody does. */
 		d.state = DST_UNREACHABLE;

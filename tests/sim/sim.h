@@ -111,7 +111,7 @@ struct ev {
 	enum ev_kind kind;
 	uint32_t node; /* all but EV_DARK, EV_MTU and EV_SILLY */
 	uint32_t arg;  /* EV_PKT: device; EV_DST: destination's index */
-	void *p; /* a packet, side, link (EV_DARK, EV_MTU) or fool */
+	void *p;       /* a packet, side, link (EV_DARK, EV_MTU) or fool */
 };
 
 struct ev_queue {
@@ -328,6 +328,7 @@ struct flow {
 	uint32_t attempts;
 	uint32_t req, resp; /* FLOW_RR: bytes each */
 	uint64_t start_ns;
+	uint64_t done_ns;
 	bool disturbed; /* a node died or was reset under it: it may fail */
 	bool done;
 };
@@ -389,6 +390,9 @@ struct world_cfg {
 	uint64_t seed;
 	uint64_t span_ns; /* virtual time with faults */
 	bool verbose;
+	bool plain;       /* two nodes by the book, one flow, nothing drawn but the order: */
+	uint32_t reorder; /* parts per million of its packets are late */
+	int8_t cc;
 	FILE *pcap;
 	FILE *log;
 };

@@ -289,6 +289,45 @@ static void draw_fools(struct world *w)
 		silly_draw(w, &w->fool[i], i);
 }
 
+#define PLAIN_BYTES (40ull << 20)
+
+/* 100 Mbit/s and 20 ms there and back; a late packet is so by up to half of that. */
+static void draw_plain(struct world *w)
+{
+	struct flow *f = calloc(1, sizeof(*f));
+	unsigned i;
+
+	if (!f)
+		abort();
+	w->nnodes = 2;
+	for (i = 0; i < 2; i++)
+		node_init(&w->node[i], w, (uint8_t)i);
+	for (i = 0; i < 2; i++) {
+		struct link *l = &w->link[i][!i];
+
+		*l = (struct link){.w = w, .from = (uint8_t)i, .to = !i, .dev = 1, .mtu = 65535};
+		l->rx_partial_ok = w->node[!i].rx_partial_ok;
+		l->cfg = (struct link_cfg){.delay_ns = 10 * MS,
+					   .rate_bps = 100000000,
+					   .queue_bytes = 500000,
+					   .mtu = 65535,
+					   .reorder = i ? 0 : w->cfg.reorder,
+					   .reorder_ns = 10 * MS};
+	}
+	*f = (struct flow){.w = w, .kind = FLOW_UP};
+	f->cli = (struct side){.handle = {HANDLE_SIDE}, .f = f, .n = &w->node[0]};
+	f->srv = (struct side){.handle = {HANDLE_SIDE}, .f = f, .n = &w->node[1], .server = true};
+	f->cli.tx_total = PLAIN_BYTES;
+	f->cli.tx_chunk = f->srv.rx_chunk = f->srv.tx_chunk = f->cli.rx_chunk = PATTERN_MAX;
+	f->cli.close_rule = CLOSE_HALF;
+	f->srv.close_rule = CLOSE_AFTER_EOF;
+	sock_opts_default(&f->o);
+	f->o.cc = w->cfg.cc;
+	w->nflows = 1;
+	w->flow = f;
+	world_timer(w, &f->cli, 0);
+}
+
 static void world_draw(struct world *w)
 {
 	unsigned i, k;
@@ -298,6 +337,10 @@ static void world_draw(struct world *w)
 		w->pattern[i] = (uint8_t)rng_u64(&w->rng);
 	for (i = 0; i < PATTERN_MAX; i++)
 		w->pattern[PATTERN_MOD + i] = w->pattern[i % PATTERN_MOD];
+	if (w->cfg.plain) {
+		draw_plain(w);
+		return;
+	}
 	w->nnodes = (unsigned)rng_range(&w->rng, 2, SIM_NODES);
 	draw_families(w);
 	for (i = 0; i < w->nnodes; i++)
