@@ -580,7 +580,7 @@ static bool world_quiet(const struct world *w)
 
 		if (w->node[i].dead)
 			continue;
-		if (stack_open_count(st) != 1 || stack_draining_count(st) != 0)
+		if (stack_open_count(st) != 1 || stack_draining_count(st) != 0 || stack_tx_peek(st))
 			return false;
 		for (k = 0; stack_pool(st, k); k++)
 			if (strcmp(stack_pool(st, k)->name, "dst") != 0)
