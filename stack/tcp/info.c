@@ -53,9 +53,8 @@ static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
 	ti->tcpi_unacked = segs(c, sent_out_bytes(&c->sent));
 	ti->tcpi_sacked = segs(c, c->sent.sacked_bytes);
 	/* as Linux: lost until it is acknowledged, sent again or not; a probe never was */
-	ti->tcpi_lost = segs(c, c->sent.lost_bytes + (c->rec.state == RECOVERY_OPEN
-							      ? 0
-							      : c->sent.rexmit_bytes));
+	ti->tcpi_lost = segs(c, c->sent.lost_bytes +
+					(c->rec.state == RECOVERY_OPEN ? 0 : c->sent.rexmit_bytes));
 	ti->tcpi_retrans = segs(c, c->sent.rexmit_bytes);
 	ti->tcpi_rtt = US(c->rtt.srtt_ns);
 	ti->tcpi_rttvar = US(c->rtt.rttvar_ns);

@@ -151,7 +151,7 @@ static enum step check_syn(struct in *in)
 		return STEP_ON;
 	/* Simultaneous open: the peer's SYN-ACK, for the SYN we know already (RFC 9293 3.10.7.4) */
 	if (c->state == TCPS_SYN_RCVD && (in->s->flags & TH_ACK) && seq_eq(in->s->seq, c->irs)) {
-		in->s->flags &= (uint8_t)~(TH_SYN | TH_ECE | TH_CWR);
+		in->s->flags &= (uint8_t) ~(TH_SYN | TH_ECE | TH_CWR);
 		in->s->seq = seq_add(in->s->seq, 1);
 		in->s->wnd >>= c->snd_wscale; /* a SYN's window is never scaled (RFC 7323 2.2) */
 		return STEP_ON;
@@ -688,7 +688,7 @@ static enum step syn_sent(struct in *in)
 		return drop(in, STAT_drop_tcp_flags);
 	take_syn(in);
 	s->seq = seq_add(s->seq, 1);
-	s->flags &= (uint8_t)~(TH_SYN | TH_ECE | TH_CWR); /* a SYN-ACK's ECE is no echo */
+	s->flags &= (uint8_t) ~(TH_SYN | TH_ECE | TH_CWR); /* a SYN-ACK's ECE is no echo */
 	if (!(s->flags & TH_ACK)) {
 		/* simultaneous open: our SYN again, with an ACK for theirs */
 		tcp_state_set(st, c, TCPS_SYN_RCVD);

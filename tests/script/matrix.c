@@ -16,6 +16,22 @@ static const char *const events[] = {
 	"ACK future", "seq out", "URG",     "text",    "FIN",    "timeout",  NULL,
 };
 
+/* What cannot be: no window, no timer and no connection whose SYN were old. */
+static const struct cover not_there[] = {
+	{"CLOSED", "RST near"},  {"CLOSED", "SYN old"},  {"CLOSED", "seq out"},
+	{"CLOSED", "timeout"},   {"LISTEN", "RST near"}, {"LISTEN", "SYN old"},
+	{"LISTEN", "seq out"},   {"LISTEN", "timeout"},  {"SYN-SENT", "SYN old"},
+	{"SYN-SENT", "seq out"},
+};
+
+static bool can_be(const char *state, const char *event)
+{
+	for (unsigned i = 0; i < sizeof(not_there) / sizeof(not_there[0]); i++)
+		if (!strcmp(not_there[i].state, state) && !strcmp(not_there[i].event, event))
+			return false;
+	return true;
+}
+
 static bool in_table(const char *const *t, const char *name)
 {
 	for (; *t; t++)
@@ -26,7 +42,8 @@ static bool in_table(const char *const *t, const char *name)
 
 bool matrix_known(const struct cover *c)
 {
-	return in_table(states, c->state) && in_table(events, c->event);
+	return in_table(states, c->state) && in_table(events, c->event) &&
+	       can_be(c->state, c->event);
 }
 
 static unsigned cell_count(const struct sc_case *cases, const char *state, const char *event)
@@ -61,7 +78,8 @@ void matrix_print(const struct sc_case *cases, FILE *out)
 
 	fprintf(out, "# State x event of RFC 9293 3.10\n\n"
 		     "Made by `tests/script/run --matrix` from the scripts' `covers` lines.\n"
-		     "Each cell: how many cases play that event in that state.\n\n|  |");
+		     "Each cell: how many cases play that event in that state; -: it cannot be.\n\n"
+		     "|  |");
 	for (unsigned s = 0; states[s]; s++)
 		fprintf(out, " %s |", states[s]);
 	fprintf(out, "\n|---|");
@@ -72,11 +90,13 @@ void matrix_print(const struct sc_case *cases, FILE *out)
 		for (unsigned s = 0; states[s]; s++) {
 			unsigned n = cell_count(cases, states[s], events[e]);
 
-			holes += n == 0;
 			if (n)
 				fprintf(out, " %u |", n);
+			else if (can_be(states[s], events[e]))
+				fprintf(out, " **none** |");
 			else
 				fprintf(out, " - |");
+			holes += n == 0 && can_be(states[s], events[e]);
 		}
 	}
 	fprintf(out, "\n\n%u cells without a case.\n", holes);
