@@ -525,7 +525,7 @@ bool tcp_at_mark(const struct sock *sk)
 
 uint32_t tcp_outq(const struct sock *sk)
 {
-	return sk->type == STK_TCP ? tcp_conn_of(sk)->snd.len : 0;
+	return tcp_unacked(sk); /* SIOCOUTQ counts a FIN, too, in Linux */
 }
 
 uint32_t tcp_outq_notsent(const struct sock *sk)

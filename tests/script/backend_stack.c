@@ -115,6 +115,7 @@ static const struct {
 	CFG("mtu_expires", mtu_expires_s, 1),
 	CFG("tcp_stdurg", tcp_stdurg, 1),
 	CFG("ip_default_ttl", ip_default_ttl, 1),
+	CFG("auto_flowlabels", ip6_auto_flowlabels, 1),
 };
 
 static const char *setting_apply(struct stack_cfg *cfg, const struct setting *s)

@@ -205,6 +205,41 @@ static uint32_t build_ip(const struct seg *s, uint8_t family, uint8_t proto, uin
 	return 20;
 }
 
+/* Puts the header of s->next behind the n bytes of an IP header, whose sums and lengths follow. */
+static uint32_t build_ext(const struct seg *s, uint8_t family, uint8_t *b, uint32_t ip,
+			  uint32_t len)
+{
+	static const struct {
+		uint8_t proto, body[7];
+	} ext[] = {
+		[EXT_HOP] = {0, {0, 1, 4, 0, 0, 0, 0}},
+		[EXT_DST] = {60, {0, 1, 4, 0, 0, 0, 0}},
+		[EXT_DST_DROP] = {60, {0, 0x5e, 4, 0, 0, 0, 0}},
+		[EXT_ROUTING] = {43, {0, 0, 0, 0, 0, 0, 0}},
+		[EXT_ROUTING_LEFT] = {43, {0, 0, 1, 0, 0, 0, 0}},
+		[EXT_FRAGMENT] = {44, {0, 0, 0, 0, 0, 0, 1}},
+	};
+	bool v6 = family == FAM_V6;
+	uint32_t n = v6 ? 8 : 4;
+
+	if (!s->next || v6 == (s->next == EXT_OPTIONS))
+		return 0;
+	memmove(b + ip + n, b + ip, len);
+	if (v6) {
+		b[ip] = b[6];
+		memcpy(b + ip + 1, ext[s->next].body, 7);
+		b[6] = ext[s->next].proto;
+		put16(b + 4, len + n);
+		return n;
+	}
+	memset(b + ip, 1, n); /* four times nothing */
+	b[0] = 0x46;
+	put16(b + 2, ip + n + len);
+	put16(b + 10, 0);
+	put16(b + 10, ~sum16(0, b, ip + n));
+	return n;
+}
+
 uint32_t packet_build(const struct seg *s, const struct flow *f, uint8_t family, uint8_t *b)
 {
 	uint32_t ip = family == FAM_V6 ? 40 : 20, len, start = 0;
@@ -232,7 +267,7 @@ uint32_t packet_build(const struct seg *s, const struct flow *f, uint8_t family,
 	if (s->bad_csum)
 		sum ^= 0x5555;
 	put16(l4 + at, sum == 0 && proto == IPPROTO_UDP ? 0xffff : sum);
-	return ip + len;
+	return ip + len + build_ext(s, family, b, ip, len);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
@@ -355,6 +390,7 @@ static int read_ip(const uint8_t *b, uint32_t len, uint8_t family, struct seg *s
 	s->tos = v6 ? get32(b) >> 20 & 0xff : b[1];
 	s->ecn = s->tos & 3;
 	s->tos &= ~3u;
+	s->label = v6 ? get32(b) & 0xfffff : 0;
 	s->df = v6 ? 1 : (b[6] & 0x40) != 0;
 	if (!v6 && (get16(b + 6) & 0xbfff))
 		return bad(why, "a fragment");

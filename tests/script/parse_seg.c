@@ -135,9 +135,31 @@ static void parse_opts(struct lex *x, struct seg *s)
 
 /* ---- clauses -------------------------------------------------------------------------------- */
 
+static bool parse_word(struct lex *x, const char *const *words, uint8_t *v)
+{
+	for (unsigned i = 1; words[i]; i++)
+		if (lex_word(x, words[i])) {
+			*v = (uint8_t)i;
+			return true;
+		}
+	return false;
+}
+
 /* What may follow in any order, in all kinds of packets. */
 static bool parse_ip_clause(struct lex *x, struct seg *s)
 {
+	static const char *const exts[] = {"",        "hop-options",  "dst-options", "dst-unknown",
+					   "routing", "routing-left", "atomic",      "ip-options",
+					   NULL};
+	static const char *const flows[] = {"", "same", "other", "some", "zero", NULL};
+
+	if (parse_word(x, exts, &s->next))
+		return true;
+	if (lex_word(x, "flow")) {
+		if (!parse_word(x, flows, &s->flow))
+			lex_fail(x, "flow same, other, some or zero");
+		return true;
+	}
 	if (lex_word(x, "ttl")) {
 		s->has_ttl = true;
 		parse_range(x, &s->ttl_lo, &s->ttl_hi);

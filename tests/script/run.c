@@ -335,11 +335,25 @@ static void learn(struct run *r, const struct seg *want, const struct seg *s)
 	}
 }
 
+static const char *flow_wrong(uint8_t want, uint32_t label, uint32_t before)
+{
+	if (want == FLOW_SAME && label != before)
+		return "another flow label";
+	if (want == FLOW_OTHER && label == before)
+		return "the same flow label";
+	if (want == FLOW_SOME && label == 0)
+		return "no flow label";
+	if (want == FLOW_ZERO && label != 0)
+		return "a flow label";
+	return NULL;
+}
+
 static void check_out(struct run *r, struct event *e, struct seg *s, int64_t lo, int64_t hi)
 {
 	char text[400];
-	const char *wrong;
+	const char *wrong, *flow = flow_wrong(e->seg->flow, s->label, r->flow[s->peer].label);
 
+	r->flow[s->peer].label = s->label;
 	learn(r, e->seg, s);
 	packet_relative(s, &r->flow[s->peer]);
 	trace_seg(r, s->at, ">", s);
@@ -347,6 +361,8 @@ static void check_out(struct run *r, struct event *e, struct seg *s, int64_t lo,
 			     (uint32_t)((r->be->tol_late + SC_MS - 1) / SC_MS) +
 				     (uint32_t)((s->at) / SC_MS * r->be->tol_percent / 100));
 	packet_print(s, text, sizeof(text));
+	if (!wrong)
+		wrong = flow;
 	if (wrong)
 		fail(r, e, "%s: got >%s", wrong, text);
 	else if (!e->any_time && s->at < lo - r->be->tol_early)

@@ -42,6 +42,20 @@ struct opt {
 
 enum opts_mode { OPTS_ANY, OPTS_EXACT, OPTS_MORE };
 
+/* Extension headers of IPv6; EXT_OPTIONS are those of an IPv4 header. */
+enum ext {
+	EXT_NONE,
+	EXT_HOP,
+	EXT_DST,
+	EXT_DST_DROP, /* with an option that says: discard who does not know me */
+	EXT_ROUTING,
+	EXT_ROUTING_LEFT,
+	EXT_FRAGMENT, /* an atomic one */
+	EXT_OPTIONS,
+};
+/* The flow label as that of the segment before, another one, any but 0, or 0. */
+enum flow_want { FLOW_ANY, FLOW_SAME, FLOW_OTHER, FLOW_SOME, FLOW_ZERO };
+
 /* One segment, datagram or ICMP error: to be sent, wanted, or seen. */
 struct seg {
 	uint8_t proto; /* IPPROTO_TCP, _UDP, _ICMP */
@@ -52,10 +66,12 @@ struct seg {
 	bool any_data; /* payload not compared */
 	bool bad_csum; /* in: checksum wrong */
 	bool no_psh;   /* out: PSH must not be set */
+	uint8_t next;  /* in: enum ext, between IP's header and the rest */
+	uint8_t flow;  /* out: enum flow_want */
 	uint8_t hlen;  /* in: header length as claimed, bytes; 0: the true one */
 	uint32_t seq, len, ack;
 	uint32_t win_lo, win_hi;
-	uint32_t urg, ttl_lo, ttl_hi, tos, ecn, df, port;
+	uint32_t urg, ttl_lo, ttl_hi, tos, ecn, df, port, label;
 	uint8_t opts_mode, nopt;
 	struct opt opt[SC_OPTS];
 	/* ICMP */
@@ -242,6 +258,7 @@ struct flow {
 	bool urgent;      /* bytes out of band have come: contents of reads are not compared */
 	uint8_t tfo[16];
 	unsigned tfo_len;
+	uint32_t label; /* IPv6's flow label, as sent last */
 	uint8_t sent[SC_PKT_MAX]; /* the last packet sent, for ICMP to quote */
 	uint32_t sent_len;
 };
