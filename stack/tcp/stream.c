@@ -204,6 +204,8 @@ ssize_t stack_recv(struct stack *st, struct sock *sk, const struct iovec *iov, i
 	if (unlikely((flags & RECV_ON) && urgent_at_mark(c)))
 		return 0;
 	w.max = urgent_readable(c, &w.skip);
+	if (unlikely(w.skip && iov_bytes(iov, iovcnt) == 0))
+		return 0; /* the mark stays where it is */
 	if (unlikely(w.skip && !w.peek)) {
 		recv_took(st, c, 1, true);
 		w.skip = 0;
