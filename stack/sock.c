@@ -66,6 +66,7 @@ void sock_opts_default(struct sock_opts *o)
 	*o = (struct sock_opts){
 		.linger_s = -1,
 		.rcvlowat = 1,
+		.quickack = 1,
 		.cc = -1,
 		.max_pacing_rate = UINT64_MAX,
 		.hops = -1,

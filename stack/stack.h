@@ -263,13 +263,16 @@ void stack_sock_user(struct stack *st, struct sock *sk, void *user);
 /* Options as set before the socket was accelerated, and what an accepted connection inherits. */
 struct sock_opts {
 	uint32_t rcvbuf, sndbuf; /* as getsockopt would give; 0: automatic */
-	uint8_t reuseaddr, reuseport, keepalive, nodelay, cork, quickack;
-	int16_t linger_s;                          /* -1: off */
+	uint8_t reuseaddr, reuseport, keepalive, nodelay, cork;
+	uint8_t quickack; /* TCP_QUICKACK as set last: 1 unless switched off */
+	int16_t linger_s; /* -1: off */
 	uint32_t keepidle_s, keepintvl_s, keepcnt; /* 0: the configuration's */
 	uint32_t user_timeout_ms;
 	uint32_t notsent_lowat;
 	uint32_t rcvlowat;
-	uint16_t maxseg; /* 0: none set */
+	uint16_t maxseg;     /* 0: none set */
+	int16_t linger2_s;   /* TCP_LINGER2; 0: tcp_fin_timeout, negative: not at all */
+	uint8_t syn_retries; /* TCP_SYNCNT; 0: the configuration's */
 	uint32_t defer_accept_s;
 	uint8_t tos, ttl;         /* of IPv4 packets; ttl 0: the configuration's */
 	int8_t cc;                /* enum cc_algo, -1: the configuration's */

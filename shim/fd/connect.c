@@ -240,7 +240,7 @@ static int listener_shutdown(int fd, struct ofd *o, int how)
 		stack_shutdown(sr->st, sk, how, now_ns());
 		o->stopped = 1;
 	}
-	ofd_notify(o, RDY_IN | RDY_HUP);
+	ofd_notify(o, RDY_HUP);
 	run_leave(sr, RUN_KICK);
 	return 0;
 }

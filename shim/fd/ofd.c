@@ -216,7 +216,7 @@ uint32_t ofd_ready(const struct ofd *o)
 
 	if (likely(sk))
 		ready = atomic_load_explicit(&sk->ready, memory_order_acquire);
-	if (unlikely(o->two_doors))
+	if (unlikely(o->two_doors) && !o->stopped) /* the kernel's end of it is ours, too */
 		ready |= atomic_load_explicit(&o->door_ready, memory_order_acquire);
 	return ready;
 }

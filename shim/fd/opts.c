@@ -57,6 +57,8 @@ static const struct {
 	{IPPROTO_TCP, TCP_USER_TIMEOUT, FIELD(user_timeout_ms)},
 	{IPPROTO_TCP, TCP_NOTSENT_LOWAT, FIELD(notsent_lowat)},
 	{IPPROTO_TCP, TCP_MAXSEG, FIELD(maxseg)},
+	{IPPROTO_TCP, TCP_SYNCNT, FIELD(syn_retries)},
+	{IPPROTO_TCP, TCP_LINGER2, FIELD(linger2_s)},
 	{IPPROTO_TCP, TCP_DEFER_ACCEPT, FIELD(defer_accept_s)},
 	{IPPROTO_IP, IP_TOS, FIELD(tos)},
 	{IPPROTO_IP, IP_TTL, FIELD(ttl)},
@@ -235,16 +237,15 @@ static int timeo_set(uint64_t *field, const void *val, socklen_t len)
 static int opt_set_stack(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len)
 {
 	struct call c;
-	int r, lowat;
+	uint32_t size = sizeof(o->rcvlowat);
+	int r;
 
 	r = call_begin(&c, fd, o, o->nonblock, 0);
 	if (r < 0)
 		return r;
 	r = stack_setopt(c.sr->st, call_sk(&c), level, name, val, len, now_ns());
-	if (r == 0 && level == SOL_SOCKET && name == SO_RCVLOWAT && len >= sizeof(lowat)) {
-		memcpy(&lowat, val, sizeof(lowat));
-		o->rcvlowat = lowat < 0 ? INT32_MAX : (uint32_t)lowat;
-	}
+	if (r == 0 && level == SOL_SOCKET && name == SO_RCVLOWAT)
+		stack_getopt(c.sr->st, call_sk(&c), level, name, &o->rcvlowat, &size, now_ns());
 	call_end(&c, c.nonblock ? RUN_LATER : RUN_KICK);
 	return r;
 }

@@ -28,10 +28,20 @@ static bool sock_off(void)
 	return iface_is("none") && !knobs.loopback;
 }
 
+/* IPV6_V6ONLY comes by setsockopt(), by the sysctl bindv6only, and by bind() to an IPv6 address. */
+static void v6only_follow(int fd, struct ofd *o)
+{
+	int v6only = 0;
+	socklen_t len = sizeof(v6only);
+
+	if (o->family == AF_INET6 &&
+	    sys_getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &len) == 0)
+		o->v6only = v6only != 0;
+}
+
 int sock_created(int fd, int domain, int type, int protocol)
 {
-	int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), v6only = 0;
-	socklen_t len = sizeof(v6only);
+	int base = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct ofd *o;
 
 	if (fd < 0 || thread_is_internal())
@@ -47,9 +57,7 @@ int sock_created(int fd, int domain, int type, int protocol)
 		return fd;
 	o->family = (uint8_t)domain;
 	o->socktype = (uint8_t)base;
-	if (domain == AF_INET6 && /* the sysctl bindv6only */
-	    sys_getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &len) == 0)
-		o->v6only = v6only != 0;
+	v6only_follow(fd, o);
 	if (fdtab_set(fd, o) < 0)
 		ofd_unref(o);
 	return fd;
@@ -134,6 +142,7 @@ int sock_bind(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len)
 	r = sys_bind(fd, addr, len);
 	if (r < 0 || o->sk)
 		return r;
+	v6only_follow(fd, o);
 	if (shadow_name(fd, &o->bound) == 0 && o->socktype == SOCK_DGRAM)
 		udp_accelerate(fd, o, sockaddr_get(o, addr, len, &ep) == 0 && ep.port != 0);
 	return r;

@@ -173,6 +173,7 @@ void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts 
 	c->flow = ip6_flowlabel(st, o, IPPROTO_TCP_, &c->sk.local, &c->sk.remote);
 	c->ts_off = tcp_ts_off(st, &c->sk.local, &c->sk.remote);
 	c->quickacks = TCP_QUICKACKS;
+	c->pingpong = !o->quickack;
 	c->snd_sml = iss;
 	c->mss_clamp = TCP_MSS_FALLBACK;
 	list_init(&c->ack_node);
@@ -445,7 +446,7 @@ static void close_conn(struct stack *st, struct tcp_conn *c)
 		tcp_conn_abort(st, c, 0);
 		return;
 	}
-	if (c->state == TCPS_FIN_WAIT2 && c->linger2_s < 0) {
+	if (c->state == TCPS_FIN_WAIT2 && c->o.linger2_s < 0) {
 		tcp_conn_abort(st, c, 0);
 		return;
 	}

@@ -367,7 +367,7 @@ static enum step fin_acked(struct in *in)
 		tcp_state_set(st, c, TCPS_FIN_WAIT2);
 		if (!c->sk.orphan)
 			return STEP_ON;
-		if (c->linger2_s < 0) {
+		if (c->o.linger2_s < 0) {
 			in->verdict = STAT_rx_packets;
 			return tcp_conn_abort(st, c, 0) ? STEP_FREED : STEP_DONE;
 		}

@@ -11,6 +11,9 @@
 
 /* ---- listeners ------------------------------------------------------------------------------ */
 
+/* As of a socket that never was anything, which it is again: no end of a stream to be read. */
+#define RDY_SHUT (RDY_OUT | RDY_HUP)
+
 static struct list *bucket(struct stack *st, uint16_t port)
 {
 	return &st->tcp->listen_hash[(port ^ port >> 8) % TCP_LISTEN_BUCKETS];
@@ -67,6 +70,7 @@ int stack_listen(struct stack *st, const struct endpoint *local, const struct so
 	sock_init(st, &l->sk, STK_LISTENER);
 	l->sk.local = *local;
 	l->o = *o;
+	l->o.quickack = 1; /* listen(2) forgets it */
 	list_init(&l->reqs);
 	list_init(&l->acceptq);
 	list_push_back(bucket(st, local->port), &l->node);
@@ -131,8 +135,7 @@ void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
 	l->shut = true;
 	list_del(&l->node);
 	tcp_listener_drop(st, l);
-	sock_ready(st, &l->sk, RDY_IN | RDY_OUT | RDY_HUP | RDY_RDHUP, 0,
-		   RDY_IN | RDY_HUP | RDY_RDHUP);
+	sock_ready(st, &l->sk, RDY_SHUT, RDY_IN, RDY_SHUT);
 }
 
 void tcp_listener_close(struct stack *st, struct tcp_listener *l)
@@ -150,7 +153,7 @@ void tcp_listener_reset(struct stack *st, struct tcp_listener *l)
 	l->nreqs = l->naccept = 0;
 	if (!l->shut)
 		list_push_back(bucket(st, l->sk.local.port), &l->node);
-	sock_revive(st, &l->sk, l->shut ? RDY_IN | RDY_OUT | RDY_HUP | RDY_RDHUP : 0);
+	sock_revive(st, &l->sk, l->shut ? RDY_SHUT : 0);
 }
 
 bool tcp_acceptq_full(struct stack *st, const struct tcp_listener *l)

@@ -108,6 +108,21 @@ static int get_max_pacing_rate(const struct sock_opts *o, void *val, uint32_t *l
 	return 0;
 }
 
+/* As Linux: what is waited for must fit. */
+static void set_rcvlowat(struct stack *st, struct sock *sk, int v)
+{
+	struct sock_opts *o = opts_of(sk);
+	struct tcp_conn *c = live_conn(sk);
+	uint32_t max = (o->rcvbuf ? o->rcvbuf : st->cfg.tcp_rmem[2]) / 2;
+
+	o->rcvlowat = v < 0 || (uint32_t)v > max ? max : v ? (uint32_t)v : 1;
+	if (!c)
+		return;
+	if (!c->rcv_locked && o->rcvlowat > c->rcv_limit / 2)
+		c->rcv_limit = o->rcvlowat * 2;
+	tcp_ready(st, c, 0);
+}
+
 static int set_socket(struct stack *st, struct sock *sk, int name, const void *val, uint32_t len)
 {
 	struct sock_opts *o = opts_of(sk);
@@ -142,18 +157,9 @@ static int set_socket(struct stack *st, struct sock *sk, int name, const void *v
 			set_sndbuf(st, sk, sock_sndbuf(st, v));
 		return r;
 	case SO_RCVLOWAT:
-		if (r)
-			return r;
-		o->rcvlowat = v > 0 ? (uint32_t)v : v < 0 ? INT32_MAX : 1;
-		if (c) {
-			/* as Linux: what is waited for must fit */
-			if (!c->rcv_locked && o->rcvlowat > c->rcv_limit / 2)
-				c->rcv_limit = o->rcvlowat < st->cfg.tcp_rmem[2] / 2
-						       ? o->rcvlowat * 2
-						       : st->cfg.tcp_rmem[2];
-			tcp_ready(st, c, 0);
-		}
-		return 0;
+		if (r == 0)
+			set_rcvlowat(st, sk, v);
+		return r;
 	case SO_OOBINLINE:
 		if (r)
 			return r;
@@ -267,7 +273,6 @@ static void set_quickack(struct stack *st, struct sock *sk, int v)
 static int set_tcp_number(struct sock *sk, int name, int v)
 {
 	struct sock_opts *o = opts_of(sk);
-	struct tcp_conn *c = tcp_conn_of(sk);
 
 	switch (name) {
 	case TCP_MAXSEG:
@@ -286,15 +291,15 @@ static int set_tcp_number(struct sock *sk, int name, int v)
 	case TCP_SYNCNT:
 		if (v < 1 || v > SYNCNT_MAX)
 			return -EINVAL;
-		if (sk->type != STK_TCP)
-			return -ENOPROTOOPT;
-		c->syn_retries = (uint8_t)v;
+		o->syn_retries = (uint8_t)v;
 		return 0;
 	case TCP_LINGER2:
-		if (sk->type != STK_TCP)
-			return -ENOPROTOOPT;
-		c->linger2_s = v < 0 ? -1 : v > LINGER2_MAX_S * 2 ? LINGER2_MAX_S * 2 : v;
+		o->linger2_s = (int16_t)(v < 0                   ? -1
+					 : v > LINGER2_MAX_S * 2 ? LINGER2_MAX_S * 2
+								 : v);
 		return 0;
+	case TCP_FASTOPEN: /* a listener's; of a connection it is refused */
+		return live_conn(sk) ? -EINVAL : -ENOPROTOOPT;
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -398,17 +403,15 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 				    (int)(o->keepcnt ? o->keepcnt : st->cfg.tcp_keepalive_probes));
 	case TCP_SYNCNT:
 		return sock_opt_put(val, len,
-				    conn && c->syn_retries ? c->syn_retries
-							   : (int)st->cfg.tcp_syn_retries);
+				    o->syn_retries ? o->syn_retries : (int)st->cfg.tcp_syn_retries);
 	case TCP_LINGER2:
 		return sock_opt_put(val, len,
-				    conn && c->linger2_s ? c->linger2_s
-							 : (int)st->cfg.tcp_fin_timeout_s);
+				    o->linger2_s ? o->linger2_s : (int)st->cfg.tcp_fin_timeout_s);
 	case TCP_DEFER_ACCEPT:
 		tcp_defer_tries(o->defer_accept_s, &told_s);
 		return sock_opt_put(val, len, (int)told_s);
 	case TCP_QUICKACK:
-		return sock_opt_put(val, len, conn ? !c->pingpong : 1);
+		return sock_opt_put(val, len, conn ? !c->pingpong : o->quickack);
 	case TCP_USER_TIMEOUT:
 		return sock_opt_put(val, len, (int)o->user_timeout_ms);
 	case TCP_NOTSENT_LOWAT:
@@ -433,15 +436,13 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 static int set_ip(struct sock *sk, int name, const void *val, uint32_t len)
 {
 	struct sock_opts *o = opts_of(sk);
-	int v;
+	int v = 0;
 
-	/* the kernel takes a single byte for these, too */
+	/* the kernel takes a single byte for these, too, and nothing for 0 */
 	if (len >= sizeof(v))
 		memcpy(&v, val, sizeof(v));
 	else if (len >= 1)
 		v = *(const uint8_t *)val;
-	else
-		return -EINVAL;
 	switch (name) {
 	case IP_TOS:
 		o->tos = (uint8_t)v & 0xfcu; /* the ECN bits are TCP's own */
@@ -452,7 +453,7 @@ static int set_ip(struct sock *sk, int name, const void *val, uint32_t len)
 		o->pmtudisc = (uint8_t)v;
 		return 0;
 	case IP_TTL:
-		if (v != -1 && (v < 1 || v > 255))
+		if (len == 0 || (v != -1 && (v < 1 || v > 255)))
 			return -EINVAL;
 		o->ttl = v == -1 ? 0 : (uint8_t)v;
 		return 0;

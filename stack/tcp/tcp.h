@@ -174,8 +174,6 @@ struct tcp_conn {
 	uint64_t oow_ack_ns;     /* last ACK for a segment out of window */
 	struct sock_opts o;
 	uint32_t flow;       /* IPv6: flow label */
-	int32_t linger2_s;   /* TCP_LINGER2; 0: tcp_fin_timeout, negative: not at all */
-	uint8_t syn_retries; /* TCP_SYNCNT; 0: the configuration's */
 	struct seq iss, irs;
 
 	/* For TCP_INFO. */

@@ -142,8 +142,8 @@ void tcp_timer_keep(struct stack *st, struct tcp_conn *c)
 	if (c->sk.orphan && c->state == TCPS_FIN_WAIT2) {
 		uint32_t s = st->cfg.tcp_fin_timeout_s;
 
-		if (c->linger2_s > 0)
-			s = (uint32_t)c->linger2_s;
+		if (c->o.linger2_s > 0)
+			s = (uint32_t)c->o.linger2_s;
 		wheel_arm(&st->wheel, &c->keep, st->now_ns + s * SEC_NS);
 	} else if (c->o.keepalive && tcp_state_in(c, TCPS_SYNCED)) {
 		uint64_t at = c->last_rx_ns + keep_idle_ns(st, c);
@@ -171,7 +171,7 @@ static bool peer_is_gone(const struct stack *st, const struct tcp_conn *c, uint3
 	uint32_t max = st->cfg.tcp_retries2;
 
 	if (c->state == TCPS_SYN_SENT)
-		max = (c->syn_retries ? c->syn_retries : st->cfg.tcp_syn_retries) +
+		max = (c->o.syn_retries ? c->o.syn_retries : st->cfg.tcp_syn_retries) +
 		      st->cfg.tcp_syn_linear_timeouts;
 	else if (c->state == TCPS_SYN_RCVD)
 		max = st->cfg.tcp_synack_retries;

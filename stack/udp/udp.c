@@ -346,7 +346,9 @@ int udp_setopt(struct stack *st, struct sock *sk, int level, int name, const voi
 		return sock6_setopt(sk, &us->o, name, val, len);
 	if (level == IPPROTO_IP && (name == IP_TOS || name == IP_TTL)) {
 		/* ip(7): a byte will do */
-		if (len >= 1 && len < sizeof(v))
+		if (len == 0 && name == IP_TOS)
+			v = 0;
+		else if (len >= 1 && len < sizeof(v))
 			v = *(const uint8_t *)val;
 		else if ((err = sock_opt_int(val, len, &v)) != 0)
 			return err;
