@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # How processes end, and what of their connections: exit() with data still queued to a slow reader,
 # a worker killed with idle clients connected, programs started while a connection is open.
-# timeout: 60
+# timeout: 120
 # shellcheck source=tests/apps/lib.sh
 . "$(dirname "$0")/../apps/lib.sh"
 need python3
@@ -51,8 +51,16 @@ def connect():
     s.settimeout(8)
     s.connect((ip, port))
     return s
+def connect_first(): # the server may be slow to come up
+    end = time.monotonic() + 15
+    while True:
+        try:
+            return connect()
+        except ConnectionRefusedError:
+            assert time.monotonic() < end
+            time.sleep(0.1)
 if what in ("exit", "_exit"):
-    s, got = connect(), b""
+    s, got = connect_first(), b""
     while True:
         d = s.recv(1 << 17)
         if not d:
@@ -61,7 +69,7 @@ if what in ("exit", "_exit"):
         time.sleep(0.002)
     assert got == bytes(i * 7 & 255 for i in range(1 << 16)) * 80, len(got)
 if what == "worker":
-    idle = [connect() for _ in range(20)]
+    idle = [connect_first()] + [connect() for _ in range(19)]
     pids = {s.recv(100) for s in idle}
     assert len(pids) == 1
     os.kill(int(pids.pop()), signal.SIGKILL)
@@ -74,7 +82,7 @@ if what == "worker":
     assert time.monotonic() - t < 3, time.monotonic() - t
     assert connect().recv(100)
 if what == "spawn":
-    s = connect()
+    s = connect_first()
     assert s.recv(100) == b"still here"
     time.sleep(0.2)
     s.sendall(b"and me")
@@ -85,7 +93,6 @@ port=7200
 for what in exit _exit worker spawn; do
 	port=$((port + 1))
 	srv $what python3 "$work/server.py" $what $port
-	sleep 1
 	case $what in
 	exit | _exit) name="what was written before $what() arrives at a slow reader" ;;
 	worker) name="a killed worker's idle clients see the end; the next worker serves" ;;

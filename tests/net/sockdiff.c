@@ -7,6 +7,11 @@
  *   sockdiff ADDR PEERADDR PATH          the other end at PEERADDR, in another network namespace,
  *                                        where `sockdiff --agent PATH` makes sockets on request
  *   sockdiff --only NAME ...             as above, cases whose name begins with NAME
+ *   sockdiff --again FILE ...            as above, the cases that lines of FILE begin with, as
+ *                                        `FAMILY WAY NAME:` in what it prints
+ *
+ * HERE and THERE may be followed by the IPv6 addresses, HERE,HERE6: cases that are for all families
+ * then run over AF_INET, over AF_INET6, and over AF_INET6 with v4-mapped addresses.
  *
  * The agent passes its sockets over a unix socket (SCM_RIGHTS), so that a case is written once.
  * "acc" cases: the socket under test was accepted; "con": it connected.
@@ -41,6 +46,9 @@
 #define NAP_US 15000           /* for the peer's packets to arrive and be worked on */
 
 static struct in_addr here, there;
+static struct in6_addr here6, there6;
+static bool have6;
+static enum { V4, V6, MAPPED } over; /* what the present case runs over */
 static int agent = -1;
 static char line[4096];
 static size_t line_len;
@@ -140,7 +148,40 @@ static int peer_socket_of(int family, int type)
 
 static int peer_socket(int type)
 {
-	return peer_socket_of(AF_INET, type);
+	return peer_socket_of(over == V4 ? AF_INET : AF_INET6, type);
+}
+
+/* One of ours. */
+static int own_socket(int type)
+{
+	return socket(over == V4 ? AF_INET : AF_INET6, type, 0);
+}
+
+union any_addr {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+/* The address of this side or the peer's, as the present case has it. Its length. */
+static socklen_t end_of(union any_addr *a, bool peer, int port)
+{
+	memset(a, 0, sizeof(*a));
+	if (over == V4) {
+		a->in.sin_family = AF_INET;
+		a->in.sin_addr = peer ? there : here;
+		a->in.sin_port = htons((uint16_t)port);
+		return sizeof(a->in);
+	}
+	a->in6.sin6_family = AF_INET6;
+	a->in6.sin6_port = htons((uint16_t)port);
+	if (over == V6) {
+		a->in6.sin6_addr = peer ? there6 : here6;
+	} else {
+		a->in6.sin6_addr.s6_addr[10] = a->in6.sin6_addr.s6_addr[11] = 0xff;
+		memcpy(&a->in6.sin6_addr.s6_addr[12], peer ? &there : &here, 4);
+	}
+	return sizeof(a->in6);
 }
 
 static struct sockaddr_in addr_of(struct in_addr a, int port)
@@ -153,19 +194,20 @@ static struct sockaddr_in addr_of(struct in_addr a, int port)
 
 static int port_of(int fd)
 {
-	struct sockaddr_in in = {0};
-	socklen_t len = sizeof(in);
+	union any_addr a = {0};
+	socklen_t len = sizeof(a);
 
-	getsockname(fd, (struct sockaddr *)&in, &len);
-	return ntohs(in.sin_port);
+	getsockname(fd, &a.sa, &len);
+	return ntohs(a.in.sin_port); /* it lies at the same place in both */
 }
 
 static int listener(bool peer, int backlog)
 {
-	int fd = peer ? peer_socket(SOCK_STREAM) : socket(AF_INET, SOCK_STREAM, 0);
-	struct sockaddr_in in = addr_of(peer ? there : here, 0);
+	int fd = peer ? peer_socket(SOCK_STREAM) : own_socket(SOCK_STREAM);
+	union any_addr a;
+	socklen_t len = end_of(&a, peer, 0);
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&in, sizeof(in)) || listen(fd, backlog)) {
+	if (fd < 0 || bind(fd, &a.sa, len) || listen(fd, backlog)) {
 		perror("listener");
 		exit(1);
 	}
@@ -184,6 +226,14 @@ static int connect_to(int fd, struct in_addr a, int port)
 	return connect(fd, (struct sockaddr *)&in, sizeof(in));
 }
 
+static int connect_end(int fd, bool peer, int port)
+{
+	union any_addr a;
+	socklen_t len = end_of(&a, peer, port);
+
+	return connect(fd, &a.sa, len);
+}
+
 static bool accepting; /* which way round pairs are made */
 
 /* s: the socket under test; p: the peer's. */
@@ -191,8 +241,8 @@ static void pair(int *s, int *p)
 {
 	int l = listener(!accepting, 5), c;
 
-	c = accepting ? peer_socket(SOCK_STREAM) : socket(AF_INET, SOCK_STREAM, 0);
-	if (connect_to(c, accepting ? here : there, port_of(l)) < 0) {
+	c = accepting ? peer_socket(SOCK_STREAM) : own_socket(SOCK_STREAM);
+	if (connect_end(c, !accepting, port_of(l)) < 0) {
 		perror("pair: connect");
 		exit(1);
 	}
@@ -309,6 +359,48 @@ static pthread_t later(struct later *l)
 	return t;
 }
 
+/* ---- cases ---------------------------------------------------------------------------------- */
+
+enum {
+	ONE_WAY = 0,
+	BOTH_WAYS = 1, /* with the socket under test accepted, and connected */
+	FAMILIES = 2,  /* over each family */
+};
+
+struct testcase {
+	const char *name;
+	void (*fn)(void);
+	unsigned flags;
+	unsigned arg; /* for the case: case_arg */
+};
+
+#define CASES_MAX 2000
+
+static struct testcase all_cases[CASES_MAX];
+static unsigned ncases, case_arg;
+
+static void add_case(struct testcase c)
+{
+	if (ncases == CASES_MAX)
+		abort();
+	all_cases[ncases++] = c;
+}
+
+/* At the end of a file of cases: adds them to those that are run. */
+#define ADD_CASES(group, ...)                                                 \
+	static const struct testcase group[] = {__VA_ARGS__};                 \
+	__attribute__((constructor)) static void group##_add(void)            \
+	{                                                                     \
+		for (unsigned i = 0; i < sizeof(group) / sizeof(*group); i++) \
+			add_case(group[i]);                                   \
+	}
+
+/* clang-format off */
+#define BOTH(f) { #f, f, BOTH_WAYS | FAMILIES, 0 }
+#define ONCE(f) { #f, f, ONE_WAY, 0 }
+#define EACH(f) { #f, f, FAMILIES, 0 }
+/* clang-format on */
+
 #include "sockdiff_cases.h"
 
 /* ---- the agent and main --------------------------------------------------------------------- */
@@ -323,7 +415,7 @@ static int agent_main(const char *path)
 	unlink(path);
 	if (bind(l, (struct sockaddr *)&un, sizeof(un)) || listen(l, 5))
 		return 1;
-	alarm(300);
+	alarm(1000);
 	while ((c = accept(l, NULL, NULL)) >= 0) {
 		while (read(c, &type, 1) == 1) {
 			char ctl[CMSG_SPACE(sizeof(int))] = {0}, b = 0;
@@ -349,15 +441,78 @@ static int agent_main(const char *path)
 	return 0;
 }
 
-static void run_case(const char *prefix, const char *name, void (*fn)(void))
+static char *again; /* the labels of what is to be run, or NULL for all */
+
+/* The text of a file, with a newline before it. */
+static char *read_text(const char *path)
 {
+	size_t max = 1 << 20, n;
+	char *text = calloc(1, max);
+	FILE *f = fopen(path, "r");
+
+	if (!f || !text) {
+		perror(path);
+		exit(1);
+	}
+	text[0] = '\n';
+	n = fread(text + 1, 1, max - 2, f);
+	text[1 + n] = 0;
+	fclose(f);
+	return text;
+}
+
+static bool run_wanted(const char *label)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "\n%s:", label);
+	return !again || strstr(again, text);
+}
+
+static void run_case(const char *way, const struct testcase *c)
+{
+	static const char *const family[] = {"", "v6 ", "mapped "};
+	char label[100];
+
+	snprintf(label, sizeof(label), "%s%s%s", family[over], way, c->name);
+	if (!run_wanted(label))
+		return;
 	line_len = 0;
 	line[0] = 0;
 	signal(SIGPIPE, SIG_IGN);
 	alarm_in_ms(0);
-	fn();
-	printf("%s%s: %s\n", prefix, name, line);
+	case_arg = c->arg;
+	c->fn();
+	printf("%s: %s\n", label, line);
 	fflush(stdout);
+}
+
+static void run_ways(const struct testcase *c)
+{
+	if (!(c->flags & BOTH_WAYS)) {
+		run_case("", c);
+		return;
+	}
+	accepting = true;
+	run_case("acc ", c);
+	accepting = false;
+	run_case("con ", c);
+}
+
+/* ADDR or ADDR,ADDR6 */
+static void addrs_get(const char *arg, struct in_addr *a, struct in6_addr *a6)
+{
+	char buf[100], *comma;
+
+	snprintf(buf, sizeof(buf), "%s", arg);
+	comma = strchr(buf, ',');
+	if (comma)
+		*comma = 0;
+	have6 = comma && inet_pton(AF_INET6, comma + 1, a6) == 1;
+	if (!inet_aton(buf, a)) {
+		fprintf(stderr, "%s: not an address\n", arg);
+		exit(1);
+	}
 }
 
 int main(int argc, char **argv)
@@ -372,10 +527,16 @@ int main(int argc, char **argv)
 		argc -= 2;
 		argv += 2;
 	}
-	inet_aton(argc > 1 ? argv[1] : "127.0.0.1", &here);
+	if (argc >= 3 && !strcmp(argv[1], "--again")) {
+		again = read_text(argv[2]);
+		argc -= 2;
+		argv += 2;
+	}
+	addrs_get(argc > 1 ? argv[1] : "127.0.0.1,::1", &here, &here6);
 	there = here;
+	there6 = here6;
 	if (argc == 4) {
-		inet_aton(argv[2], &there);
+		addrs_get(argv[2], &there, &there6);
 		agent = socket(AF_UNIX, SOCK_STREAM, 0);
 		snprintf(un.sun_path, sizeof(un.sun_path), "%s", argv[3]);
 		if (connect(agent, (struct sockaddr *)&un, sizeof(un))) {
@@ -385,17 +546,14 @@ int main(int argc, char **argv)
 	}
 	for (unsigned i = 0; i < sizeof(big); i++)
 		big[i] = (char)(i * 7 + i / 251);
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		if (strncmp(cases[i].name, only, strlen(only)))
-			continue;
-		if (!cases[i].both_ways) {
-			run_case("", cases[i].name, cases[i].fn);
-			continue;
+	for (over = V4; over <= (have6 ? MAPPED : V4); over++) {
+		for (unsigned i = 0; i < ncases; i++) {
+			const struct testcase *c = &all_cases[i];
+
+			if (!strncmp(c->name, only, strlen(only)) &&
+			    (over == V4 || c->flags & FAMILIES))
+				run_ways(c);
 		}
-		accepting = true;
-		run_case("acc ", cases[i].name, cases[i].fn);
-		accepting = false;
-		run_case("con ", cases[i].name, cases[i].fn);
 	}
 	return 0;
 }

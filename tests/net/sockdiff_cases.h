@@ -26,15 +26,7 @@ static void fill(int s)
 /* ---- the list ------------------------------------------------------------------------------- */
 
 /* clang-format off */
-#define BOTH(f) { #f, f, true }
-#define ONCE(f) { #f, f, false }
-/* clang-format on */
-
-static const struct {
-	const char *name;
-	void (*fn)(void);
-	bool both_ways;
-} cases[] = {
+ADD_CASES(first_cases,
 	BOTH(echo_small),
 	BOTH(bulk_out),
 	BOTH(bulk_in),
@@ -185,7 +177,12 @@ static const struct {
 	ONCE(v6_udp_errors),
 	ONCE(v6_udp_told),
 	UDP_CASES,
-	URGENT_CASES,
-};
+	URGENT_CASES)
+/* clang-format on */
+
+/* Each of these adds its own. */
+#include "sockdiff_bind.h"
+#include "sockdiff_opts.h"
+#include "sockdiff_events.h"
 
 #endif

@@ -681,6 +681,9 @@ static void linger_gives_up(void)
 
 	pair(&s, &p);
 	setsockopt(s, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
+	/* more than the peer takes, whatever its buffer and the congestion window are */
+	set_int(p, SOL_SOCKET, SO_RCVBUF, 20000);
+	set_int(s, SOL_SOCKET, SO_SNDBUF, 200000);
 	nonblock(s);
 	fill(s);
 	t0 = now_s();
