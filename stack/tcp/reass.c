@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reassembly (RFC 9293 3.10.7.4, RFC 815 in spirit): ranges of packets that touch, in a list by
- * sequence number. Searched from the tail, where nearly everything arrives. A packet is cut where
- * it overlaps what is held: what came first stays. Must never drop what it once took in before it
+ * sequence number. Searched from near where it will be: nearly everything arrives at the tail, at
+ * the first hole, or where something has just arrived. A packet is cut where it overlaps what is
+ * held: what came first stays. Must never drop what it once took in before it
  * is delivered (it was SACKed), nor grow beyond its bounds.
  */
 #include "reass.h"
 
 #include "tcp.h"
 
+#define SEARCH_RECENT 3u
+
 void reass_init(struct reass *r)
 {
 	list_init(&r->ranges);
-	r->n = r->frames = r->bytes = r->stamp = 0;
+	list_init(&r->recent);
+	r->n = r->frames = r->bytes = r->steps = 0;
 }
 
 static uint32_t chain_bytes(struct stack *st, uint32_t f)
@@ -32,6 +36,7 @@ static struct pool *range_pool(struct stack *st)
 static void range_free(struct stack *st, struct reass *r, struct reass_range *g)
 {
 	list_del(&g->node);
+	list_del(&g->recent);
 	r->n--;
 	pool_put(range_pool(st), g);
 }
@@ -52,18 +57,55 @@ void reass_free(struct stack *st, struct reass *r)
 	reass_init(r);
 }
 
+static struct reass_range *range_of(const struct list *n)
+{
+	return list_entry(n, struct reass_range, node);
+}
+
+static uint32_t distance(const struct reass_range *g, struct seq seq)
+{
+	return seq_leq(g->start, seq) ? seq.v - g->start.v : g->start.v - seq.v;
+}
+
+/* Of both ends and the ranges that changed last, the one nearest to seq; there is one. */
+static struct reass_range *range_near(const struct reass *r, struct seq seq)
+{
+	struct reass_range *best = range_of(r->ranges.prev), *head = range_of(r->ranges.next);
+	const struct list *l = r->recent.next;
+
+	if (seq_leq(best->start, seq))
+		return best;
+	if (distance(head, seq) < distance(best, seq))
+		best = head;
+	for (unsigned i = 0; i < SEARCH_RECENT && l != &r->recent; i++, l = l->next) {
+		struct reass_range *g = list_entry(l, struct reass_range, recent);
+
+		if (distance(g, seq) < distance(best, seq))
+			best = g;
+	}
+	return best;
+}
+
 /* The last range that starts at or before seq; NULL: none does. */
 static struct reass_range *range_before(struct reass *r, struct seq seq)
 {
 	struct list *n;
 
-	for (n = r->ranges.prev; n != &r->ranges; n = n->prev) {
-		struct reass_range *g = list_entry(n, struct reass_range, node);
+	if (list_empty(&r->ranges))
+		return NULL;
+	n = &range_near(r, seq)->node;
+	for (; n->next != &r->ranges && seq_leq(range_of(n->next)->start, seq); n = n->next)
+		r->steps++;
+	for (; n != &r->ranges && seq_gt(range_of(n)->start, seq); n = n->prev)
+		r->steps++;
+	return n == &r->ranges ? NULL : range_of(n);
+}
 
-		if (seq_leq(g->start, seq))
-			return g;
-	}
-	return NULL;
+/* g has changed. */
+static void range_touch(struct reass *r, struct reass_range *g)
+{
+	list_del(&g->recent);
+	list_push_front(&r->recent, &g->recent);
 }
 
 static struct reass_range *range_after(struct reass *r, struct reass_range *g)
@@ -114,9 +156,10 @@ static bool range_add(struct stack *st, struct reass *r, struct reass_range *pre
 		g->head = g->tail = frame;
 		list_insert_between(&g->node, prev ? &prev->node : &r->ranges,
 				    next ? &next->node : &r->ranges);
+		list_init(&g->recent);
 		r->n++;
 	}
-	g->stamp = ++r->stamp;
+	range_touch(r, g);
 	if (g == prev && next && seq_eq(g->end, next->start))
 		ranges_join(st, r, g, next);
 	return true;
@@ -195,7 +238,7 @@ enum stat_id reass_insert(struct stack *st, struct reass *r, struct rx_pkt *p, s
 		if (prev && seq_gt(prev->end, seq)) {
 			n = (uint32_t)seq_diff(seq_min(prev->end, end), seq);
 			dup_note(dup, seq, seq_add(seq, n));
-			prev->stamp = ++r->stamp;
+			range_touch(r, prev);
 			if (n == p->len)
 				break;
 			rx_pull(st, p, n);
@@ -265,27 +308,13 @@ uint32_t reass_pop(struct stack *st, struct reass *r, struct seq nxt, uint32_t *
 
 unsigned reass_sack(const struct reass *r, struct sack_block *out, unsigned max)
 {
-	uint32_t stamps[4];
 	const struct list *l;
 	unsigned n = 0;
 
-	ASSERT(max <= ARRAY_SIZE(stamps));
-	for (l = r->ranges.next; l != &r->ranges; l = l->next) {
-		const struct reass_range *g = list_entry(l, struct reass_range, node);
-		unsigned i = n < max ? n++ : max;
+	for (l = r->recent.next; l != &r->recent && n < max; l = l->next) {
+		const struct reass_range *g = list_entry(l, struct reass_range, recent);
 
-		/* insertion by age of the last change; the oldest falls off the end */
-		while (i > 0 && (int32_t)(g->stamp - stamps[i - 1]) > 0) {
-			if (i < max) {
-				stamps[i] = stamps[i - 1];
-				out[i] = out[i - 1];
-			}
-			i--;
-		}
-		if (i < max) {
-			stamps[i] = g->stamp;
-			out[i] = (struct sack_block){g->start, g->end};
-		}
+		out[n++] = (struct sack_block){g->start, g->end};
 	}
 	return n;
 }

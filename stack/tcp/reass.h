@@ -17,16 +17,16 @@
 #define REASS_DENSE_DIV 8u /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
 
 struct reass_range {
-	struct list node; /* by sequence number */
+	struct list node;   /* by sequence number */
+	struct list recent; /* the most recently changed first (RFC 2018 4) */
 	struct seq start, end;
 	uint32_t head, tail; /* packets by frame.qnext; frame.aux: first sequence number */
-	uint32_t stamp;      /* grows with each change: RFC 2018 4, most recent first */
 };
 
 struct reass {
-	struct list ranges;
+	struct list ranges, recent;
 	uint32_t n, frames, bytes;
-	uint32_t stamp;
+	uint32_t steps; /* ranges passed by searches, ever: what tests bound; wraps */
 };
 
 void reass_init(struct reass *r);

@@ -144,6 +144,42 @@ START_TEST(hole_is_reported_at_once_and_filled)
 }
 END_TEST
 
+static void put_and_drain(struct wire *w, uint32_t seq)
+{
+	uint8_t b[200];
+
+	ck_assert_int_eq(in(w, A, seq, 1, 300), STAT_rx_packets);
+	while (env_tx(&w->e, b, sizeof(b), NULL) > 0)
+		;
+}
+
+/* However many holes there are: what arrives at the first of them and behind the last one, by
+ * turns, is found at once. */
+START_TEST(many_holes_cost_no_search)
+{
+	struct wire w;
+	struct reass *r;
+	uint32_t before;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	r = &tcp_conn_of(w.sk)->reass;
+	for (uint32_t i = 0; i < 30; i++)
+		put_and_drain(&w, 301 + 600 * i);
+	ck_assert_uint_eq(r->n, 30);
+	before = r->steps;
+	for (uint32_t i = 0; i < 15; i++) {
+		put_and_drain(&w, 601 + 600 * i);
+		put_and_drain(&w, 301 + 600 * (30 + i));
+	}
+	ck_assert_uint_eq(r->n, 30);
+	ck_assert_uint_le(r->steps - before, 30);
+	put_and_drain(&w, 1);
+	ck_assert_int_eq(get(&w, 20000), 9600);
+	wire_fini(&w);
+}
+END_TEST
+
 START_TEST(rto_backs_off_twice_and_restores_the_data)
 {
 	struct wire w;
@@ -498,6 +534,7 @@ static Suite *make(void)
 	tcase_add_test(tc, ack_is_delayed_once_the_application_answers);
 	tcase_add_test(tc, second_full_segment_is_acked_at_the_end_of_the_batch);
 	tcase_add_test(tc, hole_is_reported_at_once_and_filled);
+	tcase_add_test(tc, many_holes_cost_no_search);
 	tcase_add_test(tc, rto_backs_off_twice_and_restores_the_data);
 	tcase_add_test(tc, silent_peer_times_out);
 	tcase_add_test(tc, nagle_holds_the_second_small_segment);
