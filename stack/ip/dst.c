@@ -299,8 +299,12 @@ struct dst *dst_back(struct stack *st, const struct ip_addr *addr, uint8_t dev,
 
 	if (d != NULL && d->info.state == DST_OK)
 		return d;
-	if (d != NULL && d->info.state == DST_UNREACHABLE && !d->stale)
+	if (d != NULL && d->info.state == DST_UNREACHABLE && !d->stale) {
+		dst_ask(st, d); /* nobody else may, and it may be there again */
 		return NULL;
+	}
+	if (mac[0] & 1)
+		return NULL; /* no station sends from a group's address: all would get the answer */
 	memset(tmp, 0, sizeof(*tmp));
 	tmp->addr = *addr;
 	tmp->info.state = DST_OK;

@@ -292,6 +292,44 @@ START_TEST(unreachable_stranger_is_not_answered)
 }
 END_TEST
 
+/* But asked about again, once a second: nobody else may. */
+START_TEST(unreachable_stranger_is_asked_about_again)
+{
+	struct dst_info info = {.state = DST_UNREACHABLE, .err = ENETUNREACH};
+	struct ip_addr a;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	w.peer.addr = addr(192, 0, 2, 9);
+	stack_dst_set(w.e.st, &w.peer.addr, &info, w.e.now);
+	in(&w, S, 0, 0, 0);
+	ck_assert(!stack_dst_request(w.e.st, &a));
+	pass(&w, 2 * SEC);
+	in(&w, S, 0, 0, 0);
+	in(&w, S, 0, 0, 0);
+	out_none(&w);
+	ck_assert(stack_dst_request(w.e.st, &a));
+	ck_assert(ip_addr_eq(&a, &w.peer.addr));
+	ck_assert(!stack_dst_request(w.e.st, &a));
+	wire_fini(&w);
+}
+END_TEST
+
+/* A frame that says it came from everybody: the answer must not go to them. */
+START_TEST(nothing_goes_back_to_a_group)
+{
+	static const uint8_t all[6] = {255, 255, 255, 255, 255, 255};
+	struct dst tmp;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	w.peer.addr = addr(192, 0, 2, 9);
+	ck_assert(dst_back(w.e.st, &w.peer.addr, ENV_DEV, env_peer_mac, &tmp) == &tmp);
+	ck_assert(!dst_back(w.e.st, &w.peer.addr, ENV_DEV, all, &tmp));
+	wire_fini(&w);
+}
+END_TEST
+
 static uint32_t answer_requests(struct wire *w)
 {
 	struct ip_addr a;
@@ -385,6 +423,8 @@ int main(void)
 	tcase_add_test(tc, no_cookies_when_they_are_off);
 	tcase_add_test(tc, rst_goes_back_without_asking);
 	tcase_add_test(tc, unreachable_stranger_is_not_answered);
+	tcase_add_test(tc, unreachable_stranger_is_asked_about_again);
+	tcase_add_test(tc, nothing_goes_back_to_a_group);
 	tcase_add_test(tc, flood_of_strangers_costs_little_and_lets_the_honest_in);
 	return run_suite(s);
 }
