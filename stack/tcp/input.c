@@ -517,18 +517,63 @@ static bool data_cut_old(struct in *in)
 	return true;
 }
 
-/* Takes off what was received ahead of its time: the bytes that came first stay. What is cut off
- * behind them comes again. */
-static void data_cut_known(struct in *in)
+/*
+ * In order, but running over what was received ahead of its time: those bytes came first and stay;
+ * what lies before and between them is delivered. What nothing is in the way of is left in s, and
+ * may be nothing. False: no room.
+ */
+static bool data_weave(struct in *in)
 {
+	struct tcp_conn *c = in->c;
 	struct tcp_seg *s = in->s;
-	struct seq start = reass_first(&in->c->reass);
 
-	if (seq_geq(start, seq_add(s->seq, s->len)))
-		return;
-	s->len = (uint32_t)seq_diff(start, s->seq);
-	s->flags &= (uint8_t)~TH_FIN;
-	rx_trim(in->st, s->p, s->len);
+	while (!reass_empty(&c->reass) &&
+	       seq_lt(reass_first(&c->reass), seq_add(s->seq, s->len))) {
+		uint32_t n = (uint32_t)seq_diff(reass_first(&c->reass), s->seq), known;
+		uint32_t head = reass_split(in->st, s->p, n);
+
+		if (head == FRAME_NONE) { /* what is cut off comes again */
+			s->len = n;
+			s->flags &= (uint8_t)~TH_FIN;
+			rx_trim(in->st, s->p, n);
+			return true;
+		}
+		if (!deliver(in, head, n)) {
+			frame_put_chain(&in->st->frames, head);
+			return false;
+		}
+		deliver_reassembled(in);
+		known = (uint32_t)seq_diff(c->rcv_nxt, s->seq);
+		if (known > s->len)
+			s->flags &= (uint8_t)~TH_FIN; /* not the next number */
+		if (known > s->len)
+			known = s->len;
+		s->seq = seq_add(s->seq, known);
+		s->len -= known;
+		if (s->len > 0)
+			rx_pull(in->st, s->p, known);
+	}
+	return true;
+}
+
+static enum step data_in_order(struct in *in)
+{
+	struct tcp_conn *c = in->c;
+	struct tcp_seg *s = in->s;
+
+	if (unlikely(!reass_empty(&c->reass)))
+		in->ack_now = true; /* a hole is filled */
+	/* The window was offered, but who fills it with tiny segments gets no more than this. */
+	if (c->rcv.len > c->rcv_limit || !data_weave(in) ||
+	    (s->len > 0 && !deliver(in, s->p->frame, s->len))) {
+		in->ack_now = true;
+		s->flags &= (uint8_t)~TH_FIN;
+		return drop(in, STAT_drop_tcp_rcvbuf);
+	}
+	if (s->len > 0)
+		s->p->frame = FRAME_NONE;
+	deliver_reassembled(in);
+	return STEP_ON;
 }
 
 static enum step do_data(struct in *in)
@@ -572,20 +617,7 @@ static enum step do_data(struct in *in)
 		return data_ahead(in);
 	if (seq_lt(s->seq, c->rcv_nxt) && !data_cut_old(in))
 		return STEP_ON;
-	if (!reass_empty(&c->reass))
-		data_cut_known(in);
-	/* The window was offered, but who fills it with tiny segments gets no more than this. */
-	if (c->rcv.len > c->rcv_limit || !deliver(in, s->p->frame, s->len)) {
-		in->ack_now = true;
-		s->flags &= (uint8_t)~TH_FIN;
-		return drop(in, STAT_drop_tcp_rcvbuf);
-	}
-	s->p->frame = FRAME_NONE;
-	if (!reass_empty(&c->reass)) {
-		in->ack_now = true; /* a hole was filled */
-		deliver_reassembled(in);
-	}
-	return STEP_ON;
+	return data_in_order(in);
 }
 
 /* ---- eighth: FIN ---------------------------------------------------------------------------- */

@@ -171,9 +171,8 @@ static void dup_note(struct sack_block *dup, struct seq start, struct seq end)
 		*dup = (struct sack_block){start, end};
 }
 
-/* A packet that reaches over the range next: the part before it is made a packet of its own by
- * copying, which happens only when a peer cuts its segments anew. */
-static uint32_t split_head(struct stack *st, struct rx_pkt *p, uint32_t n)
+/* By copying, which happens only when a peer cuts its segments anew. */
+uint32_t reass_split(struct stack *st, const struct rx_pkt *p, uint32_t n)
 {
 	uint32_t first = FRAME_NONE, last = FRAME_NONE;
 
@@ -257,7 +256,7 @@ enum stat_id reass_insert(struct stack *st, struct reass *r, struct rx_pkt *p, s
 			rx_trim(st, p, n);
 			continue;
 		}
-		uint32_t head = split_head(st, p, n);
+		uint32_t head = reass_split(st, p, n);
 
 		if (head == FRAME_NONE)
 			break;

@@ -180,6 +180,25 @@ START_TEST(many_holes_cost_no_search)
 }
 END_TEST
 
+/* Nothing of a segment that runs over what waits has to come again. */
+START_TEST(segment_over_two_ranges_is_taken_whole)
+{
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	in(&w, A, 101, 1, 50);
+	out_is(&w, A, 1, 1, 0);
+	in(&w, A, 201, 1, 50);
+	out_is(&w, A, 1, 1, 0);
+	in(&w, A | F, 1, 1, 300);
+	ck_assert_int_eq(get(&w, 1000), 300);
+	ck_assert(tcp_conn_of(w.sk)->fin_rcvd);
+	ck_assert_uint_eq(tcp_conn_of(w.sk)->reass.frames, 0);
+	wire_fini(&w);
+}
+END_TEST
+
 START_TEST(rto_backs_off_twice_and_restores_the_data)
 {
 	struct wire w;
@@ -535,6 +554,7 @@ static Suite *make(void)
 	tcase_add_test(tc, second_full_segment_is_acked_at_the_end_of_the_batch);
 	tcase_add_test(tc, hole_is_reported_at_once_and_filled);
 	tcase_add_test(tc, many_holes_cost_no_search);
+	tcase_add_test(tc, segment_over_two_ranges_is_taken_whole);
 	tcase_add_test(tc, rto_backs_off_twice_and_restores_the_data);
 	tcase_add_test(tc, silent_peer_times_out);
 	tcase_add_test(tc, nagle_holds_the_second_small_segment);
