@@ -78,7 +78,7 @@ ssize_t call_sendmsg(int fd, const struct msghdr *msg, int flags)
 	if (likely(!o))
 		return libc.sendmsg(fd, msg, flags);
 	edge_testcancel();
-	r = sock_msg_check(msg);
+	r = sock_msg_check(msg, true);
 	return EDGE(r < 0 ? r : sock_sendmsg(fd, o, msg, flags));
 }
 EXPORT(sendmsg);
@@ -137,7 +137,7 @@ ssize_t call_recvmsg(int fd, struct msghdr *msg, int flags)
 	if (likely(!o))
 		return libc.recvmsg(fd, msg, flags);
 	edge_testcancel();
-	r = sock_msg_check(msg);
+	r = sock_msg_check(msg, false);
 	return EDGE(r < 0 ? r : sock_recvmsg(fd, o, msg, flags));
 }
 EXPORT(recvmsg);

@@ -76,10 +76,19 @@ static bool set_fits(fd_set *s, int n)
 	return !s || user_can_write(s, (size_t)(n + 63) / 64 * 8);
 }
 
-static bool select_is_ours(int n, fd_set *r, fd_set *w, fd_set *x)
+/* n becomes the number of those that are looked at. */
+static bool select_is_ours(int *n, fd_set *r, fd_set *w, fd_set *x)
 {
-	return edge_tracking() && n > 0 && set_fits(r, n) && set_fits(w, n) && set_fits(x, n) &&
-	       select_concerns_us(n, r, w, x);
+	int end;
+
+	if (!edge_tracking() || *n <= 0)
+		return false;
+	end = select_end(*n);
+	if (!set_fits(r, end) || !set_fits(w, end) || !set_fits(x, end) ||
+	    !select_concerns_us(end, r, w, x))
+		return false;
+	*n = end;
+	return true;
 }
 
 int call_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
@@ -87,7 +96,7 @@ int call_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 	struct timespec ts = {0, 0};
 	int ret;
 
-	if (likely(!select_is_ours(n, r, w, x)) ||
+	if (likely(!select_is_ours(&n, r, w, x)) ||
 	    (timeout && !user_can_read(timeout, sizeof(*timeout))))
 		return libc.select(n, r, w, x, timeout);
 	edge_testcancel();
@@ -115,7 +124,7 @@ int call_pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *
 {
 	struct timespec ts;
 
-	if (likely(!select_is_ours(n, r, w, x)) || !timespec_valid(timeout))
+	if (likely(!select_is_ours(&n, r, w, x)) || !timespec_valid(timeout))
 		return libc.pselect(n, r, w, x, timeout, mask);
 	edge_testcancel();
 	if (timeout)

@@ -68,15 +68,14 @@ EXPORT_AS(__connect, connect);
 
 /* An address that is asked for can be handed out: len can be read and written, and the room that it
  * speaks of, as far as an address may fill it. */
-static bool name_fits(struct sockaddr *addr, socklen_t *len)
+static bool name_fits(const struct ofd *o, struct sockaddr *addr, socklen_t *len)
 {
 	size_t n;
 
 	if (!user_can_write(len, sizeof(*len)))
 		return false;
 	n = (int)*len < 0 ? 0 : *len;
-	return user_can_write(addr,
-			      n < sizeof(struct sockaddr_in6) ? n : sizeof(struct sockaddr_in6));
+	return user_can_write(addr, n < sockaddr_bytes(o) ? n : sockaddr_bytes(o));
 }
 
 /* The kernel, too, takes the connection out of the queue before it finds that it can't say whose it
@@ -94,7 +93,7 @@ static int accept_in_vain(int fd, struct ofd *o, int flags)
 static int accept_edge(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	edge_testcancel();
-	if (addr && unlikely(!name_fits(addr, len)))
+	if (addr && unlikely(!name_fits(o, addr, len)))
 		return EDGE(accept_in_vain(fd, o, flags));
 	return EDGE(sock_accept(fd, o, addr, len, flags));
 }
@@ -135,7 +134,7 @@ int call_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 
 	if (likely(!o))
 		return libc.getsockname(fd, addr, len);
-	return EDGE(name_fits(addr, len) ? sock_getsockname(fd, o, addr, len) : -EFAULT);
+	return EDGE(name_fits(o, addr, len) ? sock_getsockname(fd, o, addr, len) : -EFAULT);
 }
 EXPORT(getsockname);
 
@@ -145,7 +144,7 @@ int call_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 
 	if (likely(!o))
 		return libc.getpeername(fd, addr, len);
-	return EDGE(name_fits(addr, len) ? sock_getpeername(fd, o, addr, len) : -EFAULT);
+	return EDGE(name_fits(o, addr, len) ? sock_getpeername(fd, o, addr, len) : -EFAULT);
 }
 EXPORT(getpeername);
 
@@ -168,12 +167,14 @@ static int getsockopt_cut(int fd, struct ofd *o, int level, int name, void *val,
 int call_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 {
 	struct ofd *o = edge_socket(fd);
+	size_t n;
 
 	if (likely(!o))
 		return libc.getsockopt(fd, level, name, val, len);
 	if (!user_can_write(len, sizeof(*len)))
 		return EDGE(-EFAULT);
-	if ((int)*len > 0 && unlikely(!user_can_write(val, *len)))
+	n = *len < GETSOCKOPT_BYTES ? *len : GETSOCKOPT_BYTES;
+	if ((int)*len > 0 && unlikely(!user_can_write(val, n)))
 		return EDGE(getsockopt_cut(fd, o, level, name, val, len));
 	return EDGE(sock_getsockopt(fd, o, level, name, val, len));
 }

@@ -70,6 +70,9 @@ static inline uint32_t watch_level(const struct ofd *o)
  * hold one: then poll_op must serve the call, else libc may. */
 bool poll_concerns_us(const struct pollfd *fds, nfds_t n);
 int poll_op(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *sigmask);
+/* How many of n descriptors select() looks at: none beyond the process's table, as in the kernel.
+ * getdtablesize() may say a million where the sets have room for a thousand. */
+int select_end(int n);
 bool select_concerns_us(int n, const fd_set *r, const fd_set *w, const fd_set *x);
 /* timeout: in, and (update) the time left, out, as Linux's select does. */
 int select_op(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, bool update,

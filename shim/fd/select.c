@@ -5,6 +5,7 @@
  * POLLEX_SET). Counts bits, not descriptors, and fails with EBADF where poll says POLLNVAL.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -36,6 +37,40 @@ static int set_put(fd_set *s, int fd, bool want, short revents, short bits)
 		return 0;
 	((unsigned long *)s)[fd / BITS] |= 1ul << (fd % BITS);
 	return 1;
+}
+
+/* FDSize of /proc/self/status: as many as the process's table has room for. */
+static int table_end(void)
+{
+	static const char name[] = "FDSize:";
+	char buf[1024], *p;
+	int fd, n = 0;
+	ssize_t len;
+
+	fd = sys_openat(AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return FDTAB_FDS;
+	len = sys_read(fd, buf, sizeof(buf) - 1);
+	sys_close(fd);
+	buf[len > 0 ? len : 0] = 0;
+	p = strstr(buf, name);
+	if (!p)
+		return FDTAB_FDS;
+	for (p += strlen(name); *p == ' ' || *p == '\t'; p++)
+		;
+	while (*p >= '0' && *p <= '9' && n < FDTAB_FDS)
+		n = n * 10 + (*p++ - '0');
+	return n;
+}
+
+int select_end(int n)
+{
+	int end;
+
+	if (n <= FD_SETSIZE)
+		return n;
+	end = table_end();
+	return n < end ? n : end;
 }
 
 bool select_concerns_us(int n, const fd_set *r, const fd_set *w, const fd_set *x)

@@ -11,6 +11,7 @@
 #ifndef SHIM_FD_SOCK_H
 #define SHIM_FD_SOCK_H
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -29,9 +30,16 @@ int sock_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t l
 int sock_setsockopt(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len);
 int sock_getsockopt(int fd, struct ofd *o, int level, int name, void *val, socklen_t *len);
 
-/* Whether the application's header and its arrays can be read (and the header written): 0, -EFAULT,
- * -EMSGSIZE. Buffers are looked at when bytes are moved. For a header that is not our own. */
-int sock_msg_check(const struct msghdr *msg);
+/* How long an address of o is. */
+static inline size_t sockaddr_bytes(const struct ofd *o)
+{
+	return o->family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+/* Whether the application's header and its arrays can be read (in a receive: and the header
+ * written): 0, -EFAULT, -EINVAL, -EMSGSIZE. out: it is to be sent, its address is looked at, too.
+ * Buffers are looked at when bytes are moved. For a header that is not our own. */
+int sock_msg_check(const struct msghdr *msg, bool out);
 
 /* S. flags: SOCK_NONBLOCK | SOCK_CLOEXEC. Serves both doors of a listener. */
 int sock_accept(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags);

@@ -299,9 +299,20 @@ ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 
 /* ---- many at once --------------------------------------------------------------------------- */
 
-int sock_msg_check(const struct msghdr *msg)
+int sock_msg_check(const struct msghdr *msg, bool out)
 {
-	if (!user_can_write((void *)(uintptr_t)msg, sizeof(*msg)))
+	size_t name;
+
+	/* One to be sent may lie where nothing can be written. */
+	if (!(out ? user_can_read(msg, sizeof(*msg))
+		  : user_can_write((void *)(uintptr_t)msg, sizeof(*msg))))
+		return -EFAULT;
+	name = msg->msg_name ? msg->msg_namelen : 0;
+	if ((int)name < 0)
+		return -EINVAL;
+	if (name > sizeof(struct sockaddr_storage))
+		name = sizeof(struct sockaddr_storage);
+	if (out && !user_can_read(msg->msg_name, name))
 		return -EFAULT;
 	if (msg->msg_iovlen > MSGS_MAX)
 		return -EMSGSIZE;
@@ -311,9 +322,9 @@ int sock_msg_check(const struct msghdr *msg)
 }
 
 /* One of the array, which is looked at as it is reached. */
-static int mmsg_check(struct mmsghdr *m)
+static int mmsg_check(struct mmsghdr *m, bool out)
 {
-	return user_can_write(&m->msg_len, sizeof(m->msg_len)) ? sock_msg_check(&m->msg_hdr)
+	return user_can_write(&m->msg_len, sizeof(m->msg_len)) ? sock_msg_check(&m->msg_hdr, out)
 							       : -EFAULT;
 }
 
@@ -325,7 +336,7 @@ int sock_sendmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flag
 	if (n > MSGS_MAX)
 		n = MSGS_MAX;
 	for (i = 0; i < n; i++) {
-		r = mmsg_check(&v[i]);
+		r = mmsg_check(&v[i], true);
 		if (r == 0)
 			r = sock_sendmsg(fd, o, &v[i].msg_hdr, flags);
 		if (r < 0)
@@ -353,7 +364,7 @@ int sock_recvmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flag
 	if (n > MSGS_MAX)
 		n = MSGS_MAX;
 	for (i = 0; i < n; i++) {
-		r = mmsg_check(&v[i]);
+		r = mmsg_check(&v[i], false);
 		if (r == 0)
 			r = sock_recvmsg(fd, o, &v[i].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (r < 0)

@@ -383,11 +383,13 @@ static ssize_t udp_recv_stack(struct call *c, struct msghdr *msg, int flags)
 {
 	unsigned rflags =
 		(flags & MSG_PEEK ? RECV_PEEK : 0) | (c->o->cmsgs & CMSG_GRO ? RECV_GRO : 0);
-	size_t room = iov_bytes(msg->msg_iov, msg->msg_iovlen, 1u << 16);
+	/* No more of the room than is going to be filled: who asks for 64 KB may not have them. */
+	size_t max = rflags & RECV_GRO ? 1u << 16 : stack_inq(call_sk(c));
+	size_t room = iov_bytes(msg->msg_iov, msg->msg_iovlen, max), name;
 	struct udp_meta m;
 	ssize_t r;
 
-	if (user_iov_writable(msg->msg_iov, msg->msg_iovlen, 1u << 16) < room) {
+	if (user_iov_writable(msg->msg_iov, msg->msg_iovlen, room) < room) {
 		/* As the kernel: the datagram is gone. */
 		r = stack_udp_recv(c->sr->st, call_sk(c), NULL, 0, rflags & RECV_PEEK, NULL,
 				   now_ns());
@@ -400,7 +402,10 @@ static ssize_t udp_recv_stack(struct call *c, struct msghdr *msg, int flags)
 	msg->msg_flags = flags & MSG_CMSG_CLOEXEC;
 	if ((size_t)r < m.full_len)
 		msg->msg_flags |= MSG_TRUNC;
-	if (msg->msg_name && !user_can_write(msg->msg_name, msg->msg_namelen))
+	name = sockaddr_bytes(c->o);
+	if (name > msg->msg_namelen)
+		name = msg->msg_namelen;
+	if (msg->msg_name && !user_can_write(msg->msg_name, name))
 		return -EFAULT;
 	if (msg->msg_name)
 		sockaddr_put(c->o, &m.from, msg->msg_name, &msg->msg_namelen);

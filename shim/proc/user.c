@@ -4,6 +4,7 @@
  *
  * A touch is a few instructions between two labels; the handler sends a fault there to a third one,
  * which returns "no". They stand in assembly because the compiler may neither move nor inline them.
+ * A byte that is to be written is so in one atomic step: another thread may be changing it.
  * An architecture without its own asks the kernel, by a system call per page.
  *
  * Never here: a lock, malloc, errno, anything that a signal handler may not do.
@@ -33,12 +34,12 @@ extern const char user_touch_begin[], user_touch_end[], user_touch_no[];
 
 #if defined(__x86_64__)
 #define TOUCH_READ "movb (%rdi), %al\nxorl %eax, %eax\nret\n"
-#define TOUCH_WRITE "movb (%rdi), %al\nmovb %al, (%rdi)\nxorl %eax, %eax\nret\n"
+#define TOUCH_WRITE "lock orb $0, (%rdi)\nxorl %eax, %eax\nret\n"
 #define TOUCH_NO "movl $1, %eax\nret\n"
 #define CONTEXT_PC(uc) ((uc)->uc_mcontext.gregs[REG_RIP])
 #else
 #define TOUCH_READ "ldrb w1, [x0]\nmov w0, wzr\nret\n"
-#define TOUCH_WRITE "ldrb w1, [x0]\nstrb w1, [x0]\nmov w0, wzr\nret\n"
+#define TOUCH_WRITE "0: ldxrb w1, [x0]\nstxrb w2, w1, [x0]\ncbnz w2, 0b\nmov w0, wzr\nret\n"
 #define TOUCH_NO "mov w0, #1\nret\n"
 #define CONTEXT_PC(uc) ((uc)->uc_mcontext.pc)
 #endif

@@ -207,6 +207,80 @@ static void fault_sendfile(void)
 	close(f);
 }
 
+/* What is only sent may lie in memory that can't be written; where it is to go is read. */
+static void fault_const(void)
+{
+	char *edge = cliff(1);
+	struct msghdr *m = (struct msghdr *)(void *)(edge - 2 * sizeof(*m));
+	struct iovec *v = (struct iovec *)(void *)(edge - sizeof(*m));
+	int s, p;
+
+	*v = (struct iovec){big, 4};
+	*m = (struct msghdr){.msg_iov = v, .msg_iovlen = 1};
+	mprotect(edge - PAGE, PAGE, PROT_READ);
+	pair(&s, &p);
+	res("sendmsg", sendmsg(s, m, 0));
+	say("got=%ld", read_all(p, 4));
+	res("writev", writev(s, v, 1));
+	mprotect(edge - PAGE, PAGE, PROT_READ | PROT_WRITE);
+	m->msg_name = edge;
+	m->msg_namelen = sizeof(struct sockaddr_in);
+	res("name", sendmsg(s, m, 0));
+	m->msg_name = big;
+	m->msg_namelen = (socklen_t)-1;
+	res("negative", sendmsg(s, m, 0));
+	pair_close(s, p);
+}
+
+/* Only the memory that a datagram fills counts, whatever room there is said to be. */
+static void fault_datagram(void)
+{
+	char *edge = cliff(2);
+	struct sockaddr_in sa, pa;
+	struct iovec v = {edge - 10, 1 << 16};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+	int s, p;
+
+	udp_pair(&s, &p, &sa, &pa);
+	nonblock(s);
+	res("empty", recv(s, edge, 10, 0));
+	for (int i = 0; i < 4; i++)
+		sendto(p, "0123456789abcdef", i == 1 ? 16 : 8, 0, (struct sockaddr *)&sa,
+		       sizeof(sa));
+	nap();
+	res("fits", recv(s, edge - 10, 1 << 16, 0));
+	res("not", recv(s, edge - 10, 1 << 16, 0));
+	res("msg", recvmsg(s, &m, 0));
+	m.msg_name = edge - sizeof(sa);
+	m.msg_namelen = sizeof(struct sockaddr_storage);
+	res("named", recvmsg(s, &m, 0));
+	say("namelen=%d", (int)m.msg_namelen);
+	v = (struct iovec){big, 4};
+	m = (struct msghdr){
+		.msg_name = edge, .msg_namelen = sizeof(pa), .msg_iov = &v, .msg_iovlen = 1};
+	res("noname", sendmsg(s, &m, 0));
+	pair_close(s, p);
+}
+
+/* A room and a number of descriptors beyond all reason: there is less to say. */
+static void fault_large(void)
+{
+	char *edge = cliff(1);
+	socklen_t len = 1 << 30;
+	struct timeval tv = {0, 0};
+	fd_set *set = (fd_set *)(void *)(edge - sizeof(*set));
+	int s, p;
+
+	pair(&s, &p);
+	res("get", getsockopt(s, SOL_SOCKET, SO_KEEPALIVE, edge - PAGE, &len));
+	say("len=%d", (int)len);
+	FD_ZERO(set);
+	FD_SET(s, set);
+	res("select", select(1 << 20, NULL, set, NULL, &tv));
+	say("set=%d", FD_ISSET(s, set));
+	pair_close(s, p);
+}
+
 /* SIGSEGV is the program's own, and what it sees of it is not changed. */
 static void fault_signal_mine(void)
 {
