@@ -20,7 +20,9 @@ static ssize_t msg_send(int fd, struct ofd *o, const void *buf, size_t n, int fl
 	};
 
 	edge_testcancel();
-	if (addr && len <= sizeof(struct sockaddr_storage) && !user_can_read(addr, len))
+	if (addr && len > sizeof(struct sockaddr_storage))
+		return -EINVAL;
+	if (addr && !user_can_read(addr, len))
 		return -EFAULT;
 	return sock_sendmsg(fd, o, &msg, flags);
 }

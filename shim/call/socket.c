@@ -38,6 +38,10 @@ int call_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (likely(!o))
 		return libc.bind(fd, addr, len);
+	if (len > sizeof(struct sockaddr_storage))
+		return EDGE(-EINVAL);
+	if (!user_can_read(addr, len))
+		return EDGE(-EFAULT);
 	return EDGE(sock_bind(fd, o, addr, len));
 }
 EXPORT(bind);
@@ -59,7 +63,9 @@ int call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	if (likely(!o))
 		return libc.connect(fd, addr, len);
 	edge_testcancel();
-	if (len <= sizeof(struct sockaddr_storage) && !user_can_read(addr, len))
+	if (len > sizeof(struct sockaddr_storage))
+		return EDGE(-EINVAL);
+	if (!user_can_read(addr, len))
 		return EDGE(-EFAULT);
 	return EDGE(sock_connect(fd, o, addr, len));
 }

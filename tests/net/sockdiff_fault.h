@@ -269,6 +269,7 @@ static void fault_large(void)
 	socklen_t len = 1 << 30;
 	struct timeval tv = {0, 0};
 	fd_set *set = (fd_set *)(void *)(edge - sizeof(*set));
+	struct sockaddr_in sa, pa;
 	int s, p;
 
 	pair(&s, &p);
@@ -278,7 +279,17 @@ static void fault_large(void)
 	FD_SET(s, set);
 	res("select", select(1 << 20, NULL, set, NULL, &tv));
 	say("set=%d", FD_ISSET(s, set));
+	res("sendto", sendto(s, big, 1, 0, (struct sockaddr *)sink, 200));
 	pair_close(s, p);
+	udp_pair(&s, &p, &sa, &pa);
+	memcpy(sink, &pa, sizeof(pa));
+	res("udp sendto", sendto(s, big, 1, 0, (struct sockaddr *)sink, 200));
+	res("udp connect", connect(s, (struct sockaddr *)sink, (socklen_t)-1));
+	pair_close(s, p);
+	s = socket(AF_INET, SOCK_STREAM, 0);
+	res("connect", connect(s, (struct sockaddr *)sink, 200));
+	res("bind", bind(s, (struct sockaddr *)sink, (socklen_t)-1));
+	close(s);
 }
 
 /* SIGSEGV is the program's own, and what it sees of it is not changed. */
