@@ -69,8 +69,11 @@ static const struct {
 	{IPPROTO_IPV6, IPV6_MTU_DISCOVER, FIELD(pmtudisc6)},
 };
 
-#define OPT_LINGER 30 /* bits beyond the table */
+/* Bits beyond the table. */
+#define OPT_PACING 29
+#define OPT_LINGER 30
 #define OPT_CONGESTION 31
+_Static_assert(ARRAY_SIZE(imported) <= OPT_PACING, "a bit each");
 
 static const char *const cc_names[CC_ALGOS] = {
 	[CC_RENO] = "reno", [CC_CUBIC] = "cubic", [CC_BBR] = "bbr"};
@@ -90,6 +93,7 @@ static void field_set(struct sock_opts *out, size_t off, size_t bytes, int val)
 void opts_import(int fd, struct ofd *o, struct sock_opts *out)
 {
 	struct linger lg;
+	uint64_t rate;
 	char cc[16] = "";
 	socklen_t len;
 	int val;
@@ -109,6 +113,11 @@ void opts_import(int fd, struct ofd *o, struct sock_opts *out)
 	if (o->opts_set & 1u << OPT_LINGER &&
 	    sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, &len) == 0 && lg.l_onoff)
 		out->linger_s = lg.l_linger > INT16_MAX ? INT16_MAX : (int16_t)lg.l_linger;
+	len = sizeof(rate);
+	if (o->opts_set & 1u << OPT_PACING &&
+	    sys_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &len) == 0 &&
+	    len == sizeof(rate))
+		out->max_pacing_rate = rate;
 	len = sizeof(cc) - 1;
 	if (o->opts_set & 1u << OPT_CONGESTION &&
 	    sys_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc, &len) == 0) {
@@ -201,6 +210,8 @@ static void opts_note(int fd, struct ofd *o, int level, int name, const void *va
 		o->v6only = on;
 	if (level == SOL_SOCKET && name == SO_LINGER)
 		o->opts_set |= 1u << OPT_LINGER;
+	if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE)
+		o->opts_set |= 1u << OPT_PACING;
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
 		o->opts_set |= 1u << OPT_CONGESTION;
 	for (unsigned i = 0; i < ARRAY_SIZE(imported); i++)

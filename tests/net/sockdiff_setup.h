@@ -596,12 +596,14 @@ static void opt_early(void)
 	set_int(s, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set_int(s, IPPROTO_TCP, TCP_KEEPIDLE, 21);
 	set_int(s, IPPROTO_IP, IP_TOS, 0x08);
+	set_int(s, SOL_SOCKET, SO_MAX_PACING_RATE, 100000000);
 	ok("cc", setsockopt(s, IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
 	connect_to(s, there, port_of(l));
 	a = accept(l, NULL, NULL);
 	char cc[16] = "";
 	socklen_t len = sizeof(cc);
 	getsockopt(s, IPPROTO_TCP, TCP_CONGESTION, cc, &len);
+	say("pace=%d", opt_int(s, SOL_SOCKET, SO_MAX_PACING_RATE));
 	say("nd=%d snd=%d rcv=%d ka=%d idle=%d tos=%d cc=%s/%d",
 	    opt_int(s, IPPROTO_TCP, TCP_NODELAY), opt_int(s, SOL_SOCKET, SO_SNDBUF),
 	    opt_int(s, SOL_SOCKET, SO_RCVBUF), opt_int(s, SOL_SOCKET, SO_KEEPALIVE),
