@@ -363,6 +363,7 @@ void tcp_reset_tell(struct stack *st);
 void tcp_reset_all(struct stack *st);
 bool tcp_connecting(const struct sock *sk);
 bool tcp_connected(const struct sock *sk);
+bool tcp_deferred(const struct sock *sk);
 uint32_t tcp_unacked(const struct sock *sk);
 uint32_t tcp_inq(const struct sock *sk);
 uint32_t tcp_unread(const struct sock *sk);

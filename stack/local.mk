@@ -61,6 +61,8 @@ libstack_la_SOURCES = \
 	stack/tcp/input.c \
 	stack/tcp/listen.c \
 	stack/tcp/request.c \
+	stack/tcp/fastopen.c \
+	stack/tcp/fastopen.h \
 	stack/tcp/syncookie.c \
 	stack/tcp/syncookie.h \
 	stack/tcp/mtup.c \

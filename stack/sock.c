@@ -157,6 +157,11 @@ bool stack_connecting(const struct sock *sk)
 	return sk->type == STK_TCP && tcp_connecting(sk);
 }
 
+bool stack_deferred(const struct sock *sk)
+{
+	return sk->type == STK_TCP && tcp_deferred(sk);
+}
+
 bool stack_connected(const struct sock *sk)
 {
 	return sk->type == STK_UDP ? udp_connected(sk) : sk->type == STK_TCP && tcp_connected(sk);

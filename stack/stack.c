@@ -72,6 +72,8 @@ void stack_cfg_default(struct stack_cfg *cfg)
 		.tcp_tw_reuse_delay_ms = 1000,
 		.tcp_syncookies = 1,
 		.tcp_rfc1337 = 0,
+		.tcp_fastopen = 1,
+		.tcp_fastopen_blackhole_timeout_s = 0,
 		.ip_default_ttl = 64,
 		.ip6_hop_limit = 64,
 		.ip6_auto_flowlabels = 1,

@@ -51,6 +51,14 @@ extern const struct stat_info stat_info[STAT_COUNT];
 
 enum cc_algo { CC_RENO, CC_CUBIC, CC_BBR, CC_ALGOS };
 
+/* Of TCP Fast Open, as tcp_fastopen_key and TCP_FASTOPEN_KEY have them: cookies are made with the
+ * first, and taken with the second, too. */
+#define FASTOPEN_KEYS 2u
+struct fastopen_keys {
+	uint8_t n;                    /* 0: none given */
+	uint64_t k[FASTOPEN_KEYS][2]; /* 16 bytes each, as two little-endian words */
+};
+
 /* Defaults come from the namespace's sysctls; each field is named for its sysctl where it has
  * one. */
 struct stack_cfg {
@@ -89,6 +97,9 @@ struct stack_cfg {
 	uint32_t tcp_tw_reuse_delay_ms;
 	uint8_t tcp_syncookies; /* 0: never, 1: when the queue is full, 2: always */
 	uint8_t tcp_rfc1337;
+	uint32_t tcp_fastopen; /* bits, as the sysctl's */
+	uint32_t tcp_fastopen_blackhole_timeout_s;
+	struct fastopen_keys tcp_fastopen_key;
 	uint8_t ip_default_ttl;
 	uint8_t ip6_hop_limit;       /* net.ipv6.conf.all.hop_limit */
 	uint8_t ip6_auto_flowlabels; /* net.ipv6.auto_flowlabels: 0 to 3 */
@@ -286,6 +297,17 @@ struct sock_opts {
 	uint32_t mtu6;        /* IPV6_MTU as set: no packet is larger; 0: none set */
 	uint8_t pmtudisc;     /* IP_MTU_DISCOVER: IP_PMTUDISC_*, of TCP over IPv4; 255: default */
 	uint8_t oobinline;    /* SO_OOBINLINE: the urgent byte stays in the stream */
+	uint8_t fastopen;     /* enum fastopen_call */
+	uint8_t fastopen_no_cookie;
+	uint32_t fastopen_qlen; /* of a listener: pending connections at once; 0: no Fast Open */
+	struct fastopen_keys fastopen_key;
+};
+
+/* Whether a connection wants to send data in its SYN (RFC 7413), where tcp_fastopen permits. */
+enum fastopen_call {
+	FASTOPEN_CALL_NONE,
+	FASTOPEN_CALL_CONNECT, /* TCP_FASTOPEN_CONNECT: the SYN waits for data that may go along */
+	FASTOPEN_CALL_SEND,    /* MSG_FASTOPEN: data comes right after stack_connect() */
 };
 
 void sock_opts_default(struct sock_opts *o);
@@ -306,7 +328,8 @@ int stack_accept(struct stack *st, struct sock *l, struct sock **out, uint64_t n
 
 /*
  * Starts a connection; local is complete (address and port). Completion raises RDY_OUT, failure
- * RDY_ERR|RDY_HUP with err set. -EADDRNOTAVAIL (four-tuple in use), -ENOMEM.
+ * RDY_ERR|RDY_HUP with err set. -EADDRNOTAVAIL (four-tuple in use), -ENOMEM. With o->fastopen the
+ * connection may be a deferred one: it begins with the first stack_send().
  */
 int stack_connect(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
 		  const struct sock_opts *o, struct sock **out, uint64_t now_ns);
@@ -314,9 +337,12 @@ int stack_connect(struct stack *st, const struct endpoint *local, const struct e
 /* True while a connect is under way (SYN-SENT or SYN-RECEIVED). */
 bool stack_connecting(const struct sock *sk);
 bool stack_connected(const struct sock *sk); /* established or later, not yet fully closed */
+bool stack_deferred(const struct sock *sk);  /* connecting, and waits for the first stack_send() */
 
 enum { SEND_MORE = 1, SEND_OOB = 2 };
-/* Bytes queued (at least 1 unless the sum is 0), -EAGAIN, -EPIPE, -ENOTCONN or a pending error. */
+/* Bytes queued (at least 1 unless the sum is 0), -EAGAIN, -EPIPE, -ENOTCONN or a pending error. On
+ * a deferred connection: the bytes that go with the SYN, -EINPROGRESS when none may (the handshake
+ * has begun). */
 ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		   unsigned flags, uint64_t now_ns);
 /*

@@ -45,7 +45,9 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 		set |= RDY_HUP;
 	if (c->shut_rd)
 		set |= RDY_IN | RDY_RDHUP;
-	if (!tcp_state_in(c, TCPS_CONNECTING)) {
+	if (c->fo_flags & FO_DEFERRED)
+		set |= RDY_OUT; /* the first bytes set it going */
+	if (!tcp_half_open(c)) {
 		uint32_t lowat = c->o.rcvlowat ? c->o.rcvlowat : 1;
 
 		if (unlikely(c->urgent.state != URGENT_NONE)) {
@@ -179,6 +181,7 @@ void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts 
 	list_init(&c->ack_node);
 	list_init(&c->blkw);
 	list_init(&c->accept_node);
+	list_init(&c->fo_node);
 	rcvbuf_init(&c->rcv);
 	reass_init(&c->reass);
 	sndbuf_init(&c->snd, seq_add(iss, 1));
@@ -264,6 +267,11 @@ int stack_connect(struct stack *st, const struct endpoint *local, const struct e
 	tcp_conn_hash(st, c);
 	tcp_state_set(st, c, TCPS_SYN_SENT);
 	COUNT(st, tcp_conn_active);
+	*out = &c->sk;
+	if (fastopen_connect(st, c)) {
+		tcp_ready(st, c, 0);
+		return 0;
+	}
 	tcp_output(st, c, 0);
 	if (c->soft_err_valid && sent_empty(&c->sent)) {
 		int err = c->soft_err;
@@ -273,7 +281,6 @@ int stack_connect(struct stack *st, const struct endpoint *local, const struct e
 		COUNT(st, tcp_conn_failed);
 		return -err;
 	}
-	*out = &c->sk;
 	return 0;
 }
 
@@ -334,6 +341,8 @@ bool tcp_conn_done(struct stack *st, struct tcp_conn *c, int err)
 	if (c->state != TCPS_CLOSED)
 		tcp_state_set(st, c, TCPS_CLOSED);
 	tcp_conn_unhash(st, c);
+	fastopen_settled(st, c, false);
+	c->fo_flags &= (uint8_t)~FO_DEFERRED;
 	tcp_timers_stop(st, c);
 	list_del(&c->ack_node);
 	list_del(&c->blkw);
@@ -373,6 +382,12 @@ static void send_fin(struct stack *st, struct tcp_conn *c)
 {
 	switch (c->state) {
 	case TCPS_SYN_RCVD:
+		if (c->fo_flags & FO_PASSIVE) {
+			c->fin_queued = true;
+			if (c->sk.orphan)
+				tcp_output(st, c, 0);
+			return;
+		}
 		/* as Linux: shutdown() waits for the handshake, close() only for what is written */
 		if (!c->sk.orphan || c->snd.len > 0 || sent_empty(&c->sent)) {
 			c->fin_queued = true;
@@ -492,12 +507,19 @@ void tcp_dst_failed(struct stack *st, struct sock *sk, int err)
 
 bool tcp_connecting(const struct sock *sk)
 {
-	return sk->type == STK_TCP && tcp_state_in(tcp_conn_of(sk), TCPS_CONNECTING);
+	return sk->type == STK_TCP && tcp_half_open(tcp_conn_of(sk));
 }
 
 bool tcp_connected(const struct sock *sk)
 {
-	return sk->type == STK_TCP && tcp_state_in(tcp_conn_of(sk), TCPS_SYNCED);
+	return sk->type == STK_TCP && (tcp_state_in(tcp_conn_of(sk), TCPS_SYNCED) ||
+				       (tcp_state_in(tcp_conn_of(sk), TCPS_CONNECTING) &&
+					!tcp_half_open(tcp_conn_of(sk))));
+}
+
+bool tcp_deferred(const struct sock *sk)
+{
+	return sk->type == STK_TCP && (tcp_conn_of(sk)->fo_flags & FO_DEFERRED);
 }
 
 uint32_t tcp_inq(const struct sock *sk)

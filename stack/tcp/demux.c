@@ -144,7 +144,7 @@ int tcp_tables_init(struct stack *st)
 		return -ENOMEM;
 	t->conn_mask = t->mini_mask = buckets - 1;
 	tcp_tables_empty(t);
-	return 0;
+	return fastopen_init(st);
 }
 
 void tcp_tables_empty(struct tcp_state_tables *t)

@@ -7,6 +7,10 @@
 
 #include "tcp.h"
 
+#ifndef TCPI_OPT_TFO_CHILD /* Linux 6.16 */
+#define TCPI_OPT_TFO_CHILD 128
+#endif
+
 #define US(ns) ((uint32_t)((ns) / 1000))
 #define MS(ns) ((uint32_t)((ns) / 1000000))
 
@@ -32,6 +36,11 @@ static void info_options(const struct tcp_conn *c, struct tcp_info *ti)
 		ti->tcpi_options |= TCPI_OPT_ECN;
 	if (c->ecn & TCP_ECN_SEEN)
 		ti->tcpi_options |= TCPI_OPT_ECN_SEEN;
+	if (c->fo_flags & FO_DATA_COUNTED)
+		ti->tcpi_options |= TCPI_OPT_SYN_DATA;
+	if (c->fo_flags & FO_PASSIVE)
+		ti->tcpi_options |= TCPI_OPT_TFO_CHILD;
+	ti->tcpi_fastopen_client_fail = c->fo_fail & 3u;
 	if (c->wscale_ok) {
 		ti->tcpi_options |= TCPI_OPT_WSCALE;
 		ti->tcpi_snd_wscale = c->snd_wscale & 15u;

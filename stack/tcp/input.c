@@ -110,6 +110,28 @@ static enum step check_seq(struct in *in)
 	return drop(in, STAT_drop_tcp_window);
 }
 
+/* The SYN that made a connection by Fast Open comes again: the SYN-ACK was lost, or is late. */
+static bool syn_again(struct in *in)
+{
+	struct stack *st = in->st;
+	struct tcp_conn *c = in->c;
+	struct tcp_seg *s = in->s;
+	struct sent_rec *head = sent_head(&c->sent);
+	bool resent = c->syn_resent;
+
+	if (!(c->fo_flags & FO_PASSIVE) || (s->flags & (TH_SYN | TH_ACK | TH_RST)) != TH_SYN ||
+	    !seq_eq(s->seq, c->irs) || (c->ts_ok && s->opt.has_ts && paws_old(st, c, s)))
+		return false;
+	in->verdict = STAT_rx_packets;
+	if (c->oow_ack_ns && st->now_ns - c->oow_ack_ns < TCP_OOW_ACK_NS)
+		return true;
+	c->oow_ack_ns = st->now_ns;
+	if (head && (head->flags & SENT_SYN))
+		tcp_send_again(st, c, head, 1);
+	c->syn_resent = resent; /* no timeout of ours said so */
+	return true;
+}
+
 /* ---- second: RST; fourth: SYN --------------------------------------------------------------- */
 
 static enum step check_rst(struct in *in)
@@ -137,8 +159,9 @@ static enum step check_rst(struct in *in)
 	COUNT(in->st, tcp_conn_reset);
 	if (c->state == TCPS_CLOSE_WAIT)
 		err = EPIPE;
-	if (c->state == TCPS_SYN_RCVD)
+	if (c->state == TCPS_SYN_RCVD && !(c->fo_flags & FO_PASSIVE))
 		err = ECONNREFUSED;
+	fastopen_settled(in->st, c, true);
 	in->verdict = STAT_rx_packets;
 	return tcp_conn_done(in->st, c, err) ? STEP_FREED : STEP_DONE;
 }
@@ -349,6 +372,10 @@ static void syn_rcvd_done(struct in *in)
 	struct tcp_conn *c = in->c;
 
 	tcp_state_set(in->st, c, TCPS_ESTABLISHED);
+	if (c->fo_flags & FO_PASSIVE) {
+		fastopen_settled(in->st, c, false);
+		dst_prove(c->dst);
+	}
 	c->snd_wl1 = in->s->seq;
 	tcp_established(in->st, c);
 	if (c->fin_queued)
@@ -731,6 +758,7 @@ static enum step syn_sent(struct in *in)
 	s->wnd >>= c->snd_wscale; /* a SYN's window is never scaled: undo what comes */
 	process_ack(in);
 	c->snd_wnd = c->snd_wnd_max;
+	fastopen_synack(st, c, s);
 	tcp_established(st, c);
 	if (c->fin_queued)
 		tcp_state_set(st, c, TCPS_FIN_WAIT1);
@@ -738,10 +766,30 @@ static enum step syn_sent(struct in *in)
 	if (s->len == 0 && !(s->flags & TH_FIN)) {
 		if (c->snd.len == 0)
 			tcp_send_ack(st, c);
+		else
+			tcp_ack_owe(st, c, ACK_BATCH); /* the SYN's data, again, takes it along */
 		return drop(in, STAT_rx_packets);
 	}
 	in->ack_now = true;
 	return STEP_ON;
+}
+
+void tcp_input_syn_data(struct stack *st, struct tcp_conn *c, struct tcp_seg *s)
+{
+	struct in in = {.st = st, .c = c, .s = s, .verdict = STAT_rx_packets};
+
+	c->segs_in++;
+	c->fo_flags |= FO_DATA_COUNTED;
+	if (s->len == 0)
+		return;
+	tcp_seg_pull(st, s);
+	measure_rcv_mss(c, s->len);
+	c->last_data_rx_ns = st->now_ns;
+	if (!deliver(&in, s->p->frame, s->len))
+		return; /* not acknowledged: it comes again */
+	s->p->frame = FRAME_NONE;
+	c->data_segs_in++;
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt);
 }
 
 /* ---- the way -------------------------------------------------------------------------------- */
@@ -756,6 +804,8 @@ static enum step steps(struct in *in)
 		if (r != STEP_ON)
 			return r;
 	} else {
+		if (c->state == TCPS_SYN_RCVD && syn_again(in))
+			return STEP_DONE;
 		r = check_seq(in);
 		if (r == STEP_ON)
 			r = check_rst(in);

@@ -75,6 +75,7 @@ int stack_listen(struct stack *st, const struct endpoint *local, const struct so
 	list_init(&l->acceptq);
 	list_push_back(bucket(st, local->port), &l->node);
 	stack_listen_backlog(st, &l->sk, backlog);
+	fastopen_listener_init(st, l);
 	*out = &l->sk;
 	return 0;
 }
@@ -135,6 +136,7 @@ void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
 	l->shut = true;
 	list_del(&l->node);
 	tcp_listener_drop(st, l);
+	fastopen_listener_end(l);
 	sock_ready(st, &l->sk, RDY_SHUT, RDY_IN, RDY_SHUT);
 }
 
@@ -151,6 +153,7 @@ void tcp_listener_reset(struct stack *st, struct tcp_listener *l)
 	list_init(&l->reqs);
 	list_init(&l->acceptq);
 	l->nreqs = l->naccept = 0;
+	fastopen_listener_init(st, l);
 	if (!l->shut)
 		list_push_back(bucket(st, l->sk.local.port), &l->node);
 	sock_revive(st, &l->sk, l->shut ? RDY_SHUT : 0);

@@ -43,6 +43,7 @@ static uint32_t segment_opts(struct stack *st, struct tcp_conn *c, const struct 
 		opt->has_wscale = c->wscale_ok;
 		opt->wscale = c->rcv_wscale;
 		opt->sack_ok = c->sack_ok;
+		opt->fo = c->fo;
 	} else if (c->sack_ok && (x->flags & TH_ACK)) {
 		bool dsack = st->cfg.tcp_dsack && !seq_eq(c->dsack.start, c->dsack.end);
 
@@ -211,7 +212,8 @@ static uint32_t piece_max(const struct stack *st, const struct tcp_conn *c)
 int tcp_send_again(struct stack *st, struct tcp_conn *c, struct sent_rec *rec, uint32_t len)
 {
 	uint32_t total = (uint32_t)seq_diff(rec->end, rec->start);
-	uint32_t fin = rec->flags & SENT_FIN ? 1 : 0, syn = rec->flags & SENT_SYN ? 1 : 0;
+	uint32_t fin = rec->flags & SENT_FIN ? 1 : 0;
+	bool syn = (rec->flags & SENT_SYN) && seq_eq(rec->start, c->iss);
 	struct xmit x = {.seq = rec->start, .flags = TH_ACK};
 	uint32_t max = piece_max(st, c);
 	int r;
@@ -369,10 +371,18 @@ static int send_syn(struct stack *st, struct tcp_conn *c)
 		x.flags |= TH_ACK;
 	tcp_mss_sync(st, c);
 	c->mss_adv = tcp_mss_adv(st, c->dst, &c->o, &c->sk.remote.addr);
+	x.len = fastopen_syn_bytes(st, c);
+	if (x.len > 0)
+		x.pos = sndbuf_find(&c->snd, seq_add(c->iss, 1));
 	r = xmit(st, c, &x);
-	if (r == 0)
-		recovery_sent(&c->rec, &c->sent, 1, SENT_SYN, st->now_ns);
-	return r ? r : 1;
+	if (r)
+		return r;
+	recovery_sent(&c->rec, &c->sent, 1, SENT_SYN, st->now_ns);
+	fastopen_syn_sent(c, x.len);
+	data_sent(st, c, x.len);
+	if (x.len > 0)
+		recovery_sent(&c->rec, &c->sent, x.len, 0, st->now_ns);
+	return 1;
 }
 
 /* RFC 5681 4.1: after an idle time the ACK clock has stopped. */
@@ -410,7 +420,9 @@ static int output_one(struct stack *st, struct tcp_conn *c, unsigned how)
 
 			return r ? r : 1;
 		}
-		return 0;
+		/* by Fast Open data goes with the first SYN-ACK; not before its loss is repaired */
+		if (tcp_half_open(c) || lost || c->retransmits)
+			return 0;
 	}
 	room = output_room(c);
 	if ((how & (OUT_PROBE | OUT_FORCE)) && room < c->mss)
@@ -433,7 +445,7 @@ void tcp_output(struct stack *st, struct tcp_conn *c, unsigned how)
 	bool sent = false;
 	int r;
 
-	if (!tcp_state_in(c, TCPS_SYNCED | TCPS_CONNECTING))
+	if (!tcp_state_in(c, TCPS_SYNCED | TCPS_CONNECTING) || (c->fo_flags & FO_DEFERRED))
 		return;
 	if (c->snd.len > 0 && sent_empty(&c->sent))
 		restart_after_idle(st, c);

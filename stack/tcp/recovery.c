@@ -556,3 +556,11 @@ void recovery_syn_resent(struct recovery *r, struct sent_map *m, uint64_t again_
 	recovery_retransmitted(r, m, sent_next_lost(m), 1, now_ns);
 	r->undo_tx_ns = again_ns;
 }
+
+void recovery_syn_data_lost(struct recovery *r, struct sent_map *m)
+{
+	while (!list_empty(&m->flight))
+		r->lost_total_bytes +=
+			sent_mark_lost(m, list_first(&m->flight, struct sent_rec, state));
+	sent_loss_take(m);
+}

@@ -196,6 +196,10 @@ static inline void recovery_undo_forget(struct recovery *r)
 void recovery_syn_resent(struct recovery *r, struct sent_map *m, uint64_t again_ns,
 			 uint64_t now_ns);
 
+/* The peer has acknowledged the SYN and not the data that went with it: to be sent again, which
+ * says nothing of congestion (RFC 7413 4.2.1). */
+void recovery_syn_data_lost(struct recovery *r, struct sent_map *m);
+
 /* RFC 9937: after each ACK in FAST, with the ssthresh congestion control has settled on. */
 void recovery_prr(struct recovery *r, const struct sent_map *m, const struct recovery_out *out,
 		  uint32_t ssthresh, uint32_t mss);

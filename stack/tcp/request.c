@@ -155,6 +155,7 @@ static int send_synack(struct stack *st, struct tcp_req *r, uint32_t tsval)
 	raw.opt.has_ts = r->ts_ok;
 	raw.opt.tsval = tsval;
 	raw.opt.tsecr = r->ts_recent;
+	raw.opt.fo = r->fo;
 	return tcp_send_raw(st, &raw);
 }
 
@@ -172,6 +173,7 @@ static void synack(struct stack *st, struct tcp_req *r)
 	int err = send_synack(st, r, tcp_ts_now(st, r->ts_off));
 
 	if (err == 0) {
+		r->fo.has = TCP_FO_NONE; /* said once, as Linux */
 		if (!r->synack_ns)
 			r->synack_ns = st->now_ns;
 		else if (!r->resent_ns)
@@ -248,7 +250,8 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 
 	if (!c)
 		return NULL;
-	dst_prove(r->m.dst);
+	if (!r->fast) /* else the last ACK does */
+		dst_prove(r->m.dst);
 	r->m.dst = NULL; /* its reference is c's now */
 	c->irs = r->irs;
 	c->rcv_nxt = c->rcv_acked = c->copied = c->drs_seq = c->rcv_rtt_seq = seq_add(r->irs, 1);
@@ -272,7 +275,9 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 	c->snd_wl1 = r->irs;
 	tcp_mss_sync(st, c);
 	/* The SYN went out when the SYN-ACK did; a second one makes its time worthless (Karn). */
-	recovery_sent(&c->rec, &c->sent, 1, SENT_SYN, r->synack_ns ? r->synack_ns : st->now_ns);
+	if (!r->fast)
+		recovery_sent(&c->rec, &c->sent, 1, SENT_SYN,
+			      r->synack_ns ? r->synack_ns : st->now_ns);
 	if (r->resent_ns || r->no_rtt) {
 		recovery_syn_resent(&c->rec, &c->sent, r->no_rtt ? st->now_ns : r->resent_ns,
 				    st->now_ns);
@@ -371,10 +376,48 @@ reset:
 	return STAT_drop_tcp_ack;
 }
 
+/* A connection at once, with the SYN's data (RFC 7413 4.1.2). False: it cannot be made, and the
+ * handshake is an ordinary one. */
+static bool fast_syn(struct stack *st, struct tcp_listener *l, struct tcp_seg *s, struct seq iss,
+		     enum fastopen_grant grant, const struct tcp_fo *give)
+{
+	struct tcp_conn *c;
+	struct tcp_req r;
+
+	memset(&r, 0, sizeof(r));
+	r.l = l;
+	r.fast = true;
+	r.m.local = s->local;
+	r.m.remote = s->remote;
+	req_take_syn(st, &r, s);
+	r.iss = iss;
+	r.m.dst = grant == FASTOPEN_DATA ? dst_get(st, &s->remote.addr)
+					 : dst_get_unproven(st, &s->remote.addr);
+	if (!r.m.dst)
+		return false;
+	r.mss_adv = tcp_mss_adv(st, r.m.dst, &l->o, &s->remote.addr);
+	c = req_to_conn(st, &r);
+	if (!c) {
+		dst_put(st, r.m.dst);
+		return false;
+	}
+	c->fo = *give;
+	fastopen_child(l, c);
+	COUNT(st, tcp_fastopen_passive);
+	tcp_input_syn_data(st, c, s);
+	tcp_sndbuf_tune(st, c);
+	tcp_output(st, c, 0);
+	tcp_ready(st, c, RDY_IN | RDY_OUT);
+	return true;
+}
+
 enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_seg *s,
 			   const struct seq *min_iss, struct tcp_conn **child)
 {
+	enum fastopen_grant grant;
+	struct tcp_fo give;
 	struct tcp_req *r;
+	struct seq iss;
 
 	*child = NULL;
 	if (s->flags & TH_RST)
@@ -389,11 +432,16 @@ enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_
 	if (!min_iss &&
 	    (st->cfg.tcp_syncookies == 2 || (st->cfg.tcp_syncookies && reqs_full(st, l))))
 		return cookie_syn(st, l, s);
+	iss = min_iss ? *min_iss : tcp_isn(st, &s->local, &s->remote);
+	grant = fastopen_syn(st, l, s, &give);
+	if (grant != FASTOPEN_NONE && fast_syn(st, l, s, iss, grant, &give))
+		return STAT_rx_packets;
 	r = req_new(st, l, s);
 	if (!r)
 		return STAT_drop_tcp_syn_full;
 	req_take_syn(st, r, s);
-	r->iss = min_iss ? *min_iss : tcp_isn(st, &s->local, &s->remote);
+	r->iss = iss;
+	r->fo = give;
 	synack(st, r);
 	return STAT_rx_packets;
 }

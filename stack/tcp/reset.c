@@ -140,6 +140,7 @@ void tcp_reset_all(struct stack *st)
 	pool_rebuild(&t->reqs, NULL);
 	pool_rebuild(&t->ranges, NULL);
 	pool_rebuild(&t->sents, NULL);
+	fastopen_forget_all(st);
 	listeners_reset(st);
 	conns_reset(st);
 	timewaits_reset(st);

@@ -16,6 +16,7 @@
 #define KEEPCNT_MAX 127
 #define SYNCNT_MAX 127
 #define MAXSEG_MIN 88
+#define FASTOPEN_KEY_BYTES 16u
 #define MAXSEG_MAX 32767
 #define LINGER2_MAX_S \
 	60 /* Linux's TCP_FIN_TIMEOUT_MAX is 120; TIME-WAIT's length is the default \
@@ -269,6 +270,68 @@ static void set_quickack(struct stack *st, struct sock *sk, int v)
 		tcp_send_ack(st, c);
 }
 
+/* TCP_FASTOPEN and its relatives, with the bounds of Linux. */
+static int set_fastopen(struct stack *st, struct sock *sk, int name, int v)
+{
+	struct sock_opts *o = opts_of(sk);
+	bool idle = sk->type == STK_LISTENER || tcp_conn_of(sk)->state == TCPS_CLOSED;
+
+	switch (name) {
+	case TCP_FASTOPEN:
+		if (v < 0 || !idle)
+			return -EINVAL;
+		o->fastopen_qlen =
+			(uint32_t)v < st->cfg.somaxconn ? (uint32_t)v : st->cfg.somaxconn;
+		return 0;
+	case TCP_FASTOPEN_CONNECT:
+		if (v < 0 || v > 1)
+			return -EINVAL;
+		if (!(st->cfg.tcp_fastopen & FASTOPEN_CLIENT))
+			return -EOPNOTSUPP;
+		if (!idle || sk->type == STK_LISTENER)
+			return -EINVAL;
+		o->fastopen = v ? FASTOPEN_CALL_CONNECT : FASTOPEN_CALL_NONE;
+		return 0;
+	default: /* TCP_FASTOPEN_NO_COOKIE */
+		if (v < 0 || v > 1 || !idle)
+			return -EINVAL;
+		o->fastopen_no_cookie = (uint8_t)v;
+		return 0;
+	}
+}
+
+/* TCP_FASTOPEN_KEY: one key of 16 bytes, or two. */
+static int set_fastopen_key(struct sock *sk, const void *val, uint32_t len)
+{
+	struct fastopen_keys *keys = &opts_of(sk)->fastopen_key;
+	const uint8_t *b = val;
+
+	if (len != FASTOPEN_KEY_BYTES && len != FASTOPEN_KEYS * FASTOPEN_KEY_BYTES)
+		return -EINVAL;
+	memset(keys, 0, sizeof(*keys));
+	keys->n = (uint8_t)(len / FASTOPEN_KEY_BYTES);
+	for (uint32_t i = 0; i < len; i++)
+		keys->k[i / 16][i / 8 % 2] |= (uint64_t)b[i] << i % 8 * 8;
+	return 0;
+}
+
+static int get_fastopen_key(struct stack *st, struct sock *sk, void *val, uint32_t *len)
+{
+	const struct fastopen_keys *keys = &opts_of(sk)->fastopen_key;
+	uint8_t b[FASTOPEN_KEYS * FASTOPEN_KEY_BYTES];
+	uint32_t n;
+
+	if (keys->n == 0)
+		keys = &st->cfg.tcp_fastopen_key;
+	n = keys->n * FASTOPEN_KEY_BYTES;
+	for (uint32_t i = 0; i < n; i++)
+		b[i] = (uint8_t)(keys->k[i / 16][i / 8 % 2] >> i % 8 * 8);
+	if (*len > n)
+		*len = n;
+	memcpy(val, b, *len);
+	return 0;
+}
+
 /* The options whose value only has to be kept, within bounds. */
 static int set_tcp_number(struct sock *sk, int name, int v)
 {
@@ -313,6 +376,8 @@ static int set_tcp(struct stack *st, struct sock *sk, int name, const void *val,
 
 	if (name == TCP_CONGESTION)
 		return set_congestion(sk, val, len);
+	if (name == TCP_FASTOPEN_KEY)
+		return set_fastopen_key(sk, val, len);
 	r = sock_opt_int(val, len, &v);
 	if (r)
 		return r;
@@ -334,6 +399,10 @@ static int set_tcp(struct stack *st, struct sock *sk, int name, const void *val,
 	case TCP_QUICKACK:
 		set_quickack(st, sk, v);
 		return 0;
+	case TCP_FASTOPEN:
+	case TCP_FASTOPEN_CONNECT:
+	case TCP_FASTOPEN_NO_COOKIE:
+		return set_fastopen(st, sk, name, v);
 	case TCP_NOTSENT_LOWAT:
 		o->notsent_lowat = (uint32_t)v;
 		if (c)
@@ -416,6 +485,14 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 		return sock_opt_put(val, len, (int)o->user_timeout_ms);
 	case TCP_NOTSENT_LOWAT:
 		return sock_opt_put(val, len, (int)o->notsent_lowat);
+	case TCP_FASTOPEN:
+		return sock_opt_put(val, len, (int)o->fastopen_qlen);
+	case TCP_FASTOPEN_CONNECT:
+		return sock_opt_put(val, len, o->fastopen == FASTOPEN_CALL_CONNECT);
+	case TCP_FASTOPEN_NO_COOKIE:
+		return sock_opt_put(val, len, o->fastopen_no_cookie);
+	case TCP_FASTOPEN_KEY:
+		return get_fastopen_key(st, sk, val, len);
 	case TCP_CONGESTION:
 		return get_congestion(st, sk, val, len);
 	case TCP_CC_INFO:

@@ -17,9 +17,10 @@ static int send_check(struct tcp_conn *c)
 		c->sk.err = 0;
 		return -err;
 	}
-	if (tcp_state_in(c, TCPS_CONNECTING))
+	if (tcp_half_open(c))
 		return -EAGAIN;
-	if (!tcp_state_in(c, TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_CLOSE_WAIT)))
+	if (!tcp_state_in(c, TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_CLOSE_WAIT) |
+				     TCPS_BIT(TCPS_SYN_RCVD)))
 		return -EPIPE;
 	return 0;
 }
@@ -61,6 +62,28 @@ static void sent_more(struct stack *st, struct tcp_conn *c, unsigned flags)
 	tcp_ready(st, c, 0);
 }
 
+/* The first send on a deferred connection: its SYN, with what may go with it. */
+static ssize_t send_deferred(struct stack *st, struct tcp_conn *c, const struct iovec *iov,
+			     int iovcnt)
+{
+	uint32_t room = fastopen_begin(st, c), done = 0;
+
+	if (room > c->snd_limit)
+		room = c->snd_limit;
+	if (room && iovcnt > 0)
+		done = sndbuf_append(st, &c->snd, iov, iovcnt, 0, room);
+	tcp_output(st, c, 0);
+	if (c->soft_err_valid && sent_empty(&c->sent)) {
+		int err = c->soft_err;
+
+		COUNT(st, tcp_conn_failed);
+		tcp_conn_done(st, c, 0);
+		return -err;
+	}
+	tcp_ready(st, c, 0);
+	return done ? (ssize_t)done : -EINPROGRESS;
+}
+
 ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		   unsigned flags, uint64_t now_ns)
 {
@@ -72,6 +95,8 @@ ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, i
 	st->now_ns = now_ns;
 	if (sk->type != STK_TCP)
 		return -ENOTCONN;
+	if (unlikely(c->fo_flags & FO_DEFERRED))
+		return send_deferred(st, c, iov, iovcnt);
 	r = send_check(c);
 	if (r) {
 		tcp_ready(st, c, 0);
@@ -107,6 +132,8 @@ int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int
 
 	if (sk->type != STK_TCP)
 		return -ENOTCONN;
+	if (unlikely(c->fo_flags & FO_DEFERRED))
+		send_deferred(st, c, NULL, 0); /* what is put there by others follows later */
 	r = send_check(c);
 	if (r) {
 		tcp_ready(st, c, 0);

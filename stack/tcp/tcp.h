@@ -27,6 +27,7 @@
 #include "cc.h"
 #include "chrono.h"
 #include "cwv.h"
+#include "fastopen.h"
 #include "mtup.h"
 #include "options.h"
 #include "pace.h"
@@ -174,6 +175,13 @@ struct tcp_conn {
 	uint64_t oow_ack_ns;     /* last ACK for a segment out of window */
 	struct sock_opts o;
 	uint32_t flow;       /* IPv6: flow label */
+
+	uint8_t fo_flags;                 /* FO_*: Fast Open (fastopen.h), as all of these */
+	uint8_t fo_fail;                  /* enum fastopen_fail */
+	uint16_t fo_room;                 /* bytes that our SYN may carry */
+	struct tcp_fo fo;                 /* what the next SYN or SYN-ACK says */
+	struct tcp_listener *fo_listener; /* it is counted there; NULL: nowhere */
+	struct list fo_node;
 	struct seq iss, irs;
 
 	/* For TCP_INFO. */
@@ -213,8 +221,10 @@ struct tcp_req {
 	uint8_t tries; /* SYN-ACK timeouts */
 	bool ts_ok, sack_ok, wscale_ok;
 	bool ecn_ok;
-	bool acked;  /* the last ACK came (and found no room, or waits for data) */
-	bool no_rtt; /* a cookie's: nobody knows when its SYN-ACK went out */
+	bool acked;       /* the last ACK came (and found no room, or waits for data) */
+	bool no_rtt;      /* a cookie's: nobody knows when its SYN-ACK went out */
+	bool fast;        /* Fast Open: the SYN-ACK is the connection's to send */
+	struct tcp_fo fo; /* for the first SYN-ACK */
 };
 
 /* RFC 9293 3.6.1; RFC 6191. */
@@ -242,7 +252,11 @@ struct tcp_listener {
 	uint32_t nreqs, naccept;
 	uint32_t backlog;
 	bool shut;
-	uint64_t cookie_ns; /* the last SYN cookie; 0: none */
+	uint64_t cookie_ns;   /* the last SYN cookie; 0: none */
+	struct list fo_conns; /* tcp_conn.fo_node: by Fast Open, handshake not complete */
+	uint32_t fo_pending;  /* how many */
+	uint32_t fo_rsts; /* and how many count on that a RST has ended, the last at fo_rst_ns */
+	uint64_t fo_rst_ns;
 	struct sock_opts o;
 };
 
@@ -261,6 +275,7 @@ struct tcp_state_tables {
 	struct list tw;         /* tcp_tw.node */
 	struct list gone_conns; /* tcp_conn.accept_node: ended, for stack_gone() to tell */
 	struct list gone_tws;   /* tcp_tw.node: likewise */
+	struct fastopen_tables *fastopen; /* fastopen.c's */
 	uint32_t norphans;
 	uint64_t challenge_ns; /* start of the present second of tcp_challenge_ack_limit */
 	uint32_t challenges;   /* left in it */
@@ -305,6 +320,12 @@ static inline bool tcp_state_in(const struct tcp_conn *c, uint32_t bits)
 	(TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_FIN_WAIT1) | TCPS_BIT(TCPS_FIN_WAIT2) | \
 	 TCPS_BIT(TCPS_CLOSE_WAIT) | TCPS_BIT(TCPS_LAST_ACK) | TCPS_BIT(TCPS_CLOSING))
 #define TCPS_CONNECTING (TCPS_BIT(TCPS_SYN_SENT) | TCPS_BIT(TCPS_SYN_RCVD))
+
+/* The application's view: not open yet. A connection by Fast Open is, whatever its handshake. */
+static inline bool tcp_half_open(const struct tcp_conn *c)
+{
+	return tcp_state_in(c, TCPS_CONNECTING) && !(c->fo_flags & FO_PASSIVE);
+}
 
 /* ---- stream.c -------------------------------------------------------------------------------- */
 
@@ -488,6 +509,8 @@ void tcp_req_free(struct stack *st, struct tcp_req *r);
 void tcp_seg_pull(struct stack *st, struct tcp_seg *s);
 /* A segment for c. Frees c in some cases. */
 enum stat_id tcp_input(struct stack *st, struct tcp_conn *c, struct tcp_seg *s);
+/* The data of a SYN that Fast Open lets count. */
+void tcp_input_syn_data(struct stack *st, struct tcp_conn *c, struct tcp_seg *s);
 /* Takes what recovery reports to congestion control. */
 void tcp_recovery_apply(struct stack *st, struct tcp_conn *c, const struct recovery_out *out);
 

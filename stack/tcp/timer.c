@@ -206,12 +206,14 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 {
 	uint32_t flight = sent_out_bytes(&c->sent), tries;
 	struct sent_rec *head = sent_head(&c->sent);
-	bool fresh;
+	bool fresh, gone;
 
 	if (!c->stall_ns)
 		c->stall_ns = head ? head->tx_ns : st->now_ns;
 	tries = c->state == TCPS_SYN_SENT ? c->retransmits : c->rtt.backoff;
-	if (window_is_back(c) ? prober_is_gone(st, c) : peer_is_gone(st, c, tries)) {
+	gone = window_is_back(c) ? prober_is_gone(st, c) : peer_is_gone(st, c, tries);
+	fastopen_timeout(st, c, gone);
+	if (gone) {
 		give_up(st, c);
 		return;
 	}

@@ -38,7 +38,7 @@ const uint8_t *fz_pattern(uint32_t at)
 static void check_options(struct fz *f, struct flow *w, const uint8_t *p, uint32_t len, bool syn,
 			  bool acked)
 {
-	uint32_t seen = 0;
+	uint64_t seen = 0;
 
 	if (syn) {
 		w->wscale = 0;
@@ -59,8 +59,15 @@ static void check_options(struct fz *f, struct flow *w, const uint8_t *p, uint32
 		fz_must(f, len >= 2);
 		n = p[1];
 		fz_must(f, n >= 2 && n <= len);
-		fz_must(f, kind < 32 && !(seen & 1u << kind));
-		seen |= 1u << kind;
+		if (kind == 254) { /* Fast Open's old form: 4 bytes of header, and a cookie */
+			fz_must(f, syn && n >= 4 && get16(p + 2) == 0xf989);
+			kind = 34;
+			fz_must(f, n == 4 || (n >= 8 && n <= 20 && n % 2 == 0));
+		} else if (kind == 34) {
+			fz_must(f, syn && (n == 2 || (n >= 6 && n <= 18 && n % 2 == 0)));
+		}
+		fz_must(f, kind < 64 && !(seen & 1ull << kind));
+		seen |= 1ull << kind;
 		switch (kind) {
 		case 2:
 			fz_must(f, syn && n == 4 && get16(p + 2) >= 88);
@@ -76,6 +83,12 @@ static void check_options(struct fz *f, struct flow *w, const uint8_t *p, uint32
 			fz_must(f, !syn && n >= 10 && n <= 34 && (n - 2) % 8 == 0);
 			for (uint32_t i = 2; i < n; i += 8)
 				fz_must(f, (int32_t)(get32(p + i + 4) - get32(p + i)) > 0);
+			break;
+		case 34:
+			if (acked && n == 10) {
+				memcpy(f->cookie[w->host], p + 2, 8);
+				f->cookie_known[w->host] = true;
+			}
 			break;
 		case 8:
 			fz_must(f, n == 10);
@@ -130,7 +143,8 @@ static void check_numbers(struct fz *f, struct flow *w, const uint8_t *h, uint32
 		w->iss = seq;
 		w->nxt = seq + 1;
 		w->syn_only = !(flags & TH_ACK);
-		if (!w->syn_only)
+		/* by Fast Open it acknowledges the SYN's data, too */
+		if (!w->syn_only && ack - 1 - w->my_iss > FZ_SYN_BYTES)
 			w->my_iss = ack - 1;
 	}
 	/* A SYN sent again cannot say a scaled window; and a new connection may have an old one's
@@ -214,7 +228,7 @@ static void emitted_tcp(struct fz *f, const uint8_t *ip, const uint8_t *h, uint3
 	check_options(f, w, h + 20, hlen - 20, h[13] & TH_SYN, h[13] & TH_ACK);
 	check_numbers(f, w, h, len);
 	if (len > 0 && w->iss_known)
-		check_payload(f, w, get32(h + 4), h + hlen, e, len);
+		check_payload(f, w, get32(h + 4) + !!(h[13] & TH_SYN), h + hlen, e, len);
 }
 
 /* Returns the sum of the pseudo-header. */

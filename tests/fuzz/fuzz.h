@@ -52,6 +52,8 @@ uint32_t src_interesting(struct src *s);
 
 /* ---- the peer's view of a four-tuple, learnt from what the stack sends ---------------------- */
 
+#define FZ_SYN_BYTES 100u /* of data in a SYN, at most */
+
 struct flow {
 	bool used, iss_known, ack_known, edge_known;
 	uint16_t lport, rport;
@@ -90,6 +92,8 @@ struct fz {
 	uint32_t mtu;
 	struct handle h[FZ_HANDLES];
 	struct flow flow[FZ_FLOWS];
+	bool cookie_known[2 * FZ_V6]; /* the stack has given that host a Fast Open cookie, */
+	uint8_t cookie[2 * FZ_V6][8]; /* this */
 	uint32_t last_flow;
 	bool forgot;            /* a flow was forgotten in this round: the table was full */
 	uint32_t held[FZ_HELD]; /* frames that a device or another owner keeps */

@@ -24,6 +24,9 @@ static void same(const struct tcp_opts *a, const struct tcp_opts *b)
 	ASSERT(a->mss == b->mss && a->has_wscale == b->has_wscale && a->wscale == b->wscale);
 	ASSERT(a->sack_ok == b->sack_ok && a->has_ts == b->has_ts && a->nsack == b->nsack);
 	ASSERT(!a->has_ts || (a->tsval == b->tsval && a->tsecr == b->tsecr));
+	ASSERT(a->fo.has == b->fo.has);
+	ASSERT(!a->fo.has || (a->fo.exp == b->fo.exp && a->fo.len == b->fo.len &&
+			      memcmp(a->fo.b, b->fo.b, a->fo.len) == 0));
 	ASSERT(memcmp(a->sack, b->sack, a->nsack * sizeof(a->sack[0])) == 0);
 }
 
@@ -44,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tcp_opts_parse(&o, own, (uint32_t)size - 1, syn);
 	free(own);
 	ASSERT(o.nsack <= TCP_SACK_BLOCKS && o.wscale <= TCP_WSCALE_MAX);
-	ASSERT(syn || (o.mss == 0 && !o.has_wscale && !o.sack_ok));
+	ASSERT(syn || (o.mss == 0 && !o.has_wscale && !o.sack_ok && !o.fo.has));
+	ASSERT(!o.fo.has || (o.fo.len <= TCP_FO_COOKIE_MAX && o.fo.len % 2 == 0));
 	/* A SYN has no use for SACK blocks; with everything else they could not all be written. */
 	if (syn)
 		o.nsack = 0;

@@ -211,6 +211,15 @@ static void opts_syn(struct fz *f, struct seg *s)
 	if (!src_one_in(r, 4))
 		opt_add(s, (uint8_t[]){1, 3, 3, (uint8_t)src_pick(r, src_one_in(r, 8) ? 256 : 15)},
 			4);
+	if (stack_cfg(f->st)->tcp_fastopen && src_one_in(r, 2)) {
+		uint8_t o[12] = {1, 1, 34, 10};
+
+		if (f->cookie_known[s->w->host] && !src_one_in(r, 8))
+			memcpy(o + 4, f->cookie[s->w->host], 8);
+		if (src_one_in(r, 4))
+			o[3] = 2;
+		opt_add(s, o, o[3] + 2u);
+	}
 }
 
 /* Options of any kind with any lengths. */
@@ -221,7 +230,7 @@ static void opts_soup(struct fz *f, struct seg *s)
 	s->nopt = n;
 	fz_fill(f, s->opt, n);
 	for (uint32_t i = 0; i < n && !src_one_in(&f->src, 4);) {
-		static const uint8_t kind[] = {0, 1, 2, 3, 4, 5, 8, 19, 30, 253};
+		static const uint8_t kind[] = {0, 1, 2, 3, 4, 5, 8, 19, 30, 34, 253, 254};
 
 		s->opt[i++] = kind[src_pick(&f->src, sizeof(kind))];
 		if (i < n)
@@ -530,7 +539,9 @@ static void new_syn(struct fz *f, struct pkt *p)
 		w->my_iss = src_one_in(r, 4) ? src_interesting(r) : (uint32_t)src_u64(r);
 	s.seq = w->my_iss;
 	s.flags = TH_SYN;
-	s.len = src_one_in(r, 10) ? src_pick(r, 100) : 0;
+	s.len = src_one_in(r, 10) || (stack_cfg(f->st)->tcp_fastopen & 2)
+			? src_pick(r, FZ_SYN_BYTES)
+			: 0;
 	opts_syn(f, &s);
 	build(f, p, &s);
 }

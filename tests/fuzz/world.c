@@ -168,6 +168,9 @@ static void opts_any(struct fz *f, struct sock_opts *o)
 	o->notsent_lowat = src_one_in(r, 8) ? src_pick(r, 5000) : 0;
 	o->user_timeout_ms = src_one_in(r, 8) ? src_pick(r, 5000) : 0;
 	o->cc = (int8_t)((int)src_pick(r, CC_ALGOS + 1) - 1);
+	o->fastopen = (uint8_t)src_pick(r, 3);
+	o->fastopen_no_cookie = src_one_in(r, 8);
+	o->fastopen_qlen = src_one_in(r, 2) ? src_pick(r, 6) : 0;
 }
 
 static void listen_on(struct fz *f, unsigned i)
@@ -339,6 +342,10 @@ static void setopt_any(struct fz *f, struct handle *h)
 		{IPPROTO_TCP, TCP_NOTSENT_LOWAT},
 		{IPPROTO_TCP, TCP_CONGESTION},
 		{IPPROTO_TCP, TCP_INFO},
+		{IPPROTO_TCP, TCP_FASTOPEN},
+		{IPPROTO_TCP, TCP_FASTOPEN_CONNECT},
+		{IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE},
+		{IPPROTO_TCP, TCP_FASTOPEN_KEY},
 		{IPPROTO_IP, IP_TOS},
 		{IPPROTO_IP, IP_TTL},
 		{IPPROTO_IPV6, IPV6_TCLASS},
@@ -681,6 +688,8 @@ static void configure(struct fz *f, struct stack_cfg *c)
 	c->tcp_tw_reuse = (uint8_t)src_pick(r, 3);
 	c->tcp_syncookies = src_one_in(r, 3) ? (uint8_t)(1 + src_pick(r, 2)) : 0;
 	c->tcp_rfc1337 = src_one_in(r, 4);
+	c->tcp_fastopen = src_one_in(r, 2) ? src_pick(r, 8) | src_pick(r, 4) << 9 : 0;
+	c->tcp_fastopen_blackhole_timeout_s = src_one_in(r, 2) ? 60 : 0;
 	c->tcp_syn_linear_timeouts = src_pick(r, 3);
 	c->tcp_challenge_ack_limit = src_one_in(r, 3) ? src_pick(r, 5) : 1000;
 	c->tcp_adv_win_scale = (uint32_t)((int)src_pick(r, 5) - 2);
@@ -728,6 +737,7 @@ void fz_begin(struct fz *f)
 	fz_must(f, f->base != MAP_FAILED);
 	memset(f->h, 0, sizeof(f->h));
 	memset(f->flow, 0, sizeof(f->flow));
+	memset(f->cookie_known, 0, sizeof(f->cookie_known));
 	memset(f->replay, 0, sizeof(f->replay));
 	f->forgot = false;
 	f->nheld = f->last_flow = f->nreplay = f->last_out_len = 0;

@@ -116,7 +116,29 @@ static const struct {
 	CFG("tcp_stdurg", tcp_stdurg, 1),
 	CFG("ip_default_ttl", ip_default_ttl, 1),
 	CFG("auto_flowlabels", ip6_auto_flowlabels, 1),
+	CFG("tcp_fastopen", tcp_fastopen, 1),
+	CFG("tcp_fastopen_blackhole_timeout_sec", tcp_fastopen_blackhole_timeout_s, 1),
 };
+
+/* "00112233-44556677-8899aabb-ccddeeff", and perhaps a second one behind a comma. */
+static const char *key_apply(struct fastopen_keys *k, const char *p)
+{
+	for (k->n = 0; k->n < FASTOPEN_KEYS; k->n++, p++) {
+		unsigned v[4];
+		int n = 0;
+
+		if (sscanf(p, "%x-%x-%x-%x%n", &v[0], &v[1], &v[2], &v[3], &n) != 4)
+			return "a key expected";
+		k->k[k->n][0] = (uint64_t)v[1] << 32 | v[0];
+		k->k[k->n][1] = (uint64_t)v[3] << 32 | v[2];
+		p += n;
+		if (*p != ',') {
+			k->n++;
+			break;
+		}
+	}
+	return NULL;
+}
 
 static const char *setting_apply(struct stack_cfg *cfg, const struct setting *s)
 {
@@ -132,6 +154,8 @@ static const char *setting_apply(struct stack_cfg *cfg, const struct setting *s)
 		cfg->cc = (enum cc_algo)algo;
 		return NULL;
 	}
+	if (!strcmp(s->name, "tcp_fastopen_key"))
+		return key_apply(&cfg->tcp_fastopen_key, p);
 	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		if (!strcmp(settings[i].name, s->name))
 			break;
@@ -393,6 +417,9 @@ static const struct {
 	OPT(IPPROTO_TCP, TCP_DEFER_ACCEPT, defer_accept_s),
 	OPT(IPPROTO_IP, IP_MTU_DISCOVER, pmtudisc),
 	OPT(IPPROTO_IPV6, IPV6_MTU_DISCOVER, pmtudisc6),
+	OPT(IPPROTO_TCP, TCP_FASTOPEN, fastopen_qlen),
+	OPT(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, fastopen),
+	OPT(IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, fastopen_no_cookie),
 	OPT(IPPROTO_IP, IP_TOS, tos),
 	OPT(IPPROTO_IP, IP_TTL, ttl),
 };
@@ -504,6 +531,8 @@ static int64_t ss_connect(struct ss *s, struct ss_sock *k, const struct call *c)
 	if (k->udp)
 		return stack_udp_connect(s->st, k->sk, &local, &remote);
 	if (k->sk) {
+		if (stack_deferred(k->sk))
+			return -EISCONN;
 		if (stack_connecting(k->sk))
 			return -EALREADY;
 		if (k->sk->err) {
@@ -519,7 +548,7 @@ static int64_t ss_connect(struct ss *s, struct ss_sock *k, const struct call *c)
 	if (r)
 		return r;
 	sock_born(s, k, sk);
-	return -EINPROGRESS;
+	return stack_deferred(sk) ? 0 : -EINPROGRESS;
 }
 
 static int64_t ss_bind(struct ss *s, struct ss_sock *k, const struct call *c)
@@ -557,6 +586,22 @@ static int64_t ss_read(struct ss *s, struct ss_sock *k, struct call *c)
 	return stack_recv(s->st, k->sk, &v, 1, f, s->now);
 }
 
+/* As the embedder does it. */
+static int64_t ss_fastopen(struct ss *s, struct ss_sock *k, const struct call *c)
+{
+	int64_t r;
+
+	if (!(stack_cfg(s->st)->tcp_fastopen & 1))
+		return -EOPNOTSUPP;
+	if (k->sk && stack_deferred(k->sk))
+		return 0;
+	if (k->sk)
+		return stack_connecting(k->sk) ? -EALREADY : -EISCONN;
+	k->o.fastopen = FASTOPEN_CALL_SEND;
+	r = ss_connect(s, k, c);
+	return r == -EINPROGRESS ? 0 : r;
+}
+
 static int64_t ss_write(struct ss *s, struct ss_sock *k, struct call *c)
 {
 	struct endpoint to = {.addr = s->peer, .port = (uint16_t)(SC_PEER_PORT + c->peer)};
@@ -564,6 +609,12 @@ static int64_t ss_write(struct ss *s, struct ss_sock *k, struct call *c)
 	struct iovec v = {c->buf, (size_t)c->n};
 	unsigned f = 0;
 
+	if (c->flags & MSG_FASTOPEN && !k->udp) {
+		int64_t r = ss_fastopen(s, k, c);
+
+		if (r)
+			return r;
+	}
 	if (!k->sk)
 		return -EPIPE;
 	f |= c->flags & MSG_MORE ? SEND_MORE : 0;

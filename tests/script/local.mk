@@ -15,8 +15,8 @@ EXTRA_DIST += tests/script/all.sh tests/script/self.sh tests/script/README.md \
 	tests/script/rfc2861 tests/script/rfc3042 tests/script/rfc3168 tests/script/rfc4015 \
 	tests/script/rfc4987 tests/script/rfc5482 tests/script/rfc5681 tests/script/rfc5682 \
 	tests/script/rfc5927 tests/script/rfc5961 tests/script/rfc6191 tests/script/rfc6298 \
-	tests/script/rfc6582 tests/script/rfc6675 tests/script/rfc7323 tests/script/rfc8200 \
-	tests/script/rfc8985 tests/script/rfc9293 tests/script/rfc9937
+	tests/script/rfc6582 tests/script/rfc6675 tests/script/rfc7323 tests/script/rfc7413 \
+	tests/script/rfc8200 tests/script/rfc8985 tests/script/rfc9293 tests/script/rfc9937
 # A folder of scripts more is a word more in EXTRA_DIST.
 
 script-matrix: tests/script/run

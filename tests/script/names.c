@@ -65,6 +65,7 @@ const struct name_value sockopt_names[] = {
 	O(IPPROTO_TCP, TCP_NOTSENT_LOWAT),
 	O(IPPROTO_TCP, TCP_FASTOPEN),
 	O(IPPROTO_TCP, TCP_FASTOPEN_CONNECT),
+	O(IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE),
 	O(IPPROTO_TCP, TCP_INQ),
 	O(IPPROTO_IP, IP_TOS),
 	O(IPPROTO_IP, IP_TTL),
@@ -143,6 +144,7 @@ const struct info_field info_fields[] = {
 	F(probes),
 	F(backoff),
 	F(options),
+	{"fastopen_client_fail", 0, 0}, /* bits, which have no address */
 	F(rto),
 	F(ato),
 	F(snd_mss),
@@ -198,6 +200,8 @@ int64_t info_get(const struct tcp_info *ti, int field)
 	const struct info_field *f = &info_fields[field];
 	uint64_t v = 0;
 
+	if (f->bytes == 0)
+		return ti->tcpi_fastopen_client_fail;
 	memcpy(&v, (const char *)ti + f->off, f->bytes); /* little endian, as all that we run on */
 	return (int64_t)v;
 }

@@ -157,7 +157,7 @@ struct event {
 };
 
 struct setting {
-	char name[40], value[64];
+	char name[40], value[80];
 	uint8_t backends;
 	struct where at;
 };
