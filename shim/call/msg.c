@@ -50,6 +50,17 @@ static ssize_t msg_recv(int fd, struct ofd *o, void *buf, size_t n, int flags,
 	return ret;
 }
 
+/* As fdtab_stack(); a send with MSG_FASTOPEN may begin a connection. */
+static inline struct ofd *msg_ofd(int fd, int flags)
+{
+	struct ofd *o = fdtab_stack(fd);
+
+	if (likely(o) || likely(!(flags & MSG_FASTOPEN)))
+		return o;
+	o = fdtab_tracked(fd);
+	return o && sock_fastopen_is_ours(o) ? o : NULL;
+}
+
 ssize_t call_send(int fd, const void *buf, size_t n, int flags)
 {
 	struct ofd *o = fdtab_stack(fd);
@@ -64,7 +75,7 @@ EXPORT_AS(__send, send);
 ssize_t call_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr,
 		    socklen_t len)
 {
-	struct ofd *o = fdtab_stack(fd);
+	struct ofd *o = msg_ofd(fd, flags);
 
 	if (likely(!o))
 		return libc.sendto(fd, buf, n, flags, addr, len);
@@ -74,7 +85,7 @@ EXPORT(sendto);
 
 ssize_t call_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	struct ofd *o = fdtab_stack(fd);
+	struct ofd *o = msg_ofd(fd, flags);
 	int r;
 
 	if (likely(!o))
@@ -87,7 +98,7 @@ EXPORT(sendmsg);
 
 int call_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 {
-	struct ofd *o = fdtab_stack(fd);
+	struct ofd *o = msg_ofd(fd, flags);
 
 	if (likely(!o))
 		return libc.sendmmsg(fd, v, n, flags);

@@ -12,6 +12,8 @@
  */
 #include "sock_int.h"
 
+#define TCP_FASTOPEN_CLIENT 1u /* a bit of tcp_fastopen */
+
 /* The local end for a connection to dst: address by route or bind(), port reserved in the
  * shadow. */
 static int connect_local(int fd, const struct ofd *o, const struct ip_addr *src,
@@ -44,9 +46,10 @@ static int connect_local(int fd, const struct ofd *o, const struct ip_addr *src,
 	return 0;
 }
 
-/* sr->lock held. VERDICT_stack: the SYN is queued, o is accelerated. */
+/* sr->lock held. VERDICT_stack: the SYN is queued, or waits for data (with_data, or as options
+ * have it), and o is accelerated. */
 static enum verdict connect_start(int fd, struct ofd *o, struct stackrec *sr,
-				  const struct endpoint *dst)
+				  const struct endpoint *dst, bool with_data)
 {
 	struct endpoint local;
 	struct sock_opts opts;
@@ -69,6 +72,8 @@ static enum verdict connect_start(int fd, struct ofd *o, struct stackrec *sr,
 		    : !dev_serves(sr, &local.addr) || ip_addr_is_loopback(&local.addr))
 		return VERDICT_other_iface;
 	opts_import(fd, o, &opts);
+	if (with_data)
+		opts.fastopen = FASTOPEN_CALL_SEND;
 	if (dev != STACK_DEV_LOOP) {
 		sock_reap_flows(
 			sr); /* an ended one of the same four-tuple, before it is new again */
@@ -122,7 +127,9 @@ out:
 	return r;
 }
 
-static int connect_new(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len)
+/* True: o is the stack's; else it is the kernel's to connect. */
+static bool connect_take(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len,
+			 bool with_data)
 {
 	enum verdict why = VERDICT_client;
 	struct stackrec *sr = NULL;
@@ -130,22 +137,33 @@ static int connect_new(int fd, struct ofd *o, const struct sockaddr *addr, sockl
 
 	if (sockaddr_get(o, addr, len, &dst) < 0 || dst.port == 0 ||
 	    !sockaddr_reaches(o, &dst.addr))
-		return sys_connect(fd, addr, len);
+		return false;
 	if (iface_named() || knobs.loopback)
 		sr = sock_stack_for(o, &dst.addr, iface_named(), &why);
+	if (sr && with_data && !(stack_cfg(sr->st)->tcp_fastopen & TCP_FASTOPEN_CLIENT))
+		return false; /* the kernel says so, too */
 	if (sr) {
 		run_enter(sr);
-		why = o->sk ? VERDICT_stack : connect_start(fd, o, sr, &dst);
+		why = o->sk ? VERDICT_stack : connect_start(fd, o, sr, &dst, with_data);
 		run_leave(sr, RUN_KICK);
 	}
 	if (why != VERDICT_stack) {
 		ofd_set_verdict(o, fd, why);
-		return sys_connect(fd, addr, len);
+		return false;
 	}
 	helper_ensure(sr);
+	return true;
+}
+
+static int connect_new(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len)
+{
+	if (!connect_take(fd, o, addr, len, false))
+		return sys_connect(fd, addr, len);
+	if (stack_deferred(o->sk))
+		return 0; /* TCP_FASTOPEN_CONNECT: the first bytes set it going */
 	if (!ofd_nonblock(o, 0))
 		return connect_wait(fd, o, -EINPROGRESS);
-	sock_settle(sr); /* told by readiness, however fast it went */
+	sock_settle(o->sr); /* told by readiness, however fast it went */
 	return -EINPROGRESS;
 }
 
@@ -186,8 +204,54 @@ int sock_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t l
 	}
 	if (o->conn == OFD_CONNECTED)
 		return -EISCONN;
+	if (stack_deferred(sk))
+		return -EISCONN;
 	sock_settle(o->sr);
 	return connect_wait(fd, o, -EALREADY);
+}
+
+/* ---- Fast Open (RFC 7413) ------------------------------------------------------------------- */
+
+int sock_fastopen_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len,
+			  bool nonblock)
+{
+	struct sock *sk = o->sk;
+
+	if (!sk)
+		return addr && connect_take(fd, o, addr, len, true) ? 0 : -ENOPROTOOPT;
+	if (sk->type != STK_TCP)
+		return -EISCONN;
+	if (!(stack_cfg(o->sr->st)->tcp_fastopen & TCP_FASTOPEN_CLIENT))
+		return -EOPNOTSUPP;
+	if (stack_deferred(sk))
+		return 0;
+	if (o->conn == OFD_CONNECTED)
+		return -EISCONN;
+	sock_settle(o->sr);
+	/* as the kernel: who waits, or finds it done, goes on as with any send */
+	if (nonblock && stack_connecting(sk))
+		return -EALREADY;
+	o->conn = OFD_CONNECTED;
+	return 0;
+}
+
+int sock_fastopen_wait(struct call *c)
+{
+	struct sock *sk;
+	int r;
+
+	while (sk = call_sk(c), stack_connecting(sk)) {
+		r = call_again(c, RDY_OUT);
+		if (r < 0)
+			return r;
+	}
+	if (stack_connected(sk)) {
+		c->o->conn = OFD_CONNECTED;
+		return 0;
+	}
+	c->o->conn = OFD_UNCONNECTED;
+	r = sock_take_error(c->sr, sk);
+	return r ? -r : -ECONNABORTED;
 }
 
 /* ---- names and shutdown --------------------------------------------------------------------- */

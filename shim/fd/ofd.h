@@ -69,7 +69,7 @@ struct ofd {
 	uint32_t idx;
 	uint32_t next_free;        /* free list link (index + 1); family.lock */
 	uint32_t cmsgs;            /* CMSG_* that recvmsg() is to give */
-	uint32_t opts_set;         /* options set before it was accelerated: opts.c's table */
+	uint64_t opts_set;         /* options set before it was accelerated: opts.c's table */
 	uint32_t rcvlowat;         /* SO_RCVLOWAT, 0 as 1 */
 	_Atomic uint32_t refs;     /* over all processes; holds included */
 	struct stackrec *sr;       /* the stack it was born on; set with sk */

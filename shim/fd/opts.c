@@ -60,6 +60,9 @@ static const struct {
 	{IPPROTO_TCP, TCP_SYNCNT, FIELD(syn_retries)},
 	{IPPROTO_TCP, TCP_LINGER2, FIELD(linger2_s)},
 	{IPPROTO_TCP, TCP_DEFER_ACCEPT, FIELD(defer_accept_s)},
+	{IPPROTO_TCP, TCP_FASTOPEN, FIELD(fastopen_qlen)},
+	{IPPROTO_TCP, TCP_FASTOPEN_CONNECT, FIELD(fastopen)},
+	{IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, FIELD(fastopen_no_cookie)},
 	{IPPROTO_IP, IP_TOS, FIELD(tos)},
 	{IPPROTO_IP, IP_TTL, FIELD(ttl)},
 	{IPPROTO_IP, IP_MTU_DISCOVER, FIELD(pmtudisc)},
@@ -70,9 +73,9 @@ static const struct {
 };
 
 /* Bits beyond the table. */
-#define OPT_PACING 29
-#define OPT_LINGER 30
-#define OPT_CONGESTION 31
+#define OPT_PACING 61
+#define OPT_LINGER 62
+#define OPT_CONGESTION 63
 _Static_assert(ARRAY_SIZE(imported) <= OPT_PACING, "a bit each");
 
 static const char *const cc_names[CC_ALGOS] = {
@@ -90,6 +93,20 @@ static void field_set(struct sock_opts *out, size_t off, size_t bytes, int val)
 		*(uint32_t *)p = (uint32_t)val;
 }
 
+/* The keys of a listener's cookies: its own, or the namespace's, which the kernel tells anybody who
+ * asks this way. */
+static void import_fastopen_key(int fd, struct fastopen_keys *out)
+{
+	uint8_t b[sizeof(out->k)];
+	socklen_t len = sizeof(b);
+
+	if (sys_getsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, b, &len) < 0)
+		return;
+	out->n = (uint8_t)(len / sizeof(out->k[0]));
+	for (socklen_t i = 0; i < out->n * sizeof(out->k[0]); i++)
+		out->k[i / 16][i / 8 % 2] |= (uint64_t)b[i] << i % 8 * 8;
+}
+
 void opts_import(int fd, struct ofd *o, struct sock_opts *out)
 {
 	struct linger lg;
@@ -102,24 +119,26 @@ void opts_import(int fd, struct ofd *o, struct sock_opts *out)
 	out->v6 = o->family == AF_INET6;
 	out->v6only = o->v6only;
 	for (unsigned i = 0; i < ARRAY_SIZE(imported); i++) {
-		if (!(o->opts_set & 1u << i))
+		if (!(o->opts_set & 1ull << i))
 			continue;
 		len = sizeof(val);
 		if (sys_getsockopt(fd, imported[i].level, imported[i].name, &val, &len) == 0)
 			field_set(out, imported[i].off, imported[i].bytes, val);
 	}
 	o->rcvlowat = out->rcvlowat;
+	if (out->fastopen_qlen)
+		import_fastopen_key(fd, &out->fastopen_key);
 	len = sizeof(lg);
-	if (o->opts_set & 1u << OPT_LINGER &&
+	if (o->opts_set & 1ull << OPT_LINGER &&
 	    sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, &len) == 0 && lg.l_onoff)
 		out->linger_s = lg.l_linger > INT16_MAX ? INT16_MAX : (int16_t)lg.l_linger;
 	len = sizeof(rate);
-	if (o->opts_set & 1u << OPT_PACING &&
+	if (o->opts_set & 1ull << OPT_PACING &&
 	    sys_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &len) == 0 &&
 	    len == sizeof(rate))
 		out->max_pacing_rate = rate;
 	len = sizeof(cc) - 1;
-	if (o->opts_set & 1u << OPT_CONGESTION &&
+	if (o->opts_set & 1ull << OPT_CONGESTION &&
 	    sys_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc, &len) == 0) {
 		for (int i = 0; i < CC_ALGOS; i++)
 			if (!strcmp(cc, cc_names[i]))
@@ -162,7 +181,6 @@ static const struct {
 	{IPPROTO_TCP, TCP_MD5SIG, ENOPROTOOPT},
 	{IPPROTO_TCP, TCP_REPAIR, EPERM},
 	{IPPROTO_TCP, TCP_ULP, ENOENT},
-	{IPPROTO_TCP, TCP_FASTOPEN_CONNECT, EINVAL},
 	{IPPROTO_IP, IP_TRANSPARENT, EPERM},
 	{IPPROTO_IP, IP_OPTIONS, EINVAL},
 	{IPPROTO_IPV6, IPV6_ADDRFORM, EBUSY},
@@ -209,14 +227,14 @@ static void opts_note(int fd, struct ofd *o, int level, int name, const void *va
 	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
 		o->v6only = on;
 	if (level == SOL_SOCKET && name == SO_LINGER)
-		o->opts_set |= 1u << OPT_LINGER;
+		o->opts_set |= 1ull << OPT_LINGER;
 	if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE)
-		o->opts_set |= 1u << OPT_PACING;
+		o->opts_set |= 1ull << OPT_PACING;
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
-		o->opts_set |= 1u << OPT_CONGESTION;
+		o->opts_set |= 1ull << OPT_CONGESTION;
 	for (unsigned i = 0; i < ARRAY_SIZE(imported); i++)
 		if (imported[i].level == level && imported[i].name == name)
-			o->opts_set |= 1u << i;
+			o->opts_set |= 1ull << i;
 }
 
 /* ---- setsockopt ----------------------------------------------------------------------------- */

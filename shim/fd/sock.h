@@ -43,6 +43,12 @@ int sock_msg_check(const struct msghdr *msg, bool out);
 
 /* S. flags: SOCK_NONBLOCK | SOCK_CLOEXEC. Serves both doors of a listener. */
 int sock_accept(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags);
+/* Whether MSG_FASTOPEN on o, not accelerated yet, is to be tried here (else it is the kernel's). */
+static inline bool sock_fastopen_is_ours(const struct ofd *o)
+{
+	return o->socktype == SOCK_STREAM && !o->kernel_only;
+}
+
 ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags);
 ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags);
 int sock_sendmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flags);

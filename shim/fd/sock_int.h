@@ -80,6 +80,14 @@ void sock_catch_up(const struct ofd *o, int flags);
  * under way inside the stack arrive, so that a query sees what it would see there. No lock held. */
 void sock_settle(struct stackrec *sr);
 
+/* MSG_FASTOPEN: o is, or becomes, a connection that the next send sets going. -ENOPROTOOPT: it is
+ * the kernel's; or what the kernel would say. No lock held. */
+int sock_fastopen_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len,
+			  bool nonblock);
+/* Its SYN is out: waits for the handshake, as a blocking send does. 0; -EAGAIN: SO_SNDTIMEO is
+ * over; or why it failed. */
+int sock_fastopen_wait(struct call *c);
+
 /* ---- addresses ------------------------------------------------------------------------------ */
 
 union sockaddr_inet {

@@ -111,6 +111,21 @@ static ssize_t stream_send_try(struct call *c, const struct iovec *iov, size_t n
 	return stack_send(c->sr->st, sk, p.iov, p.n, sflags, now_ns());
 }
 
+/* The first send on a deferred connection. As the kernel: who blocks is held until the handshake is
+ * through. Bytes that went with the SYN, -EINPROGRESS, or an error. */
+static ssize_t stream_send_first(struct call *c, const struct iovec *iov, size_t n, size_t total)
+{
+	ssize_t sent = stream_send_try(c, iov, n, 0, total, 0);
+	int r;
+
+	if (c->nonblock || (sent < 0 && sent != -EINPROGRESS))
+		return sent;
+	r = sock_fastopen_wait(c);
+	if (r == -EAGAIN)
+		return sent;
+	return r < 0 ? r : sent > 0 ? sent : 0;
+}
+
 static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_t iovcnt, int flags)
 {
 	unsigned sflags = (flags & MSG_MORE ? SEND_MORE : 0) | (flags & MSG_OOB ? SEND_OOB : 0);
@@ -124,7 +139,10 @@ static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_
 	if (r < 0)
 		return r;
 	for (;;) {
-		r = stream_send_try(&c, iov, iovcnt, (size_t)done, (size_t)total, sflags);
+		if (unlikely(stack_deferred(call_sk(&c))))
+			r = stream_send_first(&c, iov, iovcnt, (size_t)total);
+		else
+			r = stream_send_try(&c, iov, iovcnt, (size_t)done, (size_t)total, sflags);
 		if (likely(r >= 0)) {
 			done += r;
 			if (done >= total || call_sk(&c)->err)
@@ -151,8 +169,15 @@ ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 		return -EMSGSIZE;
 	if (o->socktype == SOCK_DGRAM)
 		return udp_sendmsg(fd, o, msg, flags);
-	if (flags & MSG_FASTOPEN)
-		return o->conn == OFD_CONNECTING ? -EALREADY : -EISCONN;
+	if (unlikely(flags & MSG_FASTOPEN)) {
+		int r = sock_fastopen_connect(fd, o, msg->msg_name, msg->msg_namelen,
+					      ofd_nonblock(o, flags));
+
+		if (r == -ENOPROTOOPT)
+			return sys_sendmsg(fd, msg, flags);
+		if (r < 0)
+			return r;
+	}
 	return stream_send(fd, o, msg->msg_iov, msg->msg_iovlen, flags);
 }
 

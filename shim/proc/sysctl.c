@@ -85,6 +85,9 @@ static const struct row rows[] = {
 	ROW("ipv4/tcp_max_reordering", tcp_max_reordering, U32, 1, INT_MAX),
 	ROW("ipv4/tcp_tw_reuse_delay", tcp_tw_reuse_delay_ms, U32, 1, 60000),
 	ROW("ipv4/tcp_syncookies", tcp_syncookies, U8, 0, 2),
+	ROW("ipv4/tcp_fastopen", tcp_fastopen, U32, 0, INT_MAX),
+	ROW("ipv4/tcp_fastopen_blackhole_timeout_sec", tcp_fastopen_blackhole_timeout_s, U32, 0,
+	    INT_MAX),
 	ROW("ipv4/tcp_rfc1337", tcp_rfc1337, U8, 0, 1),
 	ROW("ipv4/ip_default_ttl", ip_default_ttl, U8, 1, 255),
 	ROW("ipv6/conf/all/hop_limit", ip6_hop_limit, U8, 1, 255),
@@ -169,11 +172,47 @@ static void cc_load(struct stack_cfg *cfg)
 						    : CC_CUBIC;
 }
 
+/* "00112233-44556677-8899aabb-ccddeeff", a second one behind a comma; zeros: the kernel has none
+ * yet. Readable by root alone: a listener's comes by getsockopt(). */
+static void fastopen_key_load(struct fastopen_keys *keys)
+{
+	char buf[128];
+	const char *p = buf;
+	uint32_t w[4] = {0};
+	unsigned i = 0;
+
+	if (!sysctl_read("ipv4/tcp_fastopen_key", buf, sizeof(buf)))
+		return;
+	for (;; p++) {
+		int v = *p >= '0' && *p <= '9'   ? *p - '0'
+			: *p >= 'a' && *p <= 'f' ? *p - 'a' + 10
+						 : -1;
+
+		if (v >= 0) {
+			w[i] = w[i] << 4 | (uint32_t)v;
+			continue;
+		}
+		if (*p == '-' && i < 3) {
+			i++;
+			continue;
+		}
+		if (i != 3 || (w[0] | w[1] | w[2] | w[3]) == 0 || keys->n == FASTOPEN_KEYS)
+			return;
+		keys->k[keys->n][0] = (uint64_t)w[1] << 32 | w[0];
+		keys->k[keys->n++][1] = (uint64_t)w[3] << 32 | w[2];
+		if (*p != ',')
+			return;
+		memset(w, 0, sizeof(w));
+		i = 0;
+	}
+}
+
 void sysctl_stack_cfg(struct stack_cfg *cfg)
 {
 	stack_cfg_default(cfg);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		row_load(&rows[i], cfg);
 	cc_load(cfg);
+	fastopen_key_load(&cfg->tcp_fastopen_key);
 	cfg->frames = (uint32_t)(((uint64_t)knobs.umem_mb << 20) / FRAME_BYTES);
 }

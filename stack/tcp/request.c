@@ -223,9 +223,10 @@ uint32_t tcp_defer_tries(uint32_t defer_s, uint32_t *told_s)
 void tcp_req_timer(struct stack *st, struct tcp_req *r)
 {
 	uint32_t defer = tcp_defer_tries(r->l->o.defer_accept_s, NULL);
+	uint32_t max = r->l->o.syn_retries ? r->l->o.syn_retries : st->cfg.tcp_synack_retries;
 
 	/* who has answered, and owes us only its data, gets as long as TCP_DEFER_ACCEPT says */
-	if (r->tries >= st->cfg.tcp_synack_retries && (!r->acked || r->tries >= defer)) {
+	if (r->tries >= max && (!r->acked || r->tries >= defer)) {
 		tcp_req_free(st, r);
 		return;
 	}

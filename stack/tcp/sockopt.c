@@ -351,7 +351,7 @@ static int set_tcp_number(struct sock *sk, int name, int v)
 			return -EINVAL;
 		o->user_timeout_ms = (uint32_t)v;
 		return 0;
-	case TCP_SYNCNT:
+	case TCP_SYNCNT: /* of a listener: of its SYN-ACKs */
 		if (v < 1 || v > SYNCNT_MAX)
 			return -EINVAL;
 		o->syn_retries = (uint8_t)v;
@@ -361,8 +361,6 @@ static int set_tcp_number(struct sock *sk, int name, int v)
 					 : v > LINGER2_MAX_S * 2 ? LINGER2_MAX_S * 2
 								 : v);
 		return 0;
-	case TCP_FASTOPEN: /* a listener's; of a connection it is refused */
-		return live_conn(sk) ? -EINVAL : -ENOPROTOOPT;
 	default:
 		return -ENOPROTOOPT;
 	}

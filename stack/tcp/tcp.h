@@ -174,7 +174,7 @@ struct tcp_conn {
 	struct sack_block dsack; /* to be reported next; empty: none */
 	uint64_t oow_ack_ns;     /* last ACK for a segment out of window */
 	struct sock_opts o;
-	uint32_t flow;       /* IPv6: flow label */
+	uint32_t flow; /* IPv6: flow label */
 
 	uint8_t fo_flags;                 /* FO_*: Fast Open (fastopen.h), as all of these */
 	uint8_t fo_fail;                  /* enum fastopen_fail */

@@ -174,7 +174,7 @@ static bool peer_is_gone(const struct stack *st, const struct tcp_conn *c, uint3
 		max = (c->o.syn_retries ? c->o.syn_retries : st->cfg.tcp_syn_retries) +
 		      st->cfg.tcp_syn_linear_timeouts;
 	else if (c->state == TCPS_SYN_RCVD)
-		max = st->cfg.tcp_synack_retries;
+		max = c->o.syn_retries ? c->o.syn_retries : st->cfg.tcp_synack_retries;
 	else if (c->sk.orphan)
 		max = st->cfg.tcp_orphan_retries ? st->cfg.tcp_orphan_retries : ORPHAN_RETRIES;
 	if (c->o.user_timeout_ms && c->stall_ns)
