@@ -12,4 +12,4 @@ EXTRA_DIST += \
 	tests/apps/udp.sh \
 	tests/apps/udp_trains.py \
 	tests/apps/v6.sh \
-	tests/apps/quic.sh tests/apps/dns.sh tests/apps/iperf.sh
+	tests/apps/quic.sh tests/apps/dns.sh tests/apps/iperf.sh tests/apps/bystanders.sh
