@@ -42,7 +42,8 @@ struct dst {
 	uint64_t pmtu_until_ns;
 	uint64_t asked_ns;  /* when it was last asked for, or failed; 0: never */
 	bool routed;        /* info has been given: device and next hop are known */
-	bool stale;         /* routes changed since: ask again when used, use meanwhile */
+	bool stale;         /* routes changed since: asked again before it is used */
+	bool silent;        /* failed as the neighbour doesn't answer, not by a route */
 	bool proven;        /* a connection has held it: not made for a stranger's SYN only */
 	bool fresh;         /* on the cache's list of those that are not, without references */
 	bool live;          /* not free: what dst_reset_all() goes by */
@@ -255,6 +256,7 @@ struct stack {
 	struct stack_dev dev[STACK_DEVS];
 	struct ip_addr local[STACK_LOCAL_ADDRS]; /* sorted */
 	uint32_t nlocal;
+	struct ip_addr local_seen; /* the last one that output found there; any: look */
 	uint16_t ip_id;
 	struct dst_cache *dst;
 	struct tcp_state_tables *tcp;
@@ -336,6 +338,8 @@ void tcp_timer(struct stack *st, struct timer *t);
 void tcp_tx_resume(struct stack *st, struct sock *sk);
 /* The destination of sk became unreachable (err positive), by the kernel's word. */
 void tcp_dst_failed(struct stack *st, struct sock *sk, int err);
+/* What SO_ERROR says of a TCP connection that goes on: 0, or what would end it (errno). Taken. */
+int tcp_soft_error_take(struct sock *sk);
 /* The destination of these tcp_req.dstw is resolved: their SYN-ACKs go with the next
  * stack_run(). */
 void tcp_dst_ready(struct stack *st, struct list *reqs);

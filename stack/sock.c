@@ -99,11 +99,16 @@ int stack_setopt(struct stack *st, struct sock *sk, int level, int name, const v
 int stack_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
 		 uint64_t now_ns)
 {
+	int err;
+
 	st->now_ns = now_ns;
 	if (level == SOL_SOCKET) {
 		switch (name) {
 		case SO_ERROR:
-			return sock_opt_put(val, len, -sock_error_take(st, sk));
+			err = -sock_error_take(st, sk);
+			if (err == 0 && sk->type == STK_TCP) /* what may pass counts, too */
+				err = tcp_soft_error_take(sk);
+			return sock_opt_put(val, len, err);
 		case SO_TYPE:
 			return sock_opt_put(val, len,
 					    sk->type == STK_UDP ? SOCK_DGRAM : SOCK_STREAM);

@@ -190,6 +190,7 @@ void stack_local_del(struct stack *st, const struct ip_addr *a)
 	if (i == st->nlocal || !ip_addr_eq(&st->local[i], a))
 		return;
 	st->nlocal--;
+	memset(&st->local_seen, 0, sizeof(st->local_seen));
 	memmove(&st->local[i], &st->local[i + 1], (st->nlocal - i) * sizeof(*a));
 }
 

@@ -655,11 +655,6 @@ void dev_news(struct stackrec *sr, uint64_t when_ns)
 	if (!ds || !dev_ready(ds) || dev_fd(ds, DEV_FD_NETLINK) < 0)
 		return;
 	nl_news(ds, when_ns);
-	if (ds->routes_changed) {
-		ds->routes_changed = false;
-		stack_dst_flush(sr->st);
-	}
-	neigh_answer(ds, when_ns);
 	neigh_refresh(ds, when_ns);
 	pass_refresh(ds, when_ns);
 	if (when_ns - ds->stats_ns >= STATS_NS) {
@@ -669,8 +664,14 @@ void dev_news(struct stackrec *sr, uint64_t when_ns)
 				continue;
 			xsk_stats(ds, i);
 			steer_stats(ds, i);
+			nl_inet6_look(ds, &ds->net[i], when_ns);
 		}
 	}
+	if (ds->routes_changed) {
+		ds->routes_changed = false;
+		stack_dst_flush(sr->st);
+	}
+	neigh_answer(ds, when_ns);
 }
 
 bool dev_serves(const struct stackrec *sr, const struct ip_addr *local)

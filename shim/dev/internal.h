@@ -110,7 +110,8 @@ struct netdev {
 	uint32_t gso_bytes;   /* TCP payload of the largest super-segment */
 	uint32_t mtu6;        /* IPv6's, by sysctl or router; 0: the link's */
 	uint8_t hop_limit;
-	uint64_t inet6_ns; /* when these two were last read */
+	uint64_t inet6_ns;  /* when these two were last read */
+	bool inet6_changed; /* since nl_inet6_look() last looked */
 	uint32_t nqueues;
 	uint64_t rx_ring_full, rx_invalid, rx_fill_empty, steered, passed;
 	uint8_t mac_used[DEV_MAC_SLOTS]; /* by hash: sent to since the last refresh */
@@ -372,6 +373,8 @@ int nl_sync(struct dev_state *ds);
 int nl_link(struct dev_state *ds, const char *name, uint32_t ifindex, struct link_info *li);
 /* Reads net's IPv6 MTU and hop limit, which change without news, unless that was done just now. */
 void nl_inet6(struct dev_state *ds, struct netdev *nd, uint64_t now_ns);
+/* Likewise; routes count as changed when they have. */
+void nl_inet6_look(struct dev_state *ds, struct netdev *nd, uint64_t now_ns);
 /* Interfaces for SHIM_IFACE=auto, at most max. */
 int nl_auto_ifaces(struct dev_state *ds, char (*name)[IFNAMSIZ], int max);
 void nl_attr_put(struct nlmsghdr *h, size_t room, unsigned type, const void *val, size_t len);

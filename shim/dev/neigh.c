@@ -362,6 +362,24 @@ static void group_mac(const struct route_info *ri, const struct ip_addr *dst, ui
 		memcpy(mac, ip_addr_is_v4(dst) ? v4 : v6, 6);
 }
 
+/* What a route that leads nowhere says. Of IPv4 the kernel answers a question with it, of IPv6 with
+ * the route. */
+static int route_refusal(unsigned type)
+{
+	switch (type) {
+	case RTN_UNREACHABLE:
+		return EHOSTUNREACH;
+	case RTN_PROHIBIT:
+		return EACCES;
+	case RTN_BLACKHOLE:
+		return EINVAL;
+	case RTN_THROW:
+		return ENETUNREACH;
+	default:
+		return 0;
+	}
+}
+
 static void dst_answer(struct dev_state *ds, const struct ip_addr *dst, struct dst_info *di,
 		       uint64_t when_ns)
 {
@@ -371,8 +389,11 @@ static void dst_answer(struct dev_state *ds, const struct ip_addr *dst, struct d
 	*di = (struct dst_info){.state = DST_UNREACHABLE, .err = EHOSTUNREACH, .next_hop = *dst};
 	if (dev_fd(ds, DEV_FD_NETLINK) >= 0)
 		err = route_get(ds, dst, &ri);
+	if (!err)
+		err = -route_refusal(ri.type);
 	if (err) {
-		di->err = err == -EHOSTUNREACH ? EHOSTUNREACH : ENETUNREACH;
+		di->err = err == -EHOSTUNREACH || err == -EACCES || err == -EINVAL ? -err
+										   : ENETUNREACH;
 		return;
 	}
 	if (ri.type == RTN_LOCAL) {

@@ -560,8 +560,19 @@ void nl_inet6(struct dev_state *ds, struct netdev *nd, uint64_t when_ns)
 	nd->inet6_ns = when_ns;
 	if (nl_talk(ds, &req.h, link_want_reply, &w) || !w.found)
 		return;
+	nd->inet6_changed |=
+		nd->mtu6 != 0 && (nd->mtu6 != li.mtu6 || nd->hop_limit != li.hop_limit);
 	nd->mtu6 = li.mtu6;
 	nd->hop_limit = li.hop_limit;
+}
+
+void nl_inet6_look(struct dev_state *ds, struct netdev *nd, uint64_t when_ns)
+{
+	if (!nd->mtu6) /* nobody has asked for it yet */
+		return;
+	nl_inet6(ds, nd, when_ns);
+	ds->routes_changed |= nd->inet6_changed;
+	nd->inet6_changed = false;
 }
 
 struct default_route {

@@ -6,8 +6,9 @@
  * An entry begins in DST_ASK, on the list that stack_dst_request() takes from. The answer brings it
  * to DST_WAIT (the route is known, the neighbour is not), DST_OK or DST_UNREACHABLE. An answer that
  * never comes fails the waiters after DST_WAIT_NS, as the kernel's own resolution does after three
- * probes; whoever uses the entry DST_REASK_NS later asks again. After a change of routes entries
- * that are held stay usable, are asked again at their next use, and change when the answer comes.
+ * probes; whoever uses the entry DST_REASK_NS later asks again. After a change of routes whoever
+ * uses an entry next waits for it to be asked again: not one packet more goes the old way, as it
+ * may be somebody else's by now.
  * Entries that no connection holds are kept, the least recently held first to go, at most DST_MAX.
  *
  * Strangers. A SYN may come from anywhere, and a flood of forged ones from everywhere: each would
@@ -342,8 +343,14 @@ void dst_wait_req(struct stack *st, struct dst *d, struct list *req)
 
 int dst_ready(struct stack *st, struct dst *d, struct sock *sk)
 {
-	if (unlikely(d->stale))
+	if (unlikely(d->stale)) {
 		dst_ask(st, d);
+		/* What can't wait goes the old way, rather than nowhere. */
+		if (sk != NULL || d->info.state != DST_OK) {
+			dst_wait(st, d, sk);
+			return -EINPROGRESS;
+		}
+	}
 	switch (d->info.state) {
 	case DST_OK:
 		if (likely(st->dev[d->info.dev].up))
@@ -351,8 +358,8 @@ int dst_ready(struct stack *st, struct dst *d, struct sock *sk)
 		COUNT(st, dst_unreachable);
 		return -ENETUNREACH;
 	case DST_UNREACHABLE:
-		/* not for ever, and not after a change of routes */
-		if (!d->stale && d->asked_ns != 0 && st->now_ns < d->asked_ns + DST_REASK_NS) {
+		/* not for ever */
+		if (d->asked_ns != 0 && st->now_ns < d->asked_ns + DST_REASK_NS) {
 			COUNT(st, dst_unreachable);
 			return -d->info.err;
 		}
@@ -418,12 +425,14 @@ static void waiter_failed(struct stack *st, struct sock *sk, int err)
 	}
 }
 
-/* Fails those that wait now. One that waits again while being told waits for the next answer. */
-static void dst_fail(struct stack *st, struct dst *d, int err)
+/* Fails those that wait now; silent: as the neighbour does not answer, not by a route. One that
+ * waits again while being told waits for the next answer. */
+static void dst_fail(struct stack *st, struct dst *d, int err, bool silent)
 {
 	struct list *last = d->waiters.prev, *n;
 
 	d->info.state = DST_UNREACHABLE;
+	d->silent = silent;
 	d->info.err = err;
 	d->asked_ns = st->now_ns;
 	wait_over(st, d);
@@ -459,7 +468,7 @@ void dst_timer(struct stack *st, struct timer *t)
 	struct dst *d = container_of(t, struct dst, timer);
 
 	st->dst->nwaiting--;
-	dst_fail(st, d, EHOSTUNREACH);
+	dst_fail(st, d, EHOSTUNREACH, true);
 }
 
 bool stack_dst_request(struct stack *st, struct ip_addr *dst)
@@ -513,7 +522,7 @@ void stack_dst_set(struct stack *st, const struct ip_addr *dst, const struct dst
 			dst_wake(st, d);
 		break;
 	case DST_UNREACHABLE:
-		dst_fail(st, d, info->err);
+		dst_fail(st, d, info->err, false);
 		break;
 	}
 }
@@ -536,7 +545,7 @@ void stack_neigh_set(struct stack *st, uint8_t dev, const struct ip_addr *next_h
 			d->info.state = DST_OK;
 			dst_wake(st, d);
 		} else if (d->info.state == DST_WAIT) {
-			dst_fail(st, d, EHOSTUNREACH);
+			dst_fail(st, d, EHOSTUNREACH, true);
 		} else if (d->info.state == DST_OK) {
 			/* Whoever sends next has the kernel try again. */
 			d->info.state = DST_ASK;

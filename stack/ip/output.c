@@ -88,6 +88,17 @@ static int tx_room_take(struct stack *st, struct sock *sk, uint32_t *frame)
 	return -EAGAIN;
 }
 
+/* Linux sends nothing from an IPv4 address that is gone; of IPv6 it does not ask. */
+static bool src_is_ours(struct stack *st, const struct dst *d, const struct ip_addr *src)
+{
+	if (likely(ip_addr_eq(src, &st->local_seen)) || d->info.dev == STACK_DEV_LOOP)
+		return true;
+	if (!stack_local_has(st, src))
+		return false;
+	st->local_seen = *src;
+	return true;
+}
+
 int ip_begin(struct stack *st, struct sock *sk, struct dst *d, const struct ip_tx *t,
 	     uint32_t l4_len, uint32_t bulk, struct ip_out *o)
 {
@@ -102,6 +113,8 @@ int ip_begin(struct stack *st, struct sock *sk, struct dst *d, const struct ip_t
 		return err;
 	if (unlikely(ip_addr_is_v4(t->src) != v4))
 		return -ENETUNREACH;
+	if (v4 && unlikely(!src_is_ours(st, d, t->src)))
+		return -EINVAL;
 	ASSERT(bulk == 0 || bulk <= st->dev[d->info.dev].gso_max_bytes);
 	if (hdrs + l4_len > (bulk          ? IP_MTU_MAX
 			     : t->link_mtu ? dst_link_mtu(st, d)

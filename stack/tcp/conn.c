@@ -487,6 +487,24 @@ void tcp_abort(struct stack *st, struct sock *sk, uint64_t now_ns)
 		tcp_conn_abort(st, tcp_conn_of(sk), 0);
 }
 
+void tcp_soft_error(struct tcp_conn *c, int err)
+{
+	/* As of Linux: IPv6 remembers a route that failed it, IPv4 only a neighbour. */
+	if (c->state != TCPS_SYN_SENT && ip_addr_is_v4(&c->dst->addr) && !c->dst->silent)
+		return;
+	c->soft_err = (uint16_t)err;
+	c->soft_err_valid = true;
+}
+
+int tcp_soft_error_take(struct sock *sk)
+{
+	struct tcp_conn *c = tcp_conn_of(sk);
+	int err = c->soft_err_valid ? c->soft_err : 0;
+
+	c->soft_err_valid = false;
+	return err;
+}
+
 void tcp_dst_failed(struct stack *st, struct sock *sk, int err)
 {
 	struct tcp_conn *c = tcp_conn_of(sk);
@@ -496,8 +514,7 @@ void tcp_dst_failed(struct stack *st, struct sock *sk, int err)
 		tcp_conn_done(st, c, err);
 		return;
 	}
-	c->soft_err = (uint16_t)err;
-	c->soft_err_valid = true;
+	tcp_soft_error(c, err);
 	c->out_blocked = false;
 	if (c->ack_wait == ACK_TX) /* it waits on no list any more */
 		c->ack_wait = ACK_NONE;

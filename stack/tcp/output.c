@@ -97,8 +97,9 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 		return -EMSGSIZE;
 	tx.tos = (uint8_t)((tx.tos & ~3u) | (ect ? ECT0 : 0)); /* whatever IPV6_TCLASS says */
 	tx.link_mtu = disc >= IP_PMTUDISC_INTERFACE;
-	r = ip_begin(st, &c->sk, c->dst, &tx, hlen + (x->super ? 0 : x->len), x->super ? x->len : 0,
-		     &o);
+	/* A reset is not sent again. */
+	r = ip_begin(st, x->flags & TH_RST ? NULL : &c->sk, c->dst, &tx,
+		     hlen + (x->super ? 0 : x->len), x->super ? x->len : 0, &o);
 	if (unlikely(r))
 		return r;
 	if (unlikely(disc != IP_PMTUDISC_WANT && disc != IP_PMTUDISC_DO) &&
@@ -154,8 +155,7 @@ static bool xmit_failed(struct stack *st, struct tcp_conn *c, int r)
 		tcp_mss_sync(st, c);
 		return c->mss < mss;
 	default:
-		c->soft_err = (uint16_t)-r;
-		c->soft_err_valid = true;
+		tcp_soft_error(c, -r);
 		return false;
 	}
 }

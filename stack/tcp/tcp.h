@@ -368,6 +368,8 @@ static inline uint8_t tcp_pmtudisc(const struct stack *st, const struct sock_opt
 uint32_t tcp_path_mtu(const struct stack *st, const struct dst *d, const struct sock_opts *o);
 /* The MSS from the path's MTU, the peer's option and TCP_MAXSEG. */
 void tcp_mss_sync(struct stack *st, struct tcp_conn *c);
+/* Output failed for now (errno): reported if the connection then times out, and by SO_ERROR. */
+void tcp_soft_error(struct tcp_conn *c, int err);
 uint16_t tcp_mss_adv(struct stack *st, const struct dst *d, const struct sock_opts *o,
 		     const struct ip_addr *to);
 struct seq tcp_isn(struct stack *st, const struct endpoint *local, const struct endpoint *remote);

@@ -412,8 +412,11 @@ ssize_t stack_udp_send(struct stack *st, struct sock *sk, const struct iovec *io
 		return err;
 	if (!udp_fits(st, us, out, w.d, len))
 		return -EOPNOTSUPP;
-	if (out->flags & UDP_OUT_NOWAIT && (err = dst_ready(st, w.d, NULL)) != 0)
-		return err;
+	if (out->flags & UDP_OUT_NOWAIT) {
+		err = dst_ready(st, w.d, NULL);
+		if (err != 0 || w.d->stale)
+			return err != 0 ? err : -EINPROGRESS;
+	}
 	err = udp_emit_all(st, us, &w, &p, (uint32_t)len, out->gso_bytes);
 	if (err == -EINPROGRESS)
 		err = udp_wait_all(st, us, &w, &p, (uint32_t)len, out->gso_bytes);

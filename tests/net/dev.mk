@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The device room over a real veth, with a fake stack on top: run by tests/net/dev_*.sh (root).
 dist_noinst_SCRIPTS += tests/net/dev_generic.sh tests/net/dev_native.sh tests/net/first_syn.sh \
-	tests/net/killer.sh tests/net/ends.sh tests/net/fastopen.sh tests/net/steer.sh
+	tests/net/killer.sh tests/net/ends.sh tests/net/fastopen.sh tests/net/steer.sh \
+	tests/net/routes.sh
+EXTRA_DIST += tests/net/routes.py
 check_PROGRAMS += tests/net/dev_attach tests/net/killer tests/net/steer
 tests_net_steer_SOURCES = tests/net/steer.c bpf/steer.h
 tests_net_steer_CFLAGS = $(AM_CFLAGS)
