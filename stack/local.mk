@@ -90,6 +90,7 @@ libstack_la_SOURCES = \
 	stack/tcp/sndbuf.c \
 	stack/tcp/sndbuf.h \
 	stack/tcp/sockopt.c \
+	stack/tcp/sockopt_limits.c \
 	stack/tcp/stream.c \
 	stack/tcp/tcp.h \
 	stack/tcp/timer.c \

@@ -296,6 +296,9 @@ struct sock_opts {
 	uint8_t pmtudisc6;    /* IPV6_MTU_DISCOVER: IPV6_PMTUDISC_* */
 	uint32_t mtu6;        /* IPV6_MTU as set: no packet is larger; 0: none set */
 	uint8_t pmtudisc;     /* IP_MTU_DISCOVER: IP_PMTUDISC_*, of TCP over IPv4; 255: default */
+	uint8_t minttl, minhops; /* IP_MINTTL, IPV6_MINHOPCOUNT: packets with less are dropped */
+	uint8_t thin_linear;     /* TCP_THIN_LINEAR_TIMEOUTS */
+	uint32_t window_clamp;   /* TCP_WINDOW_CLAMP, bytes; 0: none set */
 	uint8_t oobinline;    /* SO_OOBINLINE: the urgent byte stays in the stream */
 	uint8_t fastopen;     /* enum fastopen_call */
 	uint8_t fastopen_no_cookie;

@@ -28,6 +28,12 @@
 #define SO_RCVTIMEO_NEW 66
 #define SO_SNDTIMEO_NEW 67
 #endif
+#ifndef IPV6_MINHOPCOUNT
+#define IPV6_MINHOPCOUNT 73
+#endif
+#ifndef TCP_TX_DELAY
+#define TCP_TX_DELAY 37
+#endif
 #ifndef SO_ZEROCOPY
 #define SO_ZEROCOPY 60
 #endif
@@ -65,6 +71,10 @@ static const struct {
 	{IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, FIELD(fastopen_no_cookie)},
 	{IPPROTO_IP, IP_TOS, FIELD(tos)},
 	{IPPROTO_IP, IP_TTL, FIELD(ttl)},
+	{IPPROTO_IP, IP_MINTTL, FIELD(minttl)},
+	{IPPROTO_IPV6, IPV6_MINHOPCOUNT, FIELD(minhops)},
+	{IPPROTO_TCP, TCP_WINDOW_CLAMP, FIELD(window_clamp)},
+	{IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, FIELD(thin_linear)},
 	{IPPROTO_IP, IP_MTU_DISCOVER, FIELD(pmtudisc)},
 	{IPPROTO_IPV6, IPV6_TCLASS, FIELD(tclass)},
 	{IPPROTO_IPV6, IPV6_UNICAST_HOPS, FIELD(hops)},
@@ -76,6 +86,7 @@ static const struct {
 #define OPT_PACING 61
 #define OPT_LINGER 62
 #define OPT_CONGESTION 63
+#define OPT_BIT(i) (1ull << (i))
 _Static_assert(ARRAY_SIZE(imported) <= OPT_PACING, "a bit each");
 
 static const char *const cc_names[CC_ALGOS] = {
@@ -119,7 +130,7 @@ void opts_import(int fd, struct ofd *o, struct sock_opts *out)
 	out->v6 = o->family == AF_INET6;
 	out->v6only = o->v6only;
 	for (unsigned i = 0; i < ARRAY_SIZE(imported); i++) {
-		if (!(o->opts_set & 1ull << i))
+		if (!(o->opts_set & OPT_BIT(i)))
 			continue;
 		len = sizeof(val);
 		if (sys_getsockopt(fd, imported[i].level, imported[i].name, &val, &len) == 0)
@@ -129,16 +140,16 @@ void opts_import(int fd, struct ofd *o, struct sock_opts *out)
 	if (out->fastopen_qlen)
 		import_fastopen_key(fd, &out->fastopen_key);
 	len = sizeof(lg);
-	if (o->opts_set & 1ull << OPT_LINGER &&
+	if (o->opts_set & OPT_BIT(OPT_LINGER) &&
 	    sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, &len) == 0 && lg.l_onoff)
 		out->linger_s = lg.l_linger > INT16_MAX ? INT16_MAX : (int16_t)lg.l_linger;
 	len = sizeof(rate);
-	if (o->opts_set & 1ull << OPT_PACING &&
+	if (o->opts_set & OPT_BIT(OPT_PACING) &&
 	    sys_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &len) == 0 &&
 	    len == sizeof(rate))
 		out->max_pacing_rate = rate;
 	len = sizeof(cc) - 1;
-	if (o->opts_set & 1ull << OPT_CONGESTION &&
+	if (o->opts_set & OPT_BIT(OPT_CONGESTION) &&
 	    sys_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc, &len) == 0) {
 		for (int i = 0; i < CC_ALGOS; i++)
 			if (!strcmp(cc, cc_names[i]))
@@ -180,6 +191,8 @@ static const struct {
 	{SOL_SOCKET, SO_TIMESTAMPING, EINVAL},
 	{IPPROTO_TCP, TCP_MD5SIG, ENOPROTOOPT},
 	{IPPROTO_TCP, TCP_REPAIR, EPERM},
+	{IPPROTO_TCP, TCP_SAVE_SYN, EINVAL},
+	{IPPROTO_TCP, TCP_TX_DELAY, ENOPROTOOPT},
 	{IPPROTO_TCP, TCP_ULP, ENOENT},
 	{IPPROTO_IP, IP_TRANSPARENT, EPERM},
 	{IPPROTO_IP, IP_OPTIONS, EINVAL},
@@ -227,14 +240,14 @@ static void opts_note(int fd, struct ofd *o, int level, int name, const void *va
 	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
 		o->v6only = on;
 	if (level == SOL_SOCKET && name == SO_LINGER)
-		o->opts_set |= 1ull << OPT_LINGER;
+		o->opts_set |= OPT_BIT(OPT_LINGER);
 	if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE)
-		o->opts_set |= 1ull << OPT_PACING;
+		o->opts_set |= OPT_BIT(OPT_PACING);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
-		o->opts_set |= 1ull << OPT_CONGESTION;
+		o->opts_set |= OPT_BIT(OPT_CONGESTION);
 	for (unsigned i = 0; i < ARRAY_SIZE(imported); i++)
 		if (imported[i].level == level && imported[i].name == name)
-			o->opts_set |= 1ull << i;
+			o->opts_set |= OPT_BIT(i);
 }
 
 /* ---- setsockopt ----------------------------------------------------------------------------- */

@@ -243,6 +243,8 @@ static enum stat_id rx_other(struct stack *st, struct tcp_seg *s)
 		min_iss = &iss;
 	}
 	l = tcp_listener_find(st, &s->local, &s->remote);
+	if (l && tcp_ttl_refused(&l->o, s->p))
+		return STAT_drop_tcp_ttl;
 	if (l) {
 		struct tcp_conn *c;
 		enum stat_id r = tcp_listen_rx(st, l, s, min_iss, &c);
@@ -268,7 +270,10 @@ enum stat_id tcp_rx(struct stack *st, struct rx_pkt *p)
 	if (likely(r == STAT_rx_packets)) {
 		struct tcp_conn *c = tcp_conn_find(st, &s.local, &s.remote);
 
-		r = c ? tcp_input(st, c, &s) : rx_other(st, &s);
+		if (unlikely(c && tcp_ttl_refused(&c->o, p)))
+			r = STAT_drop_tcp_ttl;
+		else
+			r = c ? tcp_input(st, c, &s) : rx_other(st, &s);
 	}
 	if (p->frame != FRAME_NONE)
 		frame_put_chain(&st->frames, p->frame);

@@ -75,6 +75,8 @@ uint32_t tcp_rcvwin_bytes(const struct stack *st, const struct tcp_conn *c)
 	/* no silly offers: less than a segment or a sixteenth is none */
 	if (n < mss || n < space / 16)
 		return 0;
+	if (unlikely(c->o.window_clamp) && n > c->o.window_clamp)
+		n = c->o.window_clamp;
 	return n < field_max(c) ? n : field_max(c);
 }
 

@@ -108,6 +108,7 @@ static void req_take_syn(struct stack *st, struct tcp_req *r, const struct tcp_s
 {
 	const struct sock_opts *o = &r->l->o;
 	uint32_t space = tcp_rcvwin_from_space(st, o->rcvbuf ? o->rcvbuf : st->cfg.tcp_rmem[1]);
+	uint32_t clamp = o->window_clamp;
 
 	r->irs = s->seq;
 	r->ts_off = tcp_ts_off(st, &s->local, &s->remote);
@@ -121,6 +122,8 @@ static void req_take_syn(struct stack *st, struct tcp_req *r, const struct tcp_s
 	r->snd_wscale = s->opt.wscale;
 	r->rcv_wscale = r->wscale_ok ? tcp_rcvwin_scale(st, o) : 0;
 	r->rcv_wnd = space < 65535 ? space : 65535;
+	if (clamp && r->rcv_wnd > clamp)
+		r->rcv_wnd = clamp;
 }
 
 /* The way to the peer: what the kernel said, or else the way it came. NULL: none. */

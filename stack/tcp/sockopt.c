@@ -560,8 +560,8 @@ static int get_ip(struct stack *st, struct sock *sk, int name, void *val, uint32
 	}
 }
 
-int tcp_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
-	       uint32_t len, uint64_t now_ns)
+static int setopt_known(struct stack *st, struct sock *sk, int level, int name, const void *val,
+			uint32_t len, uint64_t now_ns)
 {
 	switch (level) {
 	case SOL_SOCKET:
@@ -577,8 +577,8 @@ int tcp_setopt(struct stack *st, struct sock *sk, int level, int name, const voi
 	}
 }
 
-int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
-	       uint64_t now_ns)
+static int getopt_known(struct stack *st, struct sock *sk, int level, int name, void *val,
+			uint32_t *len, uint64_t now_ns)
 {
 	switch (level) {
 	case SOL_SOCKET:
@@ -594,4 +594,20 @@ int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val
 	default:
 		return -ENOPROTOOPT;
 	}
+}
+
+int tcp_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
+	       uint32_t len, uint64_t now_ns)
+{
+	int r = setopt_known(st, sk, level, name, val, len, now_ns);
+
+	return r == -ENOPROTOOPT ? tcp_limits_set(st, sk, opts_of(sk), level, name, val, len) : r;
+}
+
+int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
+	       uint64_t now_ns)
+{
+	int r = getopt_known(st, sk, level, name, val, len, now_ns);
+
+	return r == -ENOPROTOOPT ? tcp_limits_get(st, sk, opts_of(sk), level, name, val, len) : r;
 }

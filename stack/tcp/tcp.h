@@ -583,6 +583,16 @@ void tcp_control_output(struct stack *st, struct tcp_conn *c, bool sent);
 /* cwnd, the algorithm or SO_MAX_PACING_RATE changed: the rate follows. */
 void tcp_pace_rate(struct tcp_conn *c);
 
+/* ---- sockopt_limits.c ----------------------------------------------------------------------- */
+
+/* As tcp_setopt() and tcp_getopt(), for those that these do not know; o: sk's options. */
+int tcp_limits_set(struct stack *st, struct sock *sk, struct sock_opts *o, int level, int name,
+		   const void *val, uint32_t len);
+int tcp_limits_get(struct stack *st, const struct sock *sk, const struct sock_opts *o, int level,
+		   int name, void *val, uint32_t *len);
+/* RFC 5082: the packet has come too far for a socket with these options. */
+bool tcp_ttl_refused(const struct sock_opts *o, const struct rx_pkt *p);
+
 /* ---- timer.c -------------------------------------------------------------------------------- */
 
 void tcp_timers_init(struct tcp_conn *c);

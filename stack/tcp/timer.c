@@ -202,6 +202,17 @@ static bool prober_is_gone(const struct stack *st, const struct tcp_conn *c)
 	return st->now_ns - c->last_rx_ns > limit;
 }
 
+/* TCP_THIN_LINEAR_TIMEOUTS: with so little in flight only a timeout repairs, so the first few come
+ * at one pace; not in the first slow start, as Linux has it. */
+#define THIN_SEGS 4u
+#define THIN_TIMEOUTS 6u
+static bool timeouts_linear(const struct tcp_conn *c)
+{
+	return c->o.thin_linear && c->state == TCPS_ESTABLISHED &&
+	       c->retransmits <= THIN_TIMEOUTS && sent_out_bytes(&c->sent) < THIN_SEGS * c->mss &&
+	       c->cc.ssthresh < CC_SSTHRESH_INF;
+}
+
 static void on_rto(struct stack *st, struct tcp_conn *c)
 {
 	uint32_t flight = sent_out_bytes(&c->sent), tries;
@@ -238,7 +249,7 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 	}
 	mtup_timeout(st, c);
 	/* the first SYNs again go at one pace (tcp_syn_linear_timeouts) */
-	if (!window_is_back(c) &&
+	if (!window_is_back(c) && !timeouts_linear(c) &&
 	    !(c->state == TCPS_SYN_SENT && c->retransmits <= st->cfg.tcp_syn_linear_timeouts))
 		rtt_backoff(&c->rtt);
 	/* as Linux: routers that choose among paths by the flow label may now choose another */

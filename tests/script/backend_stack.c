@@ -422,6 +422,8 @@ static const struct {
 	OPT(IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, fastopen_no_cookie),
 	OPT(IPPROTO_IP, IP_TOS, tos),
 	OPT(IPPROTO_IP, IP_TTL, ttl),
+	OPT(IPPROTO_IP, IP_MINTTL, minttl),
+	OPT(IPPROTO_TCP, TCP_WINDOW_CLAMP, window_clamp),
 };
 
 static uint32_t doubled(int64_t v, uint32_t max, uint32_t least)
