@@ -299,8 +299,8 @@ struct sock_opts {
 	uint8_t minttl, minhops; /* IP_MINTTL, IPV6_MINHOPCOUNT: packets with less are dropped */
 	uint8_t thin_linear;     /* TCP_THIN_LINEAR_TIMEOUTS */
 	uint32_t window_clamp;   /* TCP_WINDOW_CLAMP, bytes; 0: none set */
-	uint8_t oobinline;    /* SO_OOBINLINE: the urgent byte stays in the stream */
-	uint8_t fastopen;     /* enum fastopen_call */
+	uint8_t oobinline;       /* SO_OOBINLINE: the urgent byte stays in the stream */
+	uint8_t fastopen;        /* enum fastopen_call */
 	uint8_t fastopen_no_cookie;
 	uint32_t fastopen_qlen; /* of a listener: pending connections at once; 0: no Fast Open */
 	struct fastopen_keys fastopen_key;

@@ -280,8 +280,9 @@ static bool time_to_go_down(struct cc *cc, const struct cc_ack *a)
 		b->full_bw = a->rate->bw;
 		return false;
 	}
-	/* The draft waits for the third round without growth. With round trips that the probe itself
-	 * stretches that is more than a BDP of queue: two will do where that much is in flight. */
+	/* The draft waits for the third round without growth. With round trips that the probe
+	 * itself stretches that is more than a BDP of queue: two will do where that much is in
+	 * flight. */
 	return b->full_bw_now || (b->full_bw_count >= UP_FLAT_ROUNDS &&
 				  a->in_flight_bytes > inflight_at(cc, gains[BBR_UP].pacing));
 }

@@ -554,8 +554,7 @@ static bool data_weave(struct in *in)
 	struct tcp_conn *c = in->c;
 	struct tcp_seg *s = in->s;
 
-	while (!reass_empty(&c->reass) &&
-	       seq_lt(reass_first(&c->reass), seq_add(s->seq, s->len))) {
+	while (!reass_empty(&c->reass) && seq_lt(reass_first(&c->reass), seq_add(s->seq, s->len))) {
 		uint32_t n = (uint32_t)seq_diff(reass_first(&c->reass), s->seq), known;
 		uint32_t head = reass_split(in->st, s->p, n);
 

@@ -57,8 +57,8 @@ enum stat_id reass_insert(struct stack *st, struct reass *r, struct rx_pkt *p, s
  */
 uint32_t reass_pop(struct stack *st, struct reass *r, struct seq nxt, uint32_t *len);
 
-/* The first n bytes of p as a packet of its own, which the caller owns; FRAME_NONE: no frame. p stays
- * as it is. */
+/* The first n bytes of p as a packet of its own, which the caller owns; FRAME_NONE: no frame. p
+ * stays as it is. */
 uint32_t reass_split(struct stack *st, const struct rx_pkt *p, uint32_t n);
 
 /* Up to max blocks for a SACK option, the most recently changed first. */

@@ -258,7 +258,7 @@ struct flow {
 	bool urgent;      /* bytes out of band have come: contents of reads are not compared */
 	uint8_t tfo[16];
 	unsigned tfo_len;
-	uint32_t label; /* IPv6's flow label, as sent last */
+	uint32_t label;           /* IPv6's flow label, as sent last */
 	uint8_t sent[SC_PKT_MAX]; /* the last packet sent, for ICMP to quote */
 	uint32_t sent_len;
 };

@@ -58,7 +58,8 @@ int main(void)
 			bool ok = a.ok && b.ok && b.again <= most &&
 				  b.ms * 100 <= a.ms * (100 + SLOWER_PERCENT);
 
-			printf("%s seed %llu: in order %llu ms, %llu sent again; reordered %llu ms, "
+			printf("%s seed %llu: in order %llu ms, %llu sent again; "
+			       "reordered %llu ms, "
 			       "%llu of %llu sent again: %s\n",
 			       name[cc] ? name[cc] : "bbr", (unsigned long long)seed,
 			       (unsigned long long)a.ms, (unsigned long long)a.again,
