@@ -14,6 +14,7 @@ void tcp_pace_rate(struct tcp_conn *c)
 		rate = pace_from_window(c->cc.cwnd, c->cc.ssthresh, sent_out_bytes(&c->sent),
 					c->rtt.srtt_ns);
 	c->pace.on = cc_paces(&c->cc) || c->o.max_pacing_rate != PACE_UNLIMITED;
+	pace_path(&c->pace, c->rtt.min_ns);
 	c->pace.rate = rate < c->o.max_pacing_rate ? rate : c->o.max_pacing_rate;
 }
 

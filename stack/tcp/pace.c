@@ -2,7 +2,7 @@
 /*
  * The schedule: each piece moves the time of the next on by the time it takes at the rate. Who runs
  * the stack wakes late, by a tick of the wheel or by much more: what was held back and is late goes
- * at once, up to PACE_LATE_NS of it, so that the rate is kept on average. After a pause of the
+ * at once, up to late_ns of it, so that the rate is kept on average. After a pause of the
  * application at most half a piece is made up for, as in Linux.
  */
 #include "pace.h"
@@ -14,7 +14,16 @@
 
 void pace_init(struct pace *p)
 {
-	*p = (struct pace){.rate = PACE_UNLIMITED};
+	*p = (struct pace){.rate = PACE_UNLIMITED, .late_ns = PACE_LATE_MIN_NS};
+}
+
+void pace_path(struct pace *p, uint64_t min_rtt_ns)
+{
+	uint64_t late_ns = min_rtt_ns / PACE_LATE_DIV;
+
+	if (late_ns < PACE_LATE_MIN_NS)
+		late_ns = PACE_LATE_MIN_NS;
+	p->late_ns = late_ns < PACE_LATE_MAX_NS ? late_ns : PACE_LATE_MAX_NS;
 }
 
 void pace_sent(struct pace *p, uint32_t bytes, uint32_t data_segs, uint64_t now_ns)
@@ -27,7 +36,7 @@ void pace_sent(struct pace *p, uint32_t bytes, uint32_t data_segs, uint64_t now_
 	}
 	len_ns = bytes * SEC_NS / p->rate;
 	late_ns = now_ns > p->next_ns ? now_ns - p->next_ns : 0;
-	credit_ns = p->waits ? PACE_LATE_NS : len_ns / 2;
+	credit_ns = p->waits ? p->late_ns : len_ns / 2;
 	if (late_ns > credit_ns)
 		late_ns = credit_ns;
 	p->next_ns = now_ns - late_ns + len_ns;

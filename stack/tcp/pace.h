@@ -15,17 +15,25 @@
 #define PACE_UNLIMITED UINT64_MAX
 #define PACE_BURST_SEGS 10u     /* of a connection, unpaced */
 #define PACE_MIN_SEGS 2u        /* of a piece */
-#define PACE_LATE_NS 1000000ull /* most that a turn that comes late makes up for */
+/* Most that a turn that comes late makes up for: an eighth of the shortest round trip, within these.
+ * Who runs the stack may wait for its processor that long; a burst of it is what the path's queue,
+ * of a round trip or so, can take. */
+#define PACE_LATE_MIN_NS 1000000ull
+#define PACE_LATE_MAX_NS 10000000ull
+#define PACE_LATE_DIV 8u
 
 struct pace {
 	uint64_t rate;    /* bytes per second; PACE_UNLIMITED, or 0 before anything is known */
 	uint64_t next_ns; /* the next data may go then */
+	uint64_t late_ns; /* most that is made up for: pace_path() */
 	bool on;          /* congestion control or SO_MAX_PACING_RATE asks for it */
 	bool holds;       /* output in progress holds data back */
 	bool waits;       /* the last output did: data waits for next_ns */
 };
 
 void pace_init(struct pace *p);
+/* The path's shortest round trip, as far as known (0: not). */
+void pace_path(struct pace *p, uint64_t min_rtt_ns);
 
 static inline bool pace_active(const struct pace *p)
 {

@@ -88,6 +88,27 @@ START_TEST(the_rate_is_kept_though_the_turns_come_late)
 }
 END_TEST
 
+START_TEST(on_a_long_path_later_turns_are_made_up_for)
+{
+	uint32_t n = 0;
+
+	begin(1000 * MSS); /* a segment in a millisecond */
+	pace_path(&p, 40 * 1000 * US);
+	pace_sent(&p, MSS, 1000, SEC);
+	p.waits = true;
+	while (pace_may_send(&p, 5 * SEC)) {
+		pace_sent(&p, MSS, 1000, 5 * SEC);
+		n++;
+	}
+	ck_assert_uint_ge(n, 5);
+	ck_assert_uint_le(n, 6);
+	pace_path(&p, 200 * 1000 * US);
+	ck_assert_uint_eq(p.late_ns, PACE_LATE_MAX_NS);
+	pace_path(&p, 0);
+	ck_assert_uint_eq(p.late_ns, PACE_LATE_MIN_NS);
+}
+END_TEST
+
 START_TEST(a_long_sleep_is_not_made_up_for)
 {
 	uint32_t n = 0;
@@ -311,6 +332,7 @@ int main(void)
 	tcase_add_test(t, without_a_rate_everything_goes);
 	tcase_add_test(t, the_first_ten_segments_are_not_paced);
 	tcase_add_test(t, the_rate_is_kept_though_the_turns_come_late);
+	tcase_add_test(t, on_a_long_path_later_turns_are_made_up_for);
 	tcase_add_test(t, a_long_sleep_is_not_made_up_for);
 	tcase_add_test(t, pieces_hold_a_millisecond_and_at_least_two_segments);
 	tcase_add_test(t, the_rate_of_a_window_is_a_bit_more_than_it);
