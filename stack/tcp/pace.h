@@ -13,9 +13,10 @@
 #include <stdint.h>
 
 #define PACE_UNLIMITED UINT64_MAX
-#define PACE_BURST_SEGS 10u     /* of a connection, unpaced */
-#define PACE_MIN_SEGS 2u        /* of a piece */
-/* Most that a turn that comes late makes up for: an eighth of the shortest round trip, within these.
+#define PACE_BURST_SEGS 10u /* of a connection, unpaced */
+#define PACE_MIN_SEGS 2u    /* of a piece */
+/* Most that a turn that comes late makes up for: an eighth of the shortest round trip, from MIN to
+ * MAX.
  * Who runs the stack may wait for its processor that long; a burst of it is what the path's queue,
  * of a round trip or so, can take. */
 #define PACE_LATE_MIN_NS 1000000ull

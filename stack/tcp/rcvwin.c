@@ -137,6 +137,8 @@ static void tune(struct stack *st, struct tcp_conn *c)
 
 		/* the sender's window may double again before our offer arrives */
 		win += win * (got - c->drs_space) / c->drs_space;
+		/* what waits behind a hole fills the window but is no sign of a slow reader */
+		win += reass_span(&c->reass, c->rcv_nxt);
 		space = space_for(st, win);
 		if (!c->rcv_locked && st->cfg.tcp_moderate_rcvbuf && space > c->rcv_limit)
 			c->rcv_limit = space;

@@ -10,9 +10,10 @@
 #include "sent.h" /* struct sack_block */
 
 /* Per connection: holes that a peer can make us remember, frames that it can make us hold. A flight
- * of 125 MB (10 Gbit/s, 100 ms) with a loss in every hundred segments needs about as many; what all
- * connections hold together is bounded by the frames that are left. */
-#define REASS_RANGES_MAX 1024u
+ * of 125 MB (10 Gbit/s, 100 ms) with a loss in every hundred segments has 860, twice that while a
+ * queue of a round trip is full, and as many again until the holes of the one before are filled;
+ * what all connections hold together is bounded by the frames that are left. */
+#define REASS_RANGES_MAX 4096u
 #define REASS_FRAMES_MAX 131072u
 #define REASS_DENSE_DIV 8u /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
 
@@ -41,6 +42,18 @@ static inline bool reass_empty(const struct reass *r)
 static inline struct seq reass_first(const struct reass *r)
 {
 	return list_entry(r->ranges.next, struct reass_range, node)->start;
+}
+
+/* From nxt to the end of the last byte held; 0: none is. */
+static inline uint32_t reass_span(const struct reass *r, struct seq nxt)
+{
+	int32_t n =
+		reass_empty(r)
+			? 0
+			: seq_diff(list_entry(r->ranges.prev, const struct reass_range, node)->end,
+				   nxt);
+
+	return n > 0 ? (uint32_t)n : 0;
 }
 
 /*
