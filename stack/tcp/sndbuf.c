@@ -11,7 +11,7 @@
 void sndbuf_init(struct sndbuf *b, struct seq una)
 {
 	memset(b, 0, sizeof(*b));
-	b->una = b->cur_seq = una;
+	b->una = una;
 }
 
 static void free_chain(struct stack *st, struct blk *p)
@@ -162,8 +162,9 @@ void sndbuf_ack(struct stack *st, struct sndbuf *b, struct seq upto)
 
 		n -= p->end;
 		b->head = p->next;
-		if (b->cur == p)
-			b->cur = NULL;
+		for (unsigned i = 0; i < 2; i++)
+			if (b->cur[i].blk == p)
+				b->cur[i].blk = NULL;
 		if (!b->head)
 			b->tail = NULL;
 		blk_put(st, p);
@@ -173,8 +174,9 @@ void sndbuf_ack(struct stack *st, struct sndbuf *b, struct seq upto)
 
 struct sndbuf_pos sndbuf_find(struct sndbuf *b, struct seq seq)
 {
-	struct blk *p = b->cur;
-	struct seq at = b->cur_seq;
+	unsigned i = b->cur[1].blk && seq_geq(seq, b->cur[1].seq);
+	struct blk *p = b->cur[i].blk;
+	struct seq at = b->cur[i].seq;
 
 	ASSERT(seq_within(seq, b->una, b->len));
 	if (!p || seq_lt(seq, at)) {
@@ -185,8 +187,10 @@ struct sndbuf_pos sndbuf_find(struct sndbuf *b, struct seq seq)
 		at = seq_add(at, p->end);
 		p = p->next;
 	}
-	b->cur = p;
-	b->cur_seq = at;
+	if (!b->cur[1].blk) /* the first to come takes the later place: new data most often */
+		i = 1;
+	b->cur[i].blk = p;
+	b->cur[i].seq = at;
 	return (struct sndbuf_pos){p, (uint32_t)seq_diff(seq, at)};
 }
 

@@ -12,12 +12,16 @@
 
 struct sndbuf {
 	struct blk *head, *tail;
-	struct blk *rsv;    /* handed out by sndbuf_reserve(), not yet in the chain */
-	struct blk *cur;    /* where the last slice was found: output mostly moves forward */
-	struct seq cur_seq; /* sequence number of cur->data[0] */
-	struct seq una;     /* of the first byte held */
-	uint32_t head_off;  /* where that lies in head->data */
-	uint32_t len;       /* bytes held */
+	struct blk *rsv; /* handed out by sndbuf_reserve(), not yet in the chain */
+	/* Where slices were found last, the earlier one first: new data and what is sent again both
+	 * move forward, a flight apart. seq: of blk->data[0]; blk NULL: nowhere. */
+	struct {
+		struct blk *blk;
+		struct seq seq;
+	} cur[2];
+	struct seq una;    /* of the first byte held */
+	uint32_t head_off; /* where that lies in head->data */
+	uint32_t len;      /* bytes held */
 };
 
 /* A place in the chain: the byte at data + off of blk. */
