@@ -10,6 +10,7 @@ include tests/wire/local.mk
 include tests/script/local.mk
 include tests/fuzz/local.mk
 include tests/sim/local.mk
+include tests/grid/local.mk
 include tests/unit/run.mk
 include tests/unit/tcp.mk
 include tests/net/dev.mk
