@@ -744,6 +744,11 @@ static enum step syn_sent(struct in *in)
 	}
 	if (!(s->flags & TH_SYN))
 		return drop(in, STAT_drop_tcp_flags);
+	if (c->fo_flags & FO_DEFERRED) {
+		/* nobody can know of it yet: as if there were no connection */
+		tcp_answer_rst(st, s);
+		return drop(in, STAT_drop_tcp_syn);
+	}
 	take_syn(in);
 	s->seq = seq_add(s->seq, 1);
 	s->flags &= (uint8_t) ~(TH_SYN | TH_ECE | TH_CWR); /* a SYN-ACK's ECE is no echo */

@@ -498,6 +498,9 @@ void tcp_send_ack(struct stack *st, struct tcp_conn *c)
 
 	if (!tcp_state_in(c, TCPS_SYNCED | TCPS_BIT(TCPS_SYN_RCVD)))
 		return;
+	/* by Fast Open, and the SYN-ACK waits for room: it is what acknowledges */
+	if (c->state == TCPS_SYN_RCVD && seq_eq(c->sent.nxt, c->iss))
+		return;
 	r = tcp_send_empty(st, c, empty_seq(c), TH_ACK);
 	if (r == -EAGAIN || r == -EINPROGRESS)
 		tcp_ack_owe(st, c, ACK_TX);
