@@ -21,6 +21,7 @@ srcdir=$(cd "$srcdir" && pwd) && builddir=$(cd "$builddir" && pwd) || exit 1
 . "$srcdir/scripts/lib/net.sh"
 . "$srcdir/tests/link/lib.sh"
 net_root || { echo "needs root"; exit 77; }
+make -s -C "$builddir" all tests/link/bulk tests/link/emulate || exit 1
 seconds=${1:-4} rounds=${2:-1}
 rates=${RATES:-100 1000} losses=${LOSSES:-0 1000 10000} rtts=${RTTS:-20 100}
 controls=${CONTROLS:-cubic bbr}
