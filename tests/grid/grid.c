@@ -5,11 +5,11 @@
  *
  *   grid [--full] [--update] [--jobs N] [--only TEXT] [--trace]
  *
- * Without --full: the rows marked quick (make check). Every row is compared with the golden file's
- * of the same name: a figure may differ by a tenth of it or by two of its unit, whichever is more,
- * by half where single events decide (a loss of 3 %, the shares of two flows), a queue by 10 points.
- * --update (with --full) writes the file anew. --only: rows whose name has TEXT in it. --trace: one
- * of them, a line of its inner state for each half hundredth of its time.
+ * Without --full: the rows marked quick (make check). Every row is compared with the golden
+ * file's of the same name: a figure may differ by a tenth of it or by two of its unit, whichever
+ * is more, by half where single events decide (a loss of 3 %, the shares of two flows), a queue
+ * by 10 points. --update (with --full) writes the file anew. --only: rows whose name has TEXT in
+ * it. --trace: one of them, a line of its inner state for each half hundredth of its time.
  */
 #include <getopt.h>
 #include <math.h>
@@ -289,7 +289,8 @@ static bool row_compare(FILE *f, const struct row *r)
 
 static const char head[] =
 	"# What each congestion control makes of a path, in virtual time: tests/grid/grid --full,\n"
-	"# which writes this file with --update. A figure may differ by a tenth or by two; by half at\n"
+	"# which writes this file with --update. A figure may differ by a tenth or by two; "
+	"by half at\n"
 	"# a loss of 3 % and for the shares of two flows, a queue by ten points.\n"
 	"#\n"
 	"# The queue holds one BDP (at least 64 KB), tail drop. Frames of 1514 bytes; goodput, so\n"
