@@ -202,7 +202,10 @@ static bool reass_has_room(struct stack *st, const struct reass *r, uint32_t fra
 {
 	uint32_t held = r->frames + frames;
 
-	if (held > REASS_FRAMES_MAX || st->frames.nfree < st->frames.count / 4)
+	/* No more than what is left for all others: half of the pool for one, a third each for two,
+	 * and always a share for who comes next (dynamic thresholds, Choudhury and Hahne). */
+	if (held > REASS_FRAMES_MAX || held > st->frames.nfree ||
+	    st->frames.nfree < st->frames.count / REASS_RESERVE_DIV)
 		return false;
 	return held <= RCVBUF_FRAMES_MAX ||
 	       r->bytes + len >= held * (FRAME_BYTES / REASS_DENSE_DIV);

@@ -397,7 +397,7 @@ void tcp_timer_pace(struct stack *st, struct tcp_conn *c)
 
 static void on_pace(struct stack *st, struct tcp_conn *c)
 {
-	if (c->pace.waits && !c->out_blocked)
+	if (!c->out_blocked) /* a loss probe may have gone past what waits: it need not say so */
 		tcp_output(st, c, 0);
 }
 

@@ -17,6 +17,48 @@ static const char *state(struct wire *w)
 	return stack_state_name(w->sk);
 }
 
+/* Every second segment of a window, which says nothing of the first: how many of them were kept. */
+static uint32_t holes(struct wire *w)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t seq = 1001; seq < 60000; seq += 1000) {
+		kept += in(w, A, seq, 1, 500) == STAT_rx_packets;
+		(void)out(w);
+	}
+	return kept;
+}
+
+/* A peer that only makes holes may not hold what the others need to fill theirs. */
+START_TEST(holes_of_one_leave_frames_to_another)
+{
+	struct stack_cfg cfg;
+	struct sock *first;
+	struct wire w;
+	uint32_t kept;
+
+	stack_cfg_default(&cfg);
+	cfg.frames = 80;
+	wire_init(&w, &cfg);
+	establish(&w, NULL);
+	kept = holes(&w);
+	ck_assert_uint_ge(kept, 30);
+	ck_assert_uint_le(kept, 45);
+	first = w.sk;
+	w.peer.port++;
+	in(&w, S, 0, 0, 0);
+	(void)out(&w);
+	in(&w, A, 1, 1, 0);
+	run(&w);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
+	stack_sock_user(w.e.st, w.sk, &w.user);
+	ck_assert_uint_ge(holes(&w), 12);
+	stack_abort(w.e.st, first, w.e.now);
+	(void)out(&w);
+	wire_fini(&w);
+}
+END_TEST
+
 /* The peer has not seen our ACK of its FIN, and sends it again: in every state it hears of it. */
 START_TEST(fin_sent_again_is_acknowledged_again)
 {
@@ -586,6 +628,7 @@ static Suite *make(void)
 	tcase_add_test(tc, connect_asks_again_after_a_change_of_routes);
 	tcase_add_test(tc, time_wait_outlives_a_syn_to_nobody);
 	tcase_add_test(tc, flow_label_changes_with_a_timeout);
+	tcase_add_test(tc, holes_of_one_leave_frames_to_another);
 	suite_add_tcase(s, tc);
 	return s;
 }
