@@ -118,7 +118,7 @@ enum fastopen_grant fastopen_syn(struct stack *st, struct tcp_listener *l, const
 				 struct tcp_fo *give)
 {
 	const struct tcp_fo *fo = &s->opt.fo;
-	struct tcp_fo c = {.exp = fo->exp};
+	struct tcp_fo c = {.exp = fo->has != TCP_FO_NONE && fo->exp};
 	const uint64_t *key;
 
 	give->has = TCP_FO_NONE;

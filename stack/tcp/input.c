@@ -488,12 +488,21 @@ static bool deliver(struct in *in, uint32_t frame, uint32_t len)
 static void deliver_reassembled(struct in *in)
 {
 	struct tcp_conn *c = in->c;
-	uint32_t frame, len;
+	bool ends = c->fin_seen || (in->s->flags & TH_FIN);
+	struct seq end = c->fin_seen ? c->fin_seq : seq_add(in->s->seq, in->s->len);
+	struct rx_pkt p;
 
-	while ((frame = reass_pop(in->st, &c->reass, c->rcv_nxt, &len)) != FRAME_NONE) {
-		if (!deliver(in, frame, len)) {
+	while ((p.frame = reass_pop(in->st, &c->reass, c->rcv_nxt, &p.len)) != FRAME_NONE) {
+		/* Nothing lies behind a FIN, whatever came before it did. */
+		if (ends && seq_eq(c->rcv_nxt, end)) {
+			frame_put_chain(&in->st->frames, p.frame);
+			return;
+		}
+		if (ends && seq_lt(c->rcv_nxt, end) && seq_gt(seq_add(c->rcv_nxt, p.len), end))
+			rx_trim(in->st, &p, (uint32_t)seq_diff(end, c->rcv_nxt));
+		if (!deliver(in, p.frame, p.len)) {
 			/* we SACKed it and cannot hold it: the peer will see (RFC 2018 8) */
-			frame_put_chain(&in->st->frames, frame);
+			frame_put_chain(&in->st->frames, p.frame);
 			COUNT(in->st, drop_tcp_rcvbuf);
 			reass_free(in->st, &c->reass);
 			return;
@@ -570,8 +579,6 @@ static bool data_weave(struct in *in)
 		}
 		deliver_reassembled(in);
 		known = (uint32_t)seq_diff(c->rcv_nxt, s->seq);
-		if (known > s->len)
-			s->flags &= (uint8_t)~TH_FIN; /* not the next number */
 		if (known > s->len)
 			known = s->len;
 		s->seq = seq_add(s->seq, known);

@@ -99,6 +99,7 @@ int stack_accept(struct stack *st, struct sock *sk, struct sock **out, uint64_t 
 		return -EAGAIN;
 	c = list_first(&l->acceptq, struct tcp_conn, accept_node);
 	tcp_listener_forget(st, c);
+	c->o.fastopen_qlen = 0; /* the listener's alone */
 	*out = &c->sk;
 	return 0;
 }

@@ -535,24 +535,18 @@ static void vlan(void)
 	end("a_tagged_packet_goes_to_the_kernel");
 }
 
-/* A datagram of ours to a closed port: the error that quotes it comes to us. */
+/* A datagram of ours to a closed port: the error that quotes it is for the shadow, the kernel's.
+ * Errors that quote TCP come to us: tests/net/steer.sh. */
 static void icmp_error(void)
 {
 	struct endpoint l = ep(ADDR_A, 5555), r = ep(ADDR_B, 7300);
-	uint8_t b[256] = {0};
 
 	begin();
 	CHECK(flow_add(fake_sr, IPPROTO_UDP, &l, &r) == 0);
 	send_udp(7300, "anybody there?", 14, true);
-	CHECK(turn_until(1, WAIT_MS));
-	if (fake_rx_n)
-		fake_rx_copy(0, b, sizeof(b));
-	CHECK(b[23] == 1 && b[34] == 3 && b[35] == 3);
+	CHECK(!turn_until(1, 200));
 	flow_del(fake_sr, IPPROTO_UDP, &l, &r);
-	fake_rx_clear();
-	send_udp(7300, "anybody there?", 14, true);
-	CHECK(!turn_until(1, 200)); /* not ours any more: the kernel's */
-	end("icmp_errors_about_our_flows_reach_us");
+	end("icmp_errors_about_our_datagrams_are_the_kernels");
 }
 
 static int rival_main(char **argv)

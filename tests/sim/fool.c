@@ -52,6 +52,7 @@ void fool_connect(struct fool *f)
 	struct sock *sk;
 
 	sock_opts_default(&o);
+	o.oobinline = 1; /* whatever a peer calls urgent stays where it is */
 	o.cc = (int8_t)rng_below(&f->rng, CC_ALGOS);
 	if (stack_connect(f->n->st, &local, &remote, &o, &sk, node_now(f->n)) == 0)
 		fool_adopt(f, sk);

@@ -107,6 +107,7 @@ void node_listen(struct node *n)
 	struct endpoint at;
 
 	sock_opts_default(&o);
+	o.oobinline = 1; /* whatever a silly peer calls urgent stays where it is */
 	at = (struct endpoint){.port = SIM_PORT}; /* ::, for both */
 	if (n->w->family != SIM_FAMILY_MIXED && rng_one_in(&n->rng, 2))
 		at.addr = n->addr[n->w->family == SIM_FAMILY_6];

@@ -560,6 +560,12 @@ void silly_rx(struct world *w, const struct pkt *p)
 		say(f, &s);
 		return;
 	}
+	/* One of its wild SYNs has opened a connection anew where the last one was in TIME-WAIT. */
+	if ((t[13] & (TH_SYN | TH_ACK)) == (TH_SYN | TH_ACK) && f->open &&
+	    before(f->nxt, get_be32(t + 8))) {
+		f->silent = true;
+		return;
+	}
 	if (t[13] & TH_SYN)
 		hear_syn(f, t, hlen);
 	if (!f->irs_known)
