@@ -155,6 +155,7 @@ static void opts_any(struct fz *f, struct sock_opts *o)
 		o->sndbuf = 4608 + src_pick(r, 60000);
 	/* some take urgent bytes out of the stream: theirs is not compared */
 	o->oobinline = o->sndbuf % 8 != 1;
+	o->minttl = o->minhops = o->sndbuf % 16 == 3 ? 65 : 0; /* RFC 5082: nearer than any peer */
 	o->v6 = !src_one_in(r, 4);
 	o->v6only = o->v6 && src_one_in(r, 8);
 	o->tclass = src_one_in(r, 8) ? 0xb8 : 0;
