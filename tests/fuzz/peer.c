@@ -271,6 +271,7 @@ void fz_inject(struct fz *f, const uint8_t *b, uint32_t len, unsigned dev)
 	uint32_t head_idx = FRAME_NONE, *link = &head_idx, at = 0;
 	bool odd = src_one_in(&f->src, 4);
 	uint64_t before[STAT_COUNT];
+	struct stray stray;
 	enum stat_id r;
 
 	do {
@@ -299,6 +300,8 @@ void fz_inject(struct fz *f, const uint8_t *b, uint32_t len, unsigned dev)
 	f->packets++;
 	r = stack_rx(f->st, dev, head_idx, f->now);
 	check_verdict(f, r, before);
+	while (stack_stray(f->st, &stray))
+		frame_put_chain(stack_frames(f->st), stray.frame);
 }
 
 /* ---- mutations ------------------------------------------------------------------------------ */

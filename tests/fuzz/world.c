@@ -720,6 +720,7 @@ static void devices(struct fz *f)
 	d.gso_max_bytes = d.tx_csum && src_one_in(r, 2) ? 61440 : 0;
 	f->mtu = d.mtu = src_one_in(r, 4) ? 576 + src_pick(r, 3000) : 1500;
 	d.gso_udp = d.gso_max_bytes != 0;
+	d.shared = f->mtu % 2; /* with a kernel, which gets what is nobody's here */
 	stack_dev_set(f->st, FZ_DEV, &d);
 	d = (struct stack_dev){
 		.up = true, .rx_partial_ok = true, .tx_csum = true, .ifindex = 1, .mtu = 65535};
