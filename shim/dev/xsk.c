@@ -32,8 +32,6 @@
 /* Frames in the longest packet; one that has more is corrupt, and dropped. */
 #define RX_FRAMES_MAX 32u
 #define FILL_BATCH 32u
-/* Of the pool, kept back for transmission when the fill ring is topped up. */
-#define TX_RESERVE(fp) ((fp)->count / 8)
 /* The kernel releases a UMEM some time after its last user has died: how long to wait for that. */
 #define BUSY_TRIES 50
 #define BUSY_WAIT_NS 20000000
@@ -394,10 +392,10 @@ int xsk_open(struct dev_state *ds, unsigned net, enum verdict *why)
 	return err;
 }
 
-static void queue_fill(struct dev_state *ds, struct queue *q, uint32_t reserve)
+static void queue_fill(struct dev_state *ds, struct queue *q)
 {
 	struct frame_pool *fp = stack_frames(ds->sr->st);
-	uint32_t used = ring_used(&q->fill), n, prod, i;
+	uint32_t used = ring_used(&q->fill), reserve = fp->count / FRAMES_LENT_DIV, n, prod, i;
 
 	if (used >= q->fill_target || fp->nfree <= reserve)
 		return;
@@ -435,7 +433,7 @@ int xsk_start(struct dev_state *ds, unsigned net)
 		err = map_update(net_fd(ds, net, NET_FD_XSKS), &q, &fd);
 		if (err)
 			return err;
-		queue_fill(ds, &nd->q[q], TX_RESERVE(stack_frames(ds->sr->st)));
+		queue_fill(ds, &nd->q[q]);
 	}
 	return 0;
 }
@@ -546,7 +544,7 @@ int xsk_rx(struct dev_state *ds, unsigned net, int max, uint64_t now_ns)
 		done += n;
 		/* Short of frames earlier, it may have some now, even if nothing came. */
 		if (n || ring_used(&q->fill) < q->fill_target / 2)
-			queue_fill(ds, q, TX_RESERVE(stack_frames(ds->sr->st)));
+			queue_fill(ds, q);
 		if (unlikely(nd->zerocopy) && (ring_load(q->fill.flags) & XDP_RING_NEED_WAKEUP))
 			sys_recvfrom(net_fd(ds, net, NET_FD_XSK + i), NULL, 0, MSG_DONTWAIT, NULL,
 				     NULL);

@@ -9,6 +9,7 @@
 #ifndef STACK_MEM_FRAME_H
 #define STACK_MEM_FRAME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "arena.h"
@@ -18,6 +19,14 @@
  * metadata. */
 #define FRAME_TX_HEADROOM 64u
 #define FRAME_NONE UINT32_MAX
+/*
+ * Who may take the last free frames, as parts of all: no queue of received data keeps one when
+ * fewer than 1 / QUEUED are left, no fill ring is given one when fewer than 1 / LENT are. The gap
+ * between the two is what packets still come in by when peers have filled every queue; the rest is
+ * for transmission. Were there no gap, the segment that fills a hole could not come in.
+ */
+#define FRAMES_QUEUED_DIV 4u
+#define FRAMES_LENT_DIV 8u
 
 struct frame {
 	uint32_t next;  /* next fragment of the same packet, or FRAME_NONE */
@@ -58,6 +67,12 @@ void frame_pool_rebuild(struct frame_pool *fp, const uint64_t *lent);
 static inline struct frame *frame_meta(struct frame_pool *fp, uint32_t idx)
 {
 	return &fp->meta[idx];
+}
+
+/* True when frames are so scarce that no queue of received data may keep one. */
+static inline bool frames_scarce(const struct frame_pool *fp)
+{
+	return fp->nfree < fp->count / FRAMES_QUEUED_DIV;
 }
 
 /* The first byte of the frame's buffer (not of the packet: add meta->off). */

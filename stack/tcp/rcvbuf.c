@@ -30,11 +30,6 @@ void rcvbuf_free(struct stack *st, struct rcvbuf *b)
 	rcvbuf_init(b);
 }
 
-bool rcvbuf_frames_low(const struct stack *st)
-{
-	return st->frames.nfree < st->frames.count / RCVBUF_LOW_DIV;
-}
-
 uint32_t rcvbuf_chain_frames(struct stack *st, uint32_t frame)
 {
 	uint32_t n = 0;
@@ -158,7 +153,7 @@ static bool frames_allowed(const struct stack *st, const struct rcvbuf *b, uint3
 bool rcvbuf_push(struct stack *st, struct rcvbuf *b, uint32_t frame, uint32_t len)
 {
 	uint32_t n = rcvbuf_chain_frames(st, frame);
-	bool low = rcvbuf_frames_low(st);
+	bool low = frames_scarce(&st->frames);
 
 	if (low || !frames_allowed(st, b, n, len)) {
 		bool empty = spill(st, b);

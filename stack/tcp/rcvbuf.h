@@ -16,11 +16,9 @@
 /* ...unless the frames are filled to 1 / DENSE at least (a small copy would set a whole frame
  * free), and are no more than 1 / SHARE of those that are free: what readers hold shrinks with
  * what is left, so that no number of them can starve the devices. A bulk reader is never copied
- * twice. */
+ * twice. With scarce frames (frames_scarce()) everyone's data is copied out at once. */
 #define RCVBUF_DENSE_DIV 4u
 #define RCVBUF_SHARE_DIV 16u
-/* With fewer free frames than 1 / this of all, everyone's data is copied out at once. */
-#define RCVBUF_LOW_DIV 4u
 /* The last 1 / this of the blocks is the senders': readers that stand still must not stop them. */
 #define RCVBUF_BLKS_DIV 4u
 
@@ -33,9 +31,6 @@ struct rcvbuf {
 
 void rcvbuf_init(struct rcvbuf *b);
 void rcvbuf_free(struct stack *st, struct rcvbuf *b);
-
-/* True when frames are so scarce that nobody may keep them. */
-bool rcvbuf_frames_low(const struct stack *st);
 
 /*
  * Takes over a packet of len payload bytes (frame chain, nothing but payload). False: no memory to

@@ -204,8 +204,7 @@ static bool reass_has_room(struct stack *st, const struct reass *r, uint32_t fra
 
 	/* No more than what is left for all others: half of the pool for one, a third each for two,
 	 * and always a share for who comes next (dynamic thresholds, Choudhury and Hahne). */
-	if (held > REASS_FRAMES_MAX || held > st->frames.nfree ||
-	    st->frames.nfree < st->frames.count / REASS_RESERVE_DIV)
+	if (held > REASS_FRAMES_MAX || held > st->frames.nfree || frames_scarce(&st->frames))
 		return false;
 	return held <= RCVBUF_FRAMES_MAX ||
 	       r->bytes + len >= held * (FRAME_BYTES / REASS_DENSE_DIV);

@@ -15,7 +15,6 @@
  * what all connections hold together is bounded by the frames that are left. */
 #define REASS_RANGES_MAX 4096u
 #define REASS_FRAMES_MAX 131072u
-#define REASS_RESERVE_DIV 8u /* 1 / this of the frames is never held here: in-order data goes on */
 #define REASS_DENSE_DIV 8u   /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
 
 struct reass_range {

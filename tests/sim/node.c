@@ -31,7 +31,7 @@ static void node_cfg(struct node *n, struct stack_cfg *cfg)
 		cfg->frames = 8192;
 		return;
 	}
-	cfg->frames = (uint32_t)rng_log(r, 256, 4096);
+	cfg->frames = (uint32_t)rng_log(r, 64, 4096);
 	cfg->cc = rng_below(r, CC_ALGOS);
 	cfg->tcp_sack = !rng_one_in(r, 4);
 	cfg->tcp_timestamps = !rng_one_in(r, 4);
@@ -179,7 +179,9 @@ void node_rx(struct node *n, uint32_t dev, struct pkt *p)
 	if (n->w->cfg.pcap)
 		pcap_pkt(n->w->cfg.pcap, p, n->w->now_ns);
 	while (at < p->len) {
-		uint32_t i = frame_get(fp), len = p->len - at;
+		/* A fill ring is not given the last frames. */
+		bool lent = fp->nfree > fp->count / FRAMES_LENT_DIV;
+		uint32_t i = lent ? frame_get(fp) : FRAME_NONE, len = p->len - at;
 		struct frame *m;
 
 		if (i == FRAME_NONE) {

@@ -29,11 +29,26 @@ static uint32_t holes(struct wire *w)
 	return kept;
 }
 
-/* A peer that only makes holes may not hold what the others need to fill theirs. */
-START_TEST(holes_of_one_leave_frames_to_another)
+/* The next peer's connection: its socket in w->sk. */
+static void another_peer(struct wire *w)
 {
+	w->peer.port++;
+	in(w, S, 0, 0, 0);
+	(void)out(w);
+	in(w, A, 1, 1, 0);
+	run(w);
+	ck_assert_int_eq(stack_accept(w->e.st, w->l, &w->sk, w->e.now), 0);
+	stack_sock_user(w->e.st, w->sk, &w->user);
+}
+
+/*
+ * A peer that only makes holes may not hold what the others need to fill theirs, nor many of them
+ * together what a fill ring is given: nothing would come in any more.
+ */
+START_TEST(holes_leave_frames_to_others_and_to_fill_rings)
+{
+	struct sock *opened[6];
 	struct stack_cfg cfg;
-	struct sock *first;
 	struct wire w;
 	uint32_t kept;
 
@@ -44,17 +59,19 @@ START_TEST(holes_of_one_leave_frames_to_another)
 	kept = holes(&w);
 	ck_assert_uint_ge(kept, 30);
 	ck_assert_uint_le(kept, 45);
-	first = w.sk;
-	w.peer.port++;
-	in(&w, S, 0, 0, 0);
-	(void)out(&w);
-	in(&w, A, 1, 1, 0);
-	run(&w);
-	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
-	stack_sock_user(w.e.st, w.sk, &w.user);
+	opened[0] = w.sk;
+	another_peer(&w);
 	ck_assert_uint_ge(holes(&w), 12);
-	stack_abort(w.e.st, first, w.e.now);
-	(void)out(&w);
+	for (unsigned i = 1; i < 6; i++) {
+		opened[i] = w.sk;
+		another_peer(&w);
+		holes(&w);
+	}
+	ck_assert_uint_ge(stack_frames(w.e.st)->nfree, cfg.frames / FRAMES_LENT_DIV + 8);
+	for (unsigned i = 0; i < 6; i++) {
+		stack_abort(w.e.st, opened[i], w.e.now);
+		(void)out(&w);
+	}
 	wire_fini(&w);
 }
 END_TEST
@@ -628,7 +645,7 @@ static Suite *make(void)
 	tcase_add_test(tc, connect_asks_again_after_a_change_of_routes);
 	tcase_add_test(tc, time_wait_outlives_a_syn_to_nobody);
 	tcase_add_test(tc, flow_label_changes_with_a_timeout);
-	tcase_add_test(tc, holes_of_one_leave_frames_to_another);
+	tcase_add_test(tc, holes_leave_frames_to_others_and_to_fill_rings);
 	suite_add_tcase(s, tc);
 	return s;
 }
