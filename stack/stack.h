@@ -247,19 +247,36 @@ struct sock {
 	struct list all;        /* on the stack's list of all sockets */
 	struct list txw;        /* waiting to send: on the stack's tx_wait or a dst's waiters */
 	struct endpoint local, remote;
-	void *user;    /* the embedder's, in the arena; NULL until accepted */
-	bool claimed;  /* the embedder steers this very flow and wants to know its end */
-	uint32_t life; /* SOCK_*: what stack_reset_all() goes by. Beyond the first 16 bytes */
+	void *user;      /* the embedder's, in the arena; NULL until accepted */
+	uint8_t claimed; /* CLAIM_*: what the embedder does for it, and wants to know its end */
+	uint32_t life;   /* SOCK_*: what stack_reset_all() goes by. Beyond the first 16 bytes */
 };
 
 /* Odd values, which no leftover of another object has by chance. */
 enum { SOCK_FREE = 0, SOCK_LIVE = 0x50c4a11e, SOCK_GONE = 0x50c46077 };
 
+enum {
+	CLAIM_FLOW = 1, /* its four-tuple is steered */
+	CLAIM_PORT = 2, /* its local port is held */
+};
+
 /*
  * The next connection with sock.claimed that has ended entirely (its TIME-WAIT included), so that
- * its steering can be removed. Each is given once. False when there is none.
+ * its steering can be removed; one whose descriptor is still open gives up its port before. *claims
+ * of it end. Each is given once. False when there is none.
  */
-bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote);
+bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote, uint8_t *claims);
+
+/* The claims on that TCP connection, which may be changed, and may be in TIME-WAIT; NULL: there is
+ * none. */
+uint8_t *stack_claims(struct stack *st, const struct endpoint *local,
+		      const struct endpoint *remote);
+/* Calls each() for all TCP connections of a local port that are not closed, those in TIME-WAIT
+ * included; *claims may be changed. */
+void stack_port_each(struct stack *st, uint16_t port,
+		     void (*each)(void *arg, const struct endpoint *local,
+				  const struct endpoint *remote, uint8_t *claims),
+		     void *arg);
 
 /*
  * The next socket with edges since it was last given out; *edges gets them (each arrival of data

@@ -176,7 +176,7 @@ bool dev_catch_up(struct dev_state *ds)
 	return true;
 }
 
-static void dev_changed(struct dev_state *ds)
+void dev_changed(struct dev_state *ds)
 {
 	ds->gen++;
 	priv_of(ds)->gen = ds->gen;

@@ -75,6 +75,19 @@ int flow_add(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
 void flow_del(struct stackrec *sr, uint8_t proto, const struct endpoint *local,
 	      const struct endpoint *remote);
 
+/*
+ * TCP ports of connections whose own socket in the kernel, or their listener's, is gone: held by
+ * sockets that no descriptor names (hold.c). Adds a reference for local; fd: a socket bound to it,
+ * whose description is kept (fd itself stays the caller's), or -1: only if it is held already, else
+ * -ENOENT. 0, or -Exxx: it isn't held.
+ */
+int hold_add(struct stackrec *sr, const struct endpoint *local, int fd);
+void hold_del(struct stackrec *sr, const struct endpoint *local);
+/* Is any? Without the lock: a hint. */
+bool hold_any(const struct stackrec *sr);
+/* Lets go of ports that have no references any more: at once, or soon if there are many others. */
+void hold_sweep(struct stackrec *sr, uint64_t now_ns);
+
 /* For the tools, from another process: what was got. */
 struct dev_report {
 	char ifname[16];

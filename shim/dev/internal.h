@@ -88,10 +88,20 @@ enum net_fd {
 enum dev_fd {
 	DEV_FD_NETLINK,
 	DEV_FD_POKE,
-	DEV_FD_POKE6, /* there may be no IPv6: then none */
+	DEV_FD_POKE6,    /* there may be no IPv6: then none */
+	DEV_FD_HOLD_IN,  /* where sockets that hold ports are put (hold.c), */
+	DEV_FD_HOLD_OUT, /* and taken out; made on first use */
 	DEV_FD_NET,
 	DEV_FDS = DEV_FD_NET + DEV_NETS * NET_FDS
 };
+
+/* A local TCP port that is held in the kernel for connections of the stack. */
+struct hold {
+	struct endpoint local;
+	uint32_t refs; /* 0: over, but for its socket */
+	uint32_t next; /* in its bucket, or on the free list: index + 1 */
+};
+#define DEV_HOLDS 4096u
 
 /* An interface we are attached to. */
 struct netdev {
@@ -169,6 +179,13 @@ struct dev_state {
 	uint64_t pass_ns;                    /* when the kernel's connections were last looked at */
 	struct steer_flow pass_at[DEV_NETS]; /* how far that came */
 
+	struct hold hold[DEV_HOLDS];
+	uint32_t hold_bucket[256]; /* index + 1, by port */
+	uint32_t hold_free, hold_used;
+	uint32_t hold_over;   /* those without references */
+	uint32_t hold_stored; /* sockets in the store */
+	uint64_t hold_ns;     /* when it was last gone through */
+
 	uint32_t nl_seq, nl_portid;
 	bool nl_resync; /* something was missed: read everything again */
 	bool routes_changed;
@@ -190,6 +207,8 @@ struct dev_priv {
 
 extern struct dev_priv dev_priv[FAMILY_STACKS];
 
+/* id[] or fd[] have changed: others have to catch up. */
+void dev_changed(struct dev_state *ds);
 /* Catches up with what other processes of the family have opened or closed. */
 bool dev_catch_up(struct dev_state *ds);
 

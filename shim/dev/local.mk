@@ -5,6 +5,7 @@ libshim_la_SOURCES += \
 	shim/dev/dev.c \
 	shim/dev/dev.h \
 	shim/dev/gso.c \
+	shim/dev/hold.c \
 	shim/dev/internal.h \
 	shim/dev/loop.c \
 	shim/dev/neigh.c \

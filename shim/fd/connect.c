@@ -87,7 +87,8 @@ static enum verdict connect_start(int fd, struct ofd *o, struct stackrec *sr,
 			flow_del(sr, IPPROTO_TCP, &local, dst);
 		return r == -EADDRNOTAVAIL ? VERDICT_port_busy : VERDICT_no_memory;
 	}
-	sk->claimed = dev != STACK_DEV_LOOP;
+	sk->claimed = dev != STACK_DEV_LOOP ? CLAIM_FLOW : 0;
+	o->port_holder = 1;
 	sock_adopt(fd, o, sr, sk, false);
 	o->conn = OFD_CONNECTING;
 	return VERDICT_stack;

@@ -85,6 +85,15 @@ static void close_linger(struct ofd *o)
 	}
 }
 
+/* Of what the kernel still has under fd. */
+static void fd_unref(int fd, struct ofd *o)
+{
+	struct port_leave k;
+
+	port_leave_begin(fd, o, &k);
+	port_leave_end(&k, ofd_unref(o));
+}
+
 /* o's reference that fd stood for ends; fd is out of the table already and still open. */
 static void fd_release(int fd, struct ofd *o)
 {
@@ -94,7 +103,7 @@ static void fd_release(int fd, struct ofd *o)
 	if (o->kind == OFD_SOCK && o->sk && o->socktype == SOCK_STREAM &&
 	    atomic_load_explicit(&o->refs, memory_order_relaxed) == 1)
 		close_linger(o);
-	ofd_unref(o);
+	fd_unref(fd, o);
 }
 
 void fd_forget(int fd)
@@ -173,6 +182,7 @@ int fd_dup(int fd, struct ofd *o)
 int fd_dup3(int old, int new_fd, int flags, bool is_dup2)
 {
 	struct ofd *o = fdtab_get(old), *had;
+	struct port_leave k;
 	int r;
 
 	if (fd_is_hidden(old))
@@ -195,18 +205,21 @@ int fd_dup3(int old, int new_fd, int flags, bool is_dup2)
 	had = fdtab_clear(new_fd);
 	if (had && had->two_doors)
 		door_leave(new_fd, had);
+	if (had)
+		port_leave_begin(new_fd, had, &k);
 	r = sys_dup3(old, new_fd, flags);
 	if (r < 0) {
 		if (had) {
 			fdtab_set(new_fd, had);
 			door_return(new_fd, had);
+			port_leave_end(&k, false);
 		}
 		return r;
 	}
 	if (o)
 		r = dup_enter(r, o);
 	if (had)
-		ofd_unref(had);
+		port_leave_end(&k, ofd_unref(had));
 	return r;
 }
 
@@ -323,7 +336,7 @@ void fd_exit(void)
 		struct ofd *o = fdtab_clear(fd);
 
 		if (o)
-			ofd_unref(o);
+			fd_unref(fd, o);
 	}
 	for (uint32_t i = 0; i < family->nstacks; i++) {
 		struct stackrec *sr = &family->stacks[i];

@@ -17,6 +17,7 @@ libshim_la_SOURCES += \
 	shim/fd/owner.c \
 	shim/fd/poll.c \
 	shim/fd/poll_set.h \
+	shim/fd/port.c \
 	shim/fd/select.c \
 	shim/fd/sock.c \
 	shim/fd/sockaddr.c \

@@ -144,10 +144,13 @@ void ofd_ref(struct ofd *o)
 	row_add(family_self->ofd_refs, o->idx, 1);
 }
 
-void ofd_unref(struct ofd *o)
+bool ofd_unref(struct ofd *o)
 {
-	if (refs_sub(o, 1, family_self->ofd_refs))
+	bool last = refs_sub(o, 1, family_self->ofd_refs);
+
+	if (last)
 		ofd_end(o);
+	return last;
 }
 
 void ofd_unref_dead(struct ofd *o, uint32_t n, uint16_t *row)

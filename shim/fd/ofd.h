@@ -55,6 +55,7 @@ struct ofd {
 	uint8_t family;             /* AF_INET, AF_INET6 */
 	uint8_t socktype;           /* SOCK_STREAM, SOCK_DGRAM */
 	uint8_t borrowed;           /* the shadow is a duplicate of the placeholder socket */
+	uint8_t port_holder;        /* TCP: the shadow is bound to sk's local port */
 	uint8_t two_doors;          /* the kernel's door is watched, too (listener, UDP) */
 	uint8_t conn;               /* enum ofd_conn */
 	uint8_t v6only;             /* IPV6_V6ONLY */
@@ -97,7 +98,7 @@ struct watch {
 struct ofd *ofd_new(enum ofd_kind kind);
 /* One more, or one less, descriptor of this process. The last one anywhere closes what it is. */
 void ofd_ref(struct ofd *o);
-void ofd_unref(struct ofd *o);
+bool ofd_unref(struct ofd *o); /* true: it was the last */
 /* How many descriptors of this process name it. */
 uint32_t ofd_refs_here(const struct ofd *o);
 /*

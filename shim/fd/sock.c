@@ -140,6 +140,8 @@ int sock_bind(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len)
 		return r < 0 ? r : -EINVAL; /* bound already, as every connection is */
 	}
 	r = sys_bind(fd, addr, len);
+	if (r == -EADDRINUSE && port_reap(o))
+		r = sys_bind(fd, addr, len);
 	if (r < 0 || o->sk)
 		return r;
 	v6only_follow(fd, o);
@@ -231,6 +233,7 @@ static enum verdict listener_make(int fd, struct ofd *o, struct stackrec *sr, in
 			return why;
 		o->claimed = 1;
 	}
+	o->port_holder = 1;
 	sock_adopt(fd, o, sr, sk, true);
 	return VERDICT_stack;
 }
@@ -300,21 +303,31 @@ int sock_listen(int fd, struct ofd *o, int backlog)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
+/* A listener that goes. */
+struct keeping {
+	struct stackrec *sr;
+	const struct endpoint *local;
+	bool v6only;
+};
+
+static void keep_flow(void *arg, const struct endpoint *local, const struct endpoint *remote,
+		      uint8_t *claims)
+{
+	const struct keeping *k = arg;
+
+	if (*claims & CLAIM_FLOW || ip_addr_is_loopback(&remote->addr) ||
+	    !addr_takes(&k->local->addr, k->v6only, &local->addr))
+		return;
+	if (flow_add(k->sr, IPPROTO_TCP, local, remote) == 0)
+		*claims |= CLAIM_FLOW;
+}
+
 /* Connections that came through the claim of a listener need steering of their own once it goes. */
 void listener_keep_flows(struct stackrec *sr, const struct ofd *o, const struct sock *l)
 {
-	const struct sock *pos = NULL;
+	struct keeping k = {sr, &l->local, o->v6only};
 
-	while ((pos = stack_sock_next(sr->st, pos)) != NULL) {
-		struct sock *sk = (struct sock *)pos;
-
-		if (sk->type != STK_TCP || sk->claimed || sk->local.port != l->local.port ||
-		    ip_addr_is_loopback(&sk->remote.addr) ||
-		    !addr_takes(&l->local.addr, o->v6only, &sk->local.addr))
-			continue;
-		if (flow_add(sr, IPPROTO_TCP, &sk->local, &sk->remote) == 0)
-			sk->claimed = true;
-	}
+	stack_port_each(sr->st, l->local.port, keep_flow, &k);
 }
 
 void sock_release(struct ofd *o)
@@ -346,9 +359,15 @@ void sock_release(struct ofd *o)
 void sock_reap_flows(struct stackrec *sr)
 {
 	struct endpoint local, remote;
+	uint8_t claims;
 
-	while (stack_gone(sr->st, &local, &remote))
-		flow_del(sr, IPPROTO_TCP, &local, &remote);
+	while (stack_gone(sr->st, &local, &remote, &claims)) {
+		if (claims & CLAIM_FLOW)
+			flow_del(sr, IPPROTO_TCP, &local, &remote);
+		if (claims & CLAIM_PORT)
+			hold_del(sr, &local);
+	}
+	hold_sweep(sr, now_ns());
 }
 
 /* ---- borrowed shadows ----------------------------------------------------------------------- */

@@ -157,6 +157,24 @@ void listener_keep_flows(struct stackrec *sr, const struct ofd *o, const struct 
  * sr->lock held. 0 or as claim_add(); o->claimed follows. */
 int ofd_claim(struct stackrec *sr, struct ofd *o);
 void ofd_unclaim(struct stackrec *sr, struct ofd *o);
+
+/* ---- ports whose holder goes (port.c) ------------------------------------------------------- */
+
+/* What port_leave_end() has to do. */
+struct port_leave {
+	int fd; /* the shadow, under a number of ours; -1: nothing */
+	struct stackrec *sr;
+	struct endpoint bound;
+	uint8_t v6only;
+};
+/* fd, which names o, is about to be closed: the port that its shadow holds stays held as long as
+ * connections of the stack use it. Before the kernel closes it; end after ofd_unref() has said
+ * whether that was the last reference. No lock held. */
+void port_leave_begin(int fd, struct ofd *o, struct port_leave *k);
+void port_leave_end(struct port_leave *k, bool last);
+/* o could not be bound, as the port is in use: true if some may have become free meanwhile. */
+bool port_reap(const struct ofd *o);
+
 /* SO_ERROR: positive, and cleared. sr->lock held. */
 int sock_take_error(struct stackrec *sr, struct sock *sk);
 /* Everything that goes with the last reference; sr->lock held. Leaves o without a stack socket. */

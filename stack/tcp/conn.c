@@ -296,19 +296,31 @@ void tcp_conn_free(struct stack *st, struct tcp_conn *c)
 		return;
 	}
 	c->sk.life = SOCK_GONE;
+	list_del(&c->accept_node);
 	list_push_back(&st->tcp->gone_conns, &c->accept_node);
 }
 
-bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote)
+bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote, uint8_t *claims)
 {
 	struct tcp_state_tables *t = st->tcp;
 
+	if (!list_empty(&t->gone_ports)) {
+		struct tcp_conn *c = list_first(&t->gone_ports, struct tcp_conn, accept_node);
+
+		list_del(&c->accept_node);
+		*local = c->sk.local;
+		*remote = c->sk.remote;
+		*claims = CLAIM_PORT;
+		c->sk.claimed &= (uint8_t)~CLAIM_PORT;
+		return true;
+	}
 	if (!list_empty(&t->gone_conns)) {
 		struct tcp_conn *c = list_first(&t->gone_conns, struct tcp_conn, accept_node);
 
 		list_del(&c->accept_node);
 		*local = c->sk.local;
 		*remote = c->sk.remote;
+		*claims = c->sk.claimed;
 		c->sk.life = SOCK_FREE;
 		pool_put(&t->conns, c);
 		return true;
@@ -319,11 +331,44 @@ bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remot
 		list_del(&tw->node);
 		*local = tw->m.local;
 		*remote = tw->m.remote;
+		*claims = tw->claimed;
 		tw->live = false;
 		pool_put(&t->tws, tw);
 		return true;
 	}
 	return false;
+}
+
+uint8_t *stack_claims(struct stack *st, const struct endpoint *local, const struct endpoint *remote)
+{
+	struct tcp_conn *c = tcp_conn_find(st, local, remote);
+	struct tcp_mini *m = c ? NULL : tcp_mini_find(st, local, remote);
+
+	if (c)
+		return &c->sk.claimed;
+	return m && m->kind == TCP_MINI_TW ? &container_of(m, struct tcp_tw, m)->claimed : NULL;
+}
+
+void stack_port_each(struct stack *st, uint16_t port,
+		     void (*each)(void *arg, const struct endpoint *local,
+				  const struct endpoint *remote, uint8_t *claims),
+		     void *arg)
+{
+	struct list *pos;
+
+	list_for_each(pos, &st->socks) {
+		struct sock *sk = list_entry(pos, struct sock, all);
+
+		if (sk->type == STK_TCP && sk->local.port == port &&
+		    tcp_conn_of(sk)->state != TCPS_CLOSED)
+			each(arg, &sk->local, &sk->remote, &sk->claimed);
+	}
+	list_for_each(pos, &st->tcp->tw) {
+		struct tcp_tw *tw = list_entry(pos, struct tcp_tw, node);
+
+		if (tw->m.local.port == port)
+			each(arg, &tw->m.local, &tw->m.remote, &tw->claimed);
+	}
 }
 
 void tcp_conn_orphan(struct stack *st, struct tcp_conn *c)
@@ -366,6 +411,8 @@ bool tcp_conn_done(struct stack *st, struct tcp_conn *c, int err)
 		tcp_conn_free(st, c);
 		return true;
 	}
+	if (c->sk.claimed & CLAIM_PORT && list_empty(&c->accept_node))
+		list_push_back(&st->tcp->gone_ports, &c->accept_node);
 	tcp_ready(st, c, RDY_IN | RDY_OUT | RDY_HUP | RDY_RDHUP | RDY_ERR);
 	return false;
 }

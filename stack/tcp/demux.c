@@ -166,6 +166,7 @@ void tcp_tables_empty(struct tcp_state_tables *t)
 	list_init(&t->tw);
 	list_init(&t->gone_conns);
 	list_init(&t->gone_tws);
+	list_init(&t->gone_ports);
 	t->last = NULL;
 	t->norphans = 0;
 }

@@ -240,8 +240,8 @@ struct tcp_tw {
 	int8_t autoflowlabel;
 	int16_t hops;
 	bool ts_ok;
-	bool claimed; /* sock.claimed of the connection it was */
-	bool live;    /* not free: what tcp_reset_all() goes by */
+	uint8_t claimed; /* sock.claimed of the connection it was */
+	bool live;       /* not free: what tcp_reset_all() goes by */
 };
 
 struct tcp_listener {
@@ -275,6 +275,7 @@ struct tcp_state_tables {
 	struct list tw;         /* tcp_tw.node */
 	struct list gone_conns; /* tcp_conn.accept_node: ended, for stack_gone() to tell */
 	struct list gone_tws;   /* tcp_tw.node: likewise */
+	struct list gone_ports; /* tcp_conn.accept_node: closed, and held a port; not freed yet */
 	struct fastopen_tables *fastopen; /* fastopen.c's */
 	uint32_t norphans;
 	uint64_t challenge_ns; /* start of the present second of tcp_challenge_ack_limit */

@@ -47,7 +47,7 @@ bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
 	tw->m.dst = c->dst;
 	c->dst = NULL;
 	tw->claimed = c->sk.claimed;
-	c->sk.claimed = false;
+	c->sk.claimed = 0;
 	tw->snd_nxt = c->sent.nxt;
 	tw->rcv_nxt = c->rcv_nxt;
 	tw->rcv_wnd = (uint32_t)seq_diff(c->rcv_adv, c->rcv_nxt);
@@ -161,7 +161,8 @@ bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, struct seq *iss)
 		return false;
 	*iss = next_iss(tw);
 	COUNT(st, tcp_tw_reused);
-	tw->claimed = false; /* the flow goes on: it is the new connection's to claim */
+	/* the flow goes on: it is the new connection's to claim */
+	tw->claimed &= (uint8_t)~CLAIM_FLOW;
 	tcp_tw_free(st, tw);
 	return true;
 }

@@ -141,7 +141,7 @@ static void handle_set(struct fz *f, struct handle *h, struct sock *sk)
 {
 	*h = (struct handle){.sk = sk};
 	stack_sock_user(f->st, sk, h);
-	sk->claimed = src_one_in(&f->src, 2) && sk->type == STK_TCP;
+	sk->claimed = sk->type == STK_TCP ? (uint8_t)src_pick(&f->src, 4) : 0;
 }
 
 static void opts_any(struct fz *f, struct sock_opts *o)
@@ -481,6 +481,7 @@ static void app_step(struct fz *f)
 {
 	struct src *r = &f->src;
 	struct endpoint a, b;
+	uint8_t claims;
 	struct handle *h;
 	struct sock *sk;
 	uint32_t edges;
@@ -488,7 +489,7 @@ static void app_step(struct fz *f)
 	while ((sk = stack_event(f->st, &edges)) != NULL)
 		fz_must(f, edges != 0 && !sk->orphan && sk->user != NULL &&
 				   ((struct handle *)sk->user)->sk == sk);
-	while (stack_gone(f->st, &a, &b))
+	while (stack_gone(f->st, &a, &b, &claims))
 		;
 	switch (src_pick(r, f->focus == FZ_UDP ? 4 : 16)) {
 	case 0:
@@ -797,6 +798,7 @@ void fz_step(struct fz *f)
 void fz_end(struct fz *f)
 {
 	struct endpoint a, b;
+	uint8_t claims;
 	const struct pool *p;
 	struct ip_addr dst;
 	uint64_t next;
@@ -817,7 +819,7 @@ void fz_end(struct fz *f)
 			f->now = next;
 		fz_must(f, i < END_TURNS);
 	}
-	while (stack_gone(f->st, &a, &b))
+	while (stack_gone(f->st, &a, &b, &claims))
 		;
 	stack_dst_flush(f->st);
 	for (i = 0; (p = stack_pool(f->st, i)) != NULL; i++)

@@ -364,11 +364,12 @@ END_TEST
 START_TEST(claimed_flow_is_told_gone_once)
 {
 	struct endpoint l, r;
+	uint8_t claims;
 	struct wire w;
 
 	wire_init(&w, NULL);
 	connect_syn(&w, NULL);
-	w.sk->claimed = true;
+	w.sk->claimed = CLAIM_FLOW;
 	in(&w, S | A, 0, 1, 0);
 	out_is(&w, A, 1, 1, 0);
 	stack_close(w.e.st, w.sk, w.e.now);
@@ -376,19 +377,19 @@ START_TEST(claimed_flow_is_told_gone_once)
 	out_is(&w, F | A, 1, 1, 0);
 	in(&w, F | A, 1, 2, 0);
 	out_is(&w, A, 2, 2, 0);
-	ck_assert(!stack_gone(w.e.st, &l, &r)); /* TIME-WAIT is part of it */
+	ck_assert(!stack_gone(w.e.st, &l, &r, &claims)); /* TIME-WAIT is part of it */
 	pass(&w, 61 * SEC);
-	ck_assert(stack_gone(w.e.st, &l, &r));
+	ck_assert(stack_gone(w.e.st, &l, &r, &claims));
 	ck_assert(l.port == PORT && r.port == PEER_PORT);
-	ck_assert(!stack_gone(w.e.st, &l, &r));
+	ck_assert(!stack_gone(w.e.st, &l, &r, &claims));
 	connect_syn(&w, NULL);
-	w.sk->claimed = true;
+	w.sk->claimed = CLAIM_FLOW;
 	in(&w, R | A, 0, 1, 0);
-	ck_assert(!stack_gone(w.e.st, &l, &r)); /* still the embedder's */
+	ck_assert(!stack_gone(w.e.st, &l, &r, &claims)); /* still the embedder's */
 	stack_close(w.e.st, w.sk, w.e.now);
 	w.sk = NULL;
-	ck_assert(stack_gone(w.e.st, &l, &r));
-	ck_assert(!stack_gone(w.e.st, &l, &r));
+	ck_assert(stack_gone(w.e.st, &l, &r, &claims));
+	ck_assert(!stack_gone(w.e.st, &l, &r, &claims));
 	wire_fini(&w);
 }
 END_TEST

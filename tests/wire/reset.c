@@ -258,17 +258,18 @@ END_TEST
 START_TEST(claimed_flows_are_still_told_of)
 {
 	struct endpoint l, r;
+	uint8_t claims;
 
 	wire_init(&w, NULL);
 	establish(&w, NULL);
-	w.sk->claimed = true;
+	w.sk->claimed = CLAIM_FLOW;
 	stack_disown_all(w.e.st);
 	stack_reset_tell(w.e.st, NULL, w.e.now);
 	stack_reset_all(w.e.st, w.e.now);
 	resets_out();
-	ck_assert(stack_gone(w.e.st, &l, &r));
+	ck_assert(stack_gone(w.e.st, &l, &r, &claims));
 	ck_assert_uint_eq(r.port, PEER_PORT);
-	ck_assert(!stack_gone(w.e.st, &l, &r));
+	ck_assert(!stack_gone(w.e.st, &l, &r, &claims));
 	w.l = w.sk = NULL;
 	wire_fini(&w);
 }
