@@ -7,12 +7,29 @@
 
 #include <fcntl.h>
 
+#include "shim/fd/exec.h"
 #include "shim/fd/sock.h"
+
+/* A vfork child's own descriptors: noted for its exec, and ours stay open for it. */
+static int vfork_close(int fd)
+{
+	if (fd_is_hidden(fd))
+		return EDGE(-EBADF);
+	exec_vfork_close(fd);
+	return libc.close(fd);
+}
+
+static int vfork_dup(int old, int new_fd)
+{
+	if (thread_self.in_vfork)
+		exec_vfork_dup(old, new_fd);
+	return new_fd;
+}
 
 int call_close(int fd)
 {
 	if (likely(!edge_concerns(fd)))
-		return libc.close(fd);
+		return unlikely(thread_self.in_vfork) ? vfork_close(fd) : libc.close(fd);
 	return EDGE(fd_close(fd));
 }
 EXPORT(close);
@@ -20,6 +37,8 @@ EXPORT_AS(__close, close);
 
 int call_close_range(unsigned first, unsigned last, int flags)
 {
+	if (unlikely(thread_self.in_vfork) && fdtab)
+		return EDGE(fd_close_range_visible(first, last, flags));
 	if (likely(!edge_tracking()))
 		return libc.close_range(first, last, flags);
 	return EDGE(fd_close_range(first, last, flags));
@@ -28,7 +47,9 @@ EXPORT(close_range);
 
 void call_closefrom(int first)
 {
-	if (likely(!edge_tracking()))
+	if (unlikely(thread_self.in_vfork) && fdtab)
+		(void)EDGE(fd_close_range_visible(first < 0 ? 0 : (unsigned)first, ~0u, 0));
+	else if (likely(!edge_tracking()))
 		libc.closefrom(first);
 	else
 		(void)EDGE(fd_close_range(first < 0 ? 0 : (unsigned)first, ~0u, 0));
@@ -40,7 +61,7 @@ int call_dup(int fd)
 	struct ofd *o = fdtab_tracked(fd);
 
 	if (likely(!o))
-		return libc.dup(fd);
+		return vfork_dup(fd, libc.dup(fd));
 	return EDGE(fd_dup(fd, o));
 }
 EXPORT(dup);
@@ -48,7 +69,7 @@ EXPORT(dup);
 int call_dup2(int old, int new_fd)
 {
 	if (likely(!edge_concerns(old) && !edge_concerns(new_fd)))
-		return libc.dup2(old, new_fd);
+		return vfork_dup(old, libc.dup2(old, new_fd));
 	return EDGE(fd_dup3(old, new_fd, 0, true));
 }
 EXPORT(dup2);
@@ -57,17 +78,24 @@ EXPORT_AS(__dup2, dup2);
 int call_dup3(int old, int new_fd, int flags)
 {
 	if (likely(!edge_concerns(old) && !edge_concerns(new_fd)))
-		return libc.dup3(old, new_fd, flags);
+		return vfork_dup(old, libc.dup3(old, new_fd, flags));
 	return EDGE(fd_dup3(old, new_fd, flags, false));
 }
 EXPORT(dup3);
+
+static int vfork_fcntl(int fd, int cmd, int ret)
+{
+	if (unlikely(thread_self.in_vfork) && (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC))
+		exec_vfork_dup(fd, ret);
+	return ret;
+}
 
 int call_fcntl(int fd, int cmd, unsigned long arg)
 {
 	struct ofd *o = fdtab_tracked(fd);
 
 	if (likely(!o))
-		return libc.fcntl(fd, cmd, arg);
+		return vfork_fcntl(fd, cmd, libc.fcntl(fd, cmd, arg));
 	return EDGE(fd_fcntl(fd, o, cmd, arg));
 }
 EXPORT(fcntl);
@@ -79,7 +107,7 @@ int call_fcntl64(int fd, int cmd, unsigned long arg)
 	struct ofd *o = fdtab_tracked(fd);
 
 	if (likely(!o))
-		return libc.fcntl64(fd, cmd, arg);
+		return vfork_fcntl(fd, cmd, libc.fcntl64(fd, cmd, arg));
 	return EDGE(fd_fcntl(fd, o, cmd, arg));
 }
 EXPORT(fcntl64);

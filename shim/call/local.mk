@@ -4,6 +4,7 @@ libshim_la_SOURCES += \
 	shim/call/calls.h \
 	shim/call/edge.h \
 	shim/call/epoll.c \
+	shim/call/exec.c \
 	shim/call/fd.c \
 	shim/call/libc.c \
 	shim/call/libc.h \
@@ -16,6 +17,7 @@ libshim_la_SOURCES += \
 	shim/call/signal.c \
 	shim/call/signal.h \
 	shim/call/socket.c \
+	shim/call/spawn.c \
 	shim/call/start.c \
 	shim/call/start.h \
 	shim/call/syscall.c \

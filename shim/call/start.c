@@ -4,8 +4,8 @@
  *
  * Start, in this order: libc's symbols (everything else calls through them), the knobs (they set up
  * the log), then the hooks that end the process or follow a fork. Nothing here opens a descriptor,
- * makes a thread or allocates: a program that is not a server must not notice us. The rest is made
- * when the first socket needs it.
+ * makes a thread or allocates, unless the image before has left sockets (shim/fd/exec.c): a program
+ * that is not a server must not notice us. The rest is made when the first socket needs it.
  *
  * Fork. Our fork() calls libc's, which runs the pthread_atfork handlers. Ours were registered
  * first, before any of the program's: so prepare comes last and child first, and the program's own
@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "shim/fd/exec.h"
 #include "shim/fd/fdtab.h"
 #include "shim/fd/sock.h"
 #include "shim/proc/family.h"
@@ -37,6 +38,10 @@ void start_now(void)
 	start_done = true;
 	libc_resolve();
 	knobs_load(&knobs, environ);
+	image_init();
+	exec_attach();
+	if (fdtab)
+		signal_guard();
 }
 
 void fork_begin(void)

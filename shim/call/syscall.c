@@ -180,6 +180,11 @@ long call_syscall(long nr, long a, long b, long c, long d, long e, long f)
 	case SYS_epoll_create:
 		return call_epoll_create(INT(a));
 #endif
+	case SYS_execve:
+		return call_execve(PTR(char, a), PTR(char *const, b), PTR(char *const, c));
+	case SYS_execveat:
+		return call_execveat(INT(a), PTR(char, b), PTR(char *const, c), PTR(char *const, d),
+				     INT(e));
 	case SYS_exit_group:
 		call__exit(INT(a));
 		__builtin_unreachable();

@@ -7,6 +7,7 @@
 #include "shim/call/vfork.h"
 
 #include "shim/call/edge.h"
+#include "shim/fd/exec.h"
 #include "shim/proc/thread.h"
 
 long vfork_enter(void)
@@ -14,6 +15,7 @@ long vfork_enter(void)
 	long mark = thread_self.in_vfork;
 
 	thread_self.in_vfork = 1;
+	exec_vfork_reset();
 	return mark;
 }
 

@@ -119,12 +119,56 @@ static int fd_fetch_from(struct dev_state *ds, unsigned slot, pid_t pid)
 	return fd_enter(ds, slot, fd);
 }
 
-/* From the process that opened it, or another that has it under that number, as its children. */
+void dev_each_fd(void (*each)(void *arg, unsigned stack, unsigned slot, int fd), void *arg)
+{
+	for (unsigned i = 0; i < FAMILY_STACKS; i++) {
+		const struct dev_priv *p = &dev_priv[i];
+
+		for (unsigned slot = 0; slot < DEV_FDS; slot++) {
+			int fd1 = p->fd1[slot] ? p->fd1[slot] : p->offer1[slot];
+
+			if (fd1)
+				each(arg, i, slot, fd_hidden_at(fd1 - 1));
+		}
+	}
+}
+
+void dev_offer_fd(unsigned stack, unsigned slot, int fd)
+{
+	fd_hidden_adopt(fd);
+	if (stack >= FAMILY_STACKS || slot >= DEV_FDS || dev_priv[stack].offer1[slot])
+		fd_unhide_close(fd);
+	else
+		dev_priv[stack].offer1[slot] = fd + 1;
+}
+
+/* What the image before has left for slot, if it is that. */
+static bool fd_offered(struct dev_state *ds, unsigned slot)
+{
+	struct dev_priv *p = priv_of(ds);
+	int fd = p->offer1[slot] - 1;
+
+	p->offer1[slot] = 0;
+	if (fd < 0)
+		return false;
+	if (!ds->id[slot] || fd_identity(slot, fd_hidden_at(fd)) != ds->id[slot]) {
+		fd_unhide_close(fd);
+		return false;
+	}
+	p->fd1[slot] = fd + 1;
+	p->id[slot] = ds->id[slot];
+	return true;
+}
+
+/* From the image before; or from the process that opened it, or another that has it under that
+ * number, as its children. */
 static int fd_fetch(struct dev_state *ds, unsigned slot)
 {
 	unsigned i;
 	pid_t pid;
 
+	if (fd_offered(ds, slot))
+		return 0;
 	if (fd_fetch_from(ds, slot, ds->owner) == 0)
 		return 0;
 	for (i = 0; i < FAMILY_PROCS; i++) {
@@ -157,8 +201,11 @@ bool dev_catch_up(struct dev_state *ds)
 			xsk_unmap_here(ds, i);
 	}
 	for (i = 0; i < DEV_FDS && !err; i++) {
-		if (p->id[i] == ds->id[i])
+		if (p->id[i] == ds->id[i]) {
+			if (unlikely(p->offer1[i]))
+				fd_offered(ds, i);
 			continue;
+		}
 		fd_leave(ds, i);
 		if (ds->id[i])
 			err = fd_fetch(ds, i);

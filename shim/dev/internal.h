@@ -202,6 +202,7 @@ struct dev_priv {
 	uint64_t gen;
 	uint64_t failed_gen; /* could not be had by this process: not tried again */
 	int fd1[DEV_FDS];    /* descriptor + 1; 0: none */
+	int offer1[DEV_FDS]; /* likewise, left by the image before and not looked at yet */
 	uint64_t id[DEV_FDS];
 };
 

@@ -122,8 +122,7 @@ int fd_close(int fd)
 	return sys_close(fd);
 }
 
-/* [first, last] without the hidden ones. */
-static int close_range_visible(unsigned first, unsigned last, int flags)
+int fd_close_range_visible(unsigned first, unsigned last, int flags)
 {
 	unsigned end = last < FDTAB_FDS ? last : FDTAB_FDS - 1;
 	unsigned from = first;
@@ -151,7 +150,7 @@ int fd_close_range(unsigned first, unsigned last, int flags)
 		return sys_close_range(first, last, flags);
 	for (unsigned fd = first; fd <= last && fd < end; fd++)
 		fd_forget((int)fd);
-	return close_range_visible(first, last, flags);
+	return fd_close_range_visible(first, last, flags);
 }
 
 /* ---- duplicating ---------------------------------------------------------------------------- */

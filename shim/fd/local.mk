@@ -8,6 +8,8 @@ libshim_la_SOURCES += \
 	shim/fd/epoll.h \
 	shim/fd/epoll_set.h \
 	shim/fd/epoll_wait.c \
+	shim/fd/exec.c \
+	shim/fd/exec.h \
 	shim/fd/fd.c \
 	shim/fd/fdtab.c \
 	shim/fd/fdtab.h \

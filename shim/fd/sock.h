@@ -73,6 +73,8 @@ int fd_fcntl(int fd, struct ofd *o, int cmd, unsigned long arg);
 int fd_dup(int fd, struct ofd *o);                         /* as dup(2) */
 int fd_dup3(int old, int new_fd, int flags, bool is_dup2); /* either may be tracked or hidden */
 int fd_close_range(unsigned first, unsigned last, int flags);
+/* Of [first, last] all but the hidden ones, and nothing is forgotten: for vfork children. */
+int fd_close_range_visible(unsigned first, unsigned last, int flags);
 
 /* The family's flows whose connections have ended entirely are steered no more; sr->lock held.
  * To be called once per turn: a look at an empty list in nearly all of them. */

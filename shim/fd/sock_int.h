@@ -207,6 +207,8 @@ void udp_accelerate(int fd, struct ofd *o, bool asked_port);
 int udp_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len);
 ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags);
 ssize_t udp_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags);
+/* The port's datagrams come through the kernel's door from here on. sr->lock held. (udp_opts.c) */
+void udp_unclaim(struct ofd *o);
 /* The kernel has taken an option of o, accelerated or not: what it means here (udp_opts.c). */
 void udp_opt_note(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len);
 /* Of an accelerated one. */

@@ -129,8 +129,7 @@ static bool switches_on(int level, int name, const void *val, socklen_t len)
 
 _Atomic uint32_t udp_leaves;
 
-/* The port's datagrams come through the kernel's door from here on. sr->lock held. */
-static void udp_unclaim(struct ofd *o)
+void udp_unclaim(struct ofd *o)
 {
 	o->udp.left = 1;
 	atomic_fetch_add(&udp_leaves, 1);

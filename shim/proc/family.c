@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "config.h"
 #include "shim/fd/epoll.h"
@@ -295,8 +296,6 @@ void family_slot_own(struct proc *p)
 	p->state = PROC_LIVE;
 }
 
-/* ---- those that are gone -------------------------------------------------------------------- */
-
 static void row_drop(uint16_t *row, uint32_t end)
 {
 	for (uint32_t i = 0; row && i < end; i++) {
@@ -306,6 +305,105 @@ static void row_drop(uint16_t *row, uint32_t end)
 			ofd_unref_dead(&family->ofds[i], n, row);
 	}
 }
+
+/* ---- over exec ------------------------------------------------------------------------------ */
+
+uint64_t family_layout(void)
+{
+	uint64_t h = FAMILY_ABI;
+
+	h = h * 1000003 + sizeof(struct family);
+	h = h * 1000003 + sizeof(struct ofd);
+	h = h * 1000003 + sizeof(struct waiter);
+	h = h * 1000003 + sizeof(struct sock);
+	h = h * 1000003 + STAT_COUNT;
+	return h;
+}
+
+int family_arena_fd(void)
+{
+	return family ? fd_hidden_at(family_fd) : -1;
+}
+
+void family_slot_claim(struct proc *p)
+{
+	byte_lock(p);
+	p->pid = sys_getpid();
+}
+
+/* The arena mapped as arena_map() does. */
+static int arena_map_again(int fd)
+{
+	struct stat st;
+	void *p;
+	int ret = sys_fstat(fd, &st);
+
+	if (ret < 0)
+		return ret;
+	if (st.st_size < (off_t)sizeof(struct family))
+		return -EINVAL;
+	p = sys_mmap(FAMILY_BASE, (size_t)st.st_size, PROT_NONE,
+		     MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, fd, 0);
+	if (sys_is_err(p))
+		return (int)(long)p;
+	if (p != FAMILY_BASE) {
+		sys_munmap(p, (size_t)st.st_size);
+		return -EBUSY;
+	}
+	sys_call(SYS_munlock, p, (size_t)st.st_size);
+	ret = (int)sys_call(SYS_mprotect, p, (size_t)st.st_size, PROT_READ | PROT_WRITE);
+	if (ret < 0)
+		sys_munmap(p, (size_t)st.st_size);
+	return ret < 0 ? ret : 0;
+}
+
+/* The slot is as it was left, and ours to take. family.lock held. */
+static bool slot_is_ours(const struct proc *p, uint64_t since_ns, bool self)
+{
+	if (p->since_ns != since_ns || !p->ofd_refs)
+		return false;
+	if (self)
+		return p->state == PROC_LIVE && p->pid == sys_getpid() && !byte_locked(p);
+	return p->state == PROC_FORKING && (p->pid == 0 || p->pid == sys_getpid()) &&
+	       !byte_locked(p);
+}
+
+int family_attach(int fd, uint32_t slot, uint64_t since_ns, bool self)
+{
+	struct proc *p;
+	bool ours;
+	int ret;
+
+	if (family || slot >= FAMILY_PROCS)
+		return -EINVAL;
+	ret = arena_map_again(fd);
+	if (ret < 0)
+		return ret;
+	family_fd = fd;
+	family = FAMILY_BASE;
+	p = &family->procs[slot];
+	family_enter();
+	ours = slot_is_ours(p, since_ns, self);
+	if (ours)
+		family_slot_own(p);
+	family_leave();
+	if (!ours) {
+		sys_munmap(FAMILY_BASE, family->arena.size_bytes);
+		family = NULL;
+		family_fd = -1;
+		return -ESTALE;
+	}
+	fd_hidden_adopt(fd);
+	join_err = 0;
+	p->fdtab = 0;
+	/* The threads of the image before, and what they slept on, are gone. */
+	waiters_drop(p);
+	row_drop(p->ofd_holds, family->ofds_used);
+	waiters_poke_marked();
+	return 0;
+}
+
+/* ---- those that are gone -------------------------------------------------------------------- */
 
 void family_slot_drop(struct proc *p)
 {
@@ -329,7 +427,7 @@ static bool proc_is_gone(struct proc *p, uint64_t now)
 
 	switch (p->state) {
 	case PROC_FORKING:
-		return now - p->since_ns > FORKING_MAX_NS && !byte_locked(p) && p->pid == 0;
+		return now - p->since_ns > FORKING_MAX_NS && !byte_locked(p);
 	case PROC_LIVE:
 		if (byte_locked(p)) {
 			p->suspect = 0;

@@ -146,6 +146,26 @@ static inline int fd_hidden_at(int fd)
 }
 /* In a forked child: closes the private ones. */
 void fd_hidden_fork_child(void);
+/* One that the image before left open for us: hidden from here on, and close-on-exec. */
+void fd_hidden_adopt(int fd);
+
+/*
+ * exec(2), in shim/fd/exec.c. What another image of this library must agree with to share an arena
+ * that this one made: the sizes of what lies in it.
+ */
+uint64_t family_layout(void);
+/* The descriptor of the arena; -1: there is none. */
+int family_arena_fd(void);
+/* Says that this very process, and no child of it, is p's: for one that is about to exec. */
+void family_slot_claim(struct proc *p);
+/*
+ * In a new image: joins the family whose arena is fd, in the place slot, which was made or entered
+ * at since_ns. self: it was this process's before the exec already. 0, or -Exxx: there is no family
+ * (the caller closes fd).
+ */
+int family_attach(int fd, uint32_t slot, uint64_t since_ns, bool self);
+/* The row of this process made to say what its table says (fork.c). */
+void family_row_check(void);
 
 /* For fork.c: a slot in PROC_FORKING for a child, or NULL; and what makes a slot this process's. */
 struct proc *family_slot_take(enum proc_state state);

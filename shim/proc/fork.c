@@ -108,6 +108,11 @@ static void row_check(struct proc *p)
 	sys_munmap(seen, end * sizeof(*seen));
 }
 
+void family_row_check(void)
+{
+	row_check(family_self);
+}
+
 void family_fork_child(void)
 {
 	struct proc *p = fork_slot;

@@ -180,6 +180,14 @@ int fd_hidden_yield(int fd)
 	return 0;
 }
 
+void fd_hidden_adopt(int fd)
+{
+	if ((unsigned)fd >= FAMILY_FDS)
+		return;
+	sys_fcntl(fd, F_SETFD, FD_CLOEXEC);
+	hidden_mark(fd, false);
+}
+
 void fd_hidden_fork_child(void)
 {
 	int end = hidden_end;

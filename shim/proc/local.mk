@@ -4,7 +4,11 @@ libshim_la_SOURCES += \
 	shim/proc/family.c \
 	shim/proc/family.h \
 	shim/proc/fork.c \
+	shim/proc/handover.c \
+	shim/proc/handover.h \
 	shim/proc/hide.c \
+	shim/proc/image.c \
+	shim/proc/image.h \
 	shim/proc/lock.c \
 	shim/proc/lock.h \
 	shim/proc/memlock.c \

@@ -118,3 +118,8 @@ void door_fork_child(void)
 	door_wanted = door >= 0 || door_wanted;
 	door = -1;
 }
+
+void door_attach(void)
+{
+	door_wanted = true;
+}

@@ -181,6 +181,14 @@ bool run_due(struct stackrec *sr, uint64_t now);
  * there and takes the family's connections along. Called last, by fd_exit().
  */
 void run_exit(void);
+/*
+ * Before exec, which ends the other threads: from now on none of them is inside a stack, and what
+ * waits for a kick is out. After an exec that failed, run_exec_failed() lets them in again.
+ */
+void run_exec(void);
+void run_exec_failed(void);
+/* In a new image: watches the doors of the sockets in its table when it first waits. */
+void door_attach(void);
 /* After fork, in the child: threads are gone, private descriptors (doors) made anew when needed. */
 void run_fork_child(void);
 void door_fork_child(void);

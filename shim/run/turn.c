@@ -34,10 +34,11 @@
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
-#define TURN_RX_MAX 64     /* packets a batch: enough to amortise, few enough to stay in L1/L2 */
-#define TURN_LOOP_ROUNDS 8 /* what the loopback gives back is taken in the same turn */
-#define KICK_PACKETS 32    /* copy-mode transmit takes as many a call */
-#define KICK_NS 50000ull   /* about a kick's worth of handlers on either side */
+#define TURN_RX_MAX 64       /* packets a batch: enough to amortise, few enough to stay in L1/L2 */
+#define TURN_LOOP_ROUNDS 8   /* what the loopback gives back is taken in the same turn */
+#define KICK_PACKETS 32      /* copy-mode transmit takes as many a call */
+#define KICK_NS 50000ull     /* about a kick's worth of handlers on either side */
+#define EXIT_GATE_NS 1000000 /* how often a thread that is kept out looks whether it still is */
 #define NEWS_SOON_NS 100000ull /* while output waits for a neighbour */
 #define NEWS_NS 10000000ull    /* routes and neighbours change rarely; dead ones within 10 ms */
 
@@ -138,17 +139,19 @@ struct stackrec *run_stack(bool loopback_only, enum verdict *why)
 
 /* ---- in and out of the lock ----------------------------------------------------------------- */
 
-/* The process is ending and its last thread must not find us inside: stay out, for ever. */
-static void exit_gate(struct stackrec *sr)
+/* The process is ending, or becoming another, and its last thread must not find us inside: stay
+ * out, for ever or until that has failed. True: sr->lock was let go and is to be taken again. */
+static bool exit_gate(struct stackrec *sr)
 {
-	struct timespec day = {86400, 0};
+	static const struct timespec pause = {.tv_nsec = EXIT_GATE_NS};
 	pid_t tid = exiting_tid;
 
 	if (likely(!tid) || tid == sys_gettid())
-		return;
+		return false;
 	lock_release(&sr->lock);
-	for (;;)
-		sys_nanosleep(&day, NULL);
+	while (exiting_tid)
+		sys_nanosleep(&pause, NULL);
+	return true;
 }
 
 /*
@@ -194,9 +197,10 @@ static void recover(struct stackrec *sr)
 
 void run_enter(struct stackrec *sr)
 {
-	if (unlikely(lock_acquire(&sr->lock)))
-		recover(sr);
-	exit_gate(sr);
+	do {
+		if (unlikely(lock_acquire(&sr->lock)))
+			recover(sr);
+	} while (unlikely(exit_gate(sr)));
 }
 
 static bool run_try(struct stackrec *sr)
@@ -207,8 +211,7 @@ static bool run_try(struct stackrec *sr)
 	case 2:
 		recover(sr);
 	}
-	exit_gate(sr);
-	return true;
+	return likely(!exit_gate(sr));
 }
 
 void run_exit(void)
@@ -220,6 +223,20 @@ void run_exit(void)
 		exiting_tid = sys_gettid();
 		lock_release(&family->stacks[i].lock);
 	}
+}
+
+void run_exec(void)
+{
+	for (uint32_t i = 0; i < family->nstacks; i++) {
+		run_enter(&family->stacks[i]);
+		run_leave(&family->stacks[i], RUN_KICK);
+	}
+	run_exit();
+}
+
+void run_exec_failed(void)
+{
+	exiting_tid = 0;
 }
 
 /* ---- what a turn consists of (all under the lock) ------------------------------------------- */

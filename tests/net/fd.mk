@@ -14,3 +14,8 @@ tests_unit_test_fd_SOURCES = tests/unit/test_fd.c shim/fd/fdtab.c shim/fd/ofd.c 
 tests_unit_test_fd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_fd_LDADD = $(CHECK_LIBS)
 endif
+
+# Sockets over exec (exec.sh).
+EXTRA_DIST += tests/net/exec.sh
+check_PROGRAMS += tests/net/execer
+tests_net_execer_SOURCES = tests/net/execer.c

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shim/fd/epoll.h"
+#include "shim/fd/exec.h"
 #include "shim/fd/fdtab.h"
 #include "shim/fd/sock.h"
 #include "shim/proc/sys.h"
@@ -341,6 +342,47 @@ int select_op(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, 
 }
 
 /* ---- proc/ and run/ ------------------------------------------------------------------------- */
+
+/* Exec is followed in whole programs only: tests/net/exec.sh. */
+void exec_attach(void)
+{
+}
+
+bool exec_concerns_us(void)
+{
+	return false;
+}
+
+void exec_begin(struct exec *x, enum exec_way way, enum image image, const struct exec_fd *fds,
+		uint32_t nfds)
+{
+}
+
+void exec_end(struct exec *x, bool ok)
+{
+}
+
+void exec_vfork_dup(int old, int new_fd)
+{
+}
+
+void exec_vfork_close(int fd)
+{
+}
+
+void exec_vfork_reset(void)
+{
+}
+
+int fd_close_range_visible(unsigned first, unsigned last, int flags)
+{
+	return sys_close_range(first, last, flags);
+}
+
+int fdtab_end(void)
+{
+	return 0;
+}
 
 void family_fork_prepare(void)
 {
