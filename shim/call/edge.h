@@ -23,11 +23,36 @@ static inline long edge_return(long ret, int saved_errno)
 	return ret;
 }
 
-/* The value for the application of an operation that gives a value or -Exxx. */
-#define EDGE(operation)                               \
-	({                                            \
-		int edge_errno = errno;               \
-		edge_return((operation), edge_errno); \
+/* The value for the application of an operation that gives a value or -Exxx. Handlers of signals
+ * run when it is over. */
+#define EDGE(operation)                            \
+	({                                         \
+		int edge_errno = errno;            \
+		long edge_ret;                     \
+		thread_enter();                    \
+		edge_ret = (operation);            \
+		thread_leave();                    \
+		edge_return(edge_ret, edge_errno); \
+	})
+
+/*
+ * The same for one that may block, and is a cancellation point or is not. When a handler with
+ * SA_RESTART ends it before anything was done (-ERESTART), the whole call is made again: with a
+ * descriptor that may be another by now, as in the kernel.
+ */
+#define EDGE_WAIT(operation, again) EDGE_BLOCK(1, operation, again)
+#define EDGE_BLOCK(cancel, operation, again)                                                   \
+	({                                                                                     \
+		int edge_errno = errno;                                                        \
+		long edge_ret;                                                                 \
+		if (cancel)                                                                    \
+			pthread_testcancel();                                                  \
+		thread_enter();                                                                \
+		thread_self.cancellable = (cancel);                                            \
+		edge_ret = (operation);                                                        \
+		thread_self.cancellable = 0;                                                   \
+		thread_leave();                                                                \
+		unlikely(edge_ret == -ERESTART) ? (again) : edge_return(edge_ret, edge_errno); \
 	})
 
 /* True when something is tracked in this process and the call is the application's. */
@@ -56,15 +81,6 @@ static inline struct ofd *edge_epoll(int fd)
 	struct ofd *o = fdtab_tracked(fd);
 
 	return o && o->kind == OFD_EPOLL ? o : NULL;
-}
-
-/*
- * What may block is a cancellation point. libc's functions are that by themselves; an accelerated
- * one acts upon a request when it is called, not yet while it sleeps.
- */
-static inline void edge_testcancel(void)
-{
-	pthread_testcancel();
 }
 
 /* What a fortified twin does when the buffer is smaller than asked: a message, and the end. */

@@ -44,10 +44,9 @@ static int epoll_wait_ms(int epfd, struct ofd *o, struct epoll_event *ev, int ma
 {
 	struct timespec ts = {ms / 1000, ms % 1000 * 1000000l};
 
-	edge_testcancel();
 	if (max > 0 && !user_can_write(ev, sizeof(*ev)))
 		return EDGE(-EFAULT);
-	return EDGE(epoll_wait_op(epfd, o, ev, max, ms < 0 ? NULL : &ts, mask));
+	return EDGE_WAIT(epoll_wait_op(epfd, o, ev, max, ms < 0 ? NULL : &ts, mask), -1);
 }
 
 int call_epoll_wait(int epfd, struct epoll_event *ev, int max, int timeout_ms)
@@ -83,7 +82,6 @@ int call_epoll_pwait2(int epfd, struct epoll_event *ev, int max, const struct ti
 		return EDGE(-EFAULT);
 	if (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000ul))
 		return EDGE(-EINVAL);
-	edge_testcancel();
-	return EDGE(epoll_wait_op(epfd, o, ev, max, timeout, mask));
+	return EDGE_WAIT(epoll_wait_op(epfd, o, ev, max, timeout, mask), -1);
 }
 EXPORT(epoll_pwait2);

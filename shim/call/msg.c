@@ -19,7 +19,6 @@ static ssize_t msg_send(int fd, struct ofd *o, const void *buf, size_t n, int fl
 		.msg_iovlen = 1,
 	};
 
-	edge_testcancel();
 	if (addr && len > sizeof(struct sockaddr_storage))
 		return -EINVAL;
 	if (addr && !user_can_read(addr, len))
@@ -43,7 +42,6 @@ static ssize_t msg_recv(int fd, struct ofd *o, void *buf, size_t n, int flags,
 		msg.msg_name = addr;
 		msg.msg_namelen = *len;
 	}
-	edge_testcancel();
 	ret = sock_recvmsg(fd, o, &msg, flags);
 	if (ret >= 0 && addr && len)
 		*len = msg.msg_namelen;
@@ -67,7 +65,7 @@ ssize_t call_send(int fd, const void *buf, size_t n, int flags)
 
 	if (likely(!o))
 		return libc.send(fd, buf, n, flags);
-	return EDGE(msg_send(fd, o, buf, n, flags, NULL, 0));
+	return EDGE_WAIT(msg_send(fd, o, buf, n, flags, NULL, 0), call_send(fd, buf, n, flags));
 }
 EXPORT(send);
 EXPORT_AS(__send, send);
@@ -79,7 +77,8 @@ ssize_t call_sendto(int fd, const void *buf, size_t n, int flags, const struct s
 
 	if (likely(!o))
 		return libc.sendto(fd, buf, n, flags, addr, len);
-	return EDGE(msg_send(fd, o, buf, n, flags, addr, len));
+	return EDGE_WAIT(msg_send(fd, o, buf, n, flags, addr, len),
+			 call_sendto(fd, buf, n, flags, addr, len));
 }
 EXPORT(sendto);
 
@@ -90,9 +89,8 @@ ssize_t call_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 	if (likely(!o))
 		return libc.sendmsg(fd, msg, flags);
-	edge_testcancel();
 	r = sock_msg_check(msg, true);
-	return EDGE(r < 0 ? r : sock_sendmsg(fd, o, msg, flags));
+	return EDGE_WAIT(r < 0 ? r : sock_sendmsg(fd, o, msg, flags), call_sendmsg(fd, msg, flags));
 }
 EXPORT(sendmsg);
 
@@ -102,8 +100,7 @@ int call_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 
 	if (likely(!o))
 		return libc.sendmmsg(fd, v, n, flags);
-	edge_testcancel();
-	return EDGE(sock_sendmmsg(fd, o, v, n, flags));
+	return EDGE_WAIT(sock_sendmmsg(fd, o, v, n, flags), call_sendmmsg(fd, v, n, flags));
 }
 EXPORT(sendmmsg);
 
@@ -113,7 +110,7 @@ ssize_t call_recv(int fd, void *buf, size_t n, int flags)
 
 	if (likely(!o))
 		return libc.recv(fd, buf, n, flags);
-	return EDGE(msg_recv(fd, o, buf, n, flags, NULL, NULL));
+	return EDGE_WAIT(msg_recv(fd, o, buf, n, flags, NULL, NULL), call_recv(fd, buf, n, flags));
 }
 EXPORT(recv);
 
@@ -130,7 +127,8 @@ ssize_t call_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *a
 
 	if (likely(!o))
 		return libc.recvfrom(fd, buf, n, flags, addr, len);
-	return EDGE(msg_recv(fd, o, buf, n, flags, addr, len));
+	return EDGE_WAIT(msg_recv(fd, o, buf, n, flags, addr, len),
+			 call_recvfrom(fd, buf, n, flags, addr, len));
 }
 EXPORT(recvfrom);
 
@@ -149,9 +147,8 @@ ssize_t call_recvmsg(int fd, struct msghdr *msg, int flags)
 
 	if (likely(!o))
 		return libc.recvmsg(fd, msg, flags);
-	edge_testcancel();
 	r = sock_msg_check(msg, false);
-	return EDGE(r < 0 ? r : sock_recvmsg(fd, o, msg, flags));
+	return EDGE_WAIT(r < 0 ? r : sock_recvmsg(fd, o, msg, flags), call_recvmsg(fd, msg, flags));
 }
 EXPORT(recvmsg);
 
@@ -161,7 +158,7 @@ int call_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct times
 
 	if (likely(!o))
 		return libc.recvmmsg(fd, v, n, flags, timeout);
-	edge_testcancel();
-	return EDGE(sock_recvmmsg(fd, o, v, n, flags, timeout));
+	return EDGE_WAIT(sock_recvmmsg(fd, o, v, n, flags, timeout),
+			 call_recvmmsg(fd, v, n, flags, timeout));
 }
 EXPORT(recvmmsg);

@@ -41,8 +41,7 @@ int call_poll(struct pollfd *fds, nfds_t n, int timeout)
 
 	if (likely(!poll_is_ours(fds, n)))
 		return libc.poll(fds, n, timeout);
-	edge_testcancel();
-	return EDGE(poll_op(fds, n, timeout_ms(&ts, timeout), NULL));
+	return EDGE_WAIT(poll_op(fds, n, timeout_ms(&ts, timeout), NULL), -1);
 }
 EXPORT(poll);
 EXPORT_AS(__poll, poll);
@@ -58,8 +57,7 @@ int call_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, con
 {
 	if (likely(!poll_is_ours(fds, n)) || !timespec_valid(timeout))
 		return libc.ppoll(fds, n, timeout, mask);
-	edge_testcancel();
-	return EDGE(poll_op(fds, n, timeout, mask));
+	return EDGE_WAIT(poll_op(fds, n, timeout, mask), -1);
 }
 EXPORT(ppoll);
 
@@ -99,16 +97,15 @@ int call_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *timeout)
 	if (likely(!select_is_ours(&n, r, w, x)) ||
 	    (timeout && !user_can_read(timeout, sizeof(*timeout))))
 		return libc.select(n, r, w, x, timeout);
-	edge_testcancel();
 	if (!timeout)
-		return EDGE(select_op(n, r, w, x, NULL, false, NULL));
+		return EDGE_WAIT(select_op(n, r, w, x, NULL, false, NULL), -1);
 	if (timeout->tv_sec < 0 || timeout->tv_usec < 0)
 		return EDGE(-EINVAL);
 	/* More than a second of microseconds is allowed here, unlike in pselect. */
 	if (__builtin_add_overflow(timeout->tv_sec, timeout->tv_usec / 1000000, &ts.tv_sec))
 		ts.tv_sec = __LONG_MAX__;
 	ts.tv_nsec = timeout->tv_usec % 1000000 * 1000;
-	ret = EDGE(select_op(n, r, w, x, &ts, true, NULL));
+	ret = EDGE_WAIT(select_op(n, r, w, x, &ts, true, NULL), -1);
 	if (user_can_write(timeout,
 			   sizeof(*timeout))) { /* else it is told to nobody, as natively */
 		timeout->tv_sec = ts.tv_sec;
@@ -126,9 +123,8 @@ int call_pselect(int n, fd_set *r, fd_set *w, fd_set *x, const struct timespec *
 
 	if (likely(!select_is_ours(&n, r, w, x)) || !timespec_valid(timeout))
 		return libc.pselect(n, r, w, x, timeout, mask);
-	edge_testcancel();
 	if (timeout)
 		ts = *timeout;
-	return EDGE(select_op(n, r, w, x, timeout ? &ts : NULL, false, mask));
+	return EDGE_WAIT(select_op(n, r, w, x, timeout ? &ts : NULL, false, mask), -1);
 }
 EXPORT(pselect);

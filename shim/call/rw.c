@@ -28,7 +28,6 @@ static ssize_t rw_readv(int fd, struct ofd *o, const struct iovec *iov, int n, i
 
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
-	edge_testcancel();
 	if (!user_can_read(iov, (size_t)n * sizeof(*iov)))
 		return -EFAULT;
 	if (rw_empty(iov, n))
@@ -42,7 +41,6 @@ static ssize_t rw_writev(int fd, struct ofd *o, const struct iovec *iov, int n, 
 
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
-	edge_testcancel();
 	if (!user_can_read(iov, (size_t)n * sizeof(*iov)))
 		return -EFAULT;
 	return sock_sendmsg(fd, o, &msg, flags);
@@ -55,7 +53,7 @@ ssize_t call_read(int fd, void *buf, size_t n)
 
 	if (likely(!o))
 		return libc.read(fd, buf, n);
-	return EDGE(rw_readv(fd, o, &iov, 1, 0));
+	return EDGE_WAIT(rw_readv(fd, o, &iov, 1, 0), call_read(fd, buf, n));
 }
 EXPORT(read);
 EXPORT_AS(__read, read);
@@ -73,7 +71,7 @@ ssize_t call_readv(int fd, const struct iovec *iov, int n)
 
 	if (likely(!o))
 		return libc.readv(fd, iov, n);
-	return EDGE(rw_readv(fd, o, iov, n, 0));
+	return EDGE_WAIT(rw_readv(fd, o, iov, n, 0), call_readv(fd, iov, n));
 }
 EXPORT(readv);
 
@@ -84,7 +82,7 @@ ssize_t call_write(int fd, const void *buf, size_t n)
 
 	if (likely(!o))
 		return libc.write(fd, buf, n);
-	return EDGE(rw_writev(fd, o, &iov, 1, 0));
+	return EDGE_WAIT(rw_writev(fd, o, &iov, 1, 0), call_write(fd, buf, n));
 }
 EXPORT(write);
 EXPORT_AS(__write, write);
@@ -95,7 +93,7 @@ ssize_t call_writev(int fd, const struct iovec *iov, int n)
 
 	if (likely(!o))
 		return libc.writev(fd, iov, n);
-	return EDGE(rw_writev(fd, o, iov, n, 0));
+	return EDGE_WAIT(rw_writev(fd, o, iov, n, 0), call_writev(fd, iov, n));
 }
 EXPORT(writev);
 
@@ -117,7 +115,8 @@ ssize_t call_preadv2(int fd, const struct iovec *iov, int n, off_t off, int flag
 	if (likely(!o) || off != -1)
 		return libc.preadv2(fd, iov, n, off, flags);
 	f = rw_flags(flags);
-	return EDGE(f < 0 ? f : rw_readv(fd, o, iov, n, f));
+	return EDGE_WAIT(f < 0 ? f : rw_readv(fd, o, iov, n, f),
+			 call_preadv2(fd, iov, n, off, flags));
 }
 EXPORT(preadv2);
 EXPORT_AS(preadv64v2, preadv2);
@@ -130,7 +129,8 @@ ssize_t call_pwritev2(int fd, const struct iovec *iov, int n, off_t off, int fla
 	if (likely(!o) || off != -1)
 		return libc.pwritev2(fd, iov, n, off, flags);
 	f = rw_flags(flags);
-	return EDGE(f < 0 ? f : rw_writev(fd, o, iov, n, f));
+	return EDGE_WAIT(f < 0 ? f : rw_writev(fd, o, iov, n, f),
+			 call_pwritev2(fd, iov, n, off, flags));
 }
 EXPORT(pwritev2);
 EXPORT_AS(pwritev64v2, pwritev2);

@@ -18,7 +18,8 @@ ssize_t call_sendfile(int out_fd, int in_fd, off_t *off, size_t n)
 		return libc.sendfile(out_fd, in_fd, off, n);
 	if (off && !user_can_write(off, sizeof(*off)))
 		return EDGE(-EFAULT);
-	return EDGE(sock_sendfile(out_fd, o, in_fd, off, n));
+	return EDGE_BLOCK(0, sock_sendfile(out_fd, o, in_fd, off, n),
+			  call_sendfile(out_fd, in_fd, off, n));
 }
 EXPORT(sendfile);
 EXPORT_AS(sendfile64, sendfile);
@@ -28,7 +29,7 @@ ssize_t call_splice(int fd_in, loff_t *off_in, int fd_out, loff_t *off_out, size
 {
 	if (likely(!fdtab_stack(fd_in) && !fdtab_stack(fd_out)))
 		return libc.splice(fd_in, off_in, fd_out, off_out, n, flags);
-	edge_testcancel();
-	return EDGE(sock_splice(fd_in, off_in, fd_out, off_out, n, flags));
+	return EDGE_WAIT(sock_splice(fd_in, off_in, fd_out, off_out, n, flags),
+			 call_splice(fd_in, off_in, fd_out, off_out, n, flags));
 }
 EXPORT(splice);

@@ -120,7 +120,8 @@ static void signal_put_off(int sig, siginfo_t *info, void *context)
 	uint64_t *mask = context_mask(context), all = ~(SIG_FAULTS | SIG_LIBC), one = SIG_BIT(sig);
 
 	if (!t->put_off) {
-		t->put_off_mask = *mask;
+		t->put_off_mask = t->waits_masked ? t->wait_outer : *mask;
+		t->put_off_masked = t->waits_masked;
 		t->put_off_info = *info;
 		t->put_off_info.si_signo = sig;
 		t->put_off = 1;
@@ -131,7 +132,8 @@ static void signal_put_off(int sig, siginfo_t *info, void *context)
 		 * those above have what it would block added. Or it is a fault's signal sent by
 		 * kill, which is not blocked meanwhile; then the mask here has ours added.
 		 */
-		t->put_off_mask &= *mask;
+		if (!t->put_off_masked)
+			t->put_off_mask &= *mask;
 		sys_rt_sigprocmask(SIG_BLOCK, &one, NULL);
 		signal_queue_self(sig, info);
 	}
@@ -141,14 +143,16 @@ static void signal_put_off(int sig, siginfo_t *info, void *context)
 void thread_deliver_put_off(void)
 {
 	struct thread *t = &thread_self;
-	uint64_t mask = t->put_off_mask, one;
+	uint64_t mask = t->put_off_mask, wait_mask = t->wait_mask, outer, one;
+	bool masked = t->put_off_masked;
+	struct timespec zero = {0, 0};
 	siginfo_t info = t->put_off_info, behind[REQUEUE_MAX];
 	const struct timespec now = {0, 0};
 	int sig = info.si_signo, n = 0;
 
 	one = SIG_BIT(sig);
 	sys_rt_sigprocmask(SIG_BLOCK, &one, NULL);
-	t->put_off = 0;
+	t->put_off = t->put_off_masked = 0;
 	if (sig >= SIGRTMIN)
 		while (n < REQUEUE_MAX && sys_call(SYS_rt_sigtimedwait, &one, &behind[n], &now,
 						   SYS_SIGSET_BYTES) == sig)
@@ -156,6 +160,11 @@ void thread_deliver_put_off(void)
 	signal_queue_self(sig, &info);
 	for (int i = 0; i < n; i++)
 		signal_queue_self(sig, &behind[i]);
+	if (masked) { /* it may be blocked but for such a wait: an empty one lets it in */
+		outer = mask | one;
+		sys_rt_sigprocmask(SIG_SETMASK, &outer, NULL);
+		sys_ppoll(NULL, 0, &zero, (const sigset_t *)&wait_mask);
+	}
 	sys_rt_sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
@@ -206,6 +215,7 @@ static void signal_trampoline(int sig, siginfo_t *info, void *context)
 		return;
 	if (likely(!thread_self.in_vfork)) {
 		if (thread_self.depth > 0 && !signal_is_fault(sig, info)) {
+			thread_self.sig_restarts = !!(flags & SA_RESTART);
 			signal_put_off(sig, info, context);
 			if (thread_self.waiter)
 				waiter_wake(thread_self.waiter);

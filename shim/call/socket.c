@@ -62,12 +62,11 @@ int call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (likely(!o))
 		return libc.connect(fd, addr, len);
-	edge_testcancel();
 	if (len > sizeof(struct sockaddr_storage))
 		return EDGE(-EINVAL);
 	if (!user_can_read(addr, len))
 		return EDGE(-EFAULT);
-	return EDGE(sock_connect(fd, o, addr, len));
+	return EDGE_WAIT(sock_connect(fd, o, addr, len), call_connect(fd, addr, len));
 }
 EXPORT(connect);
 EXPORT_AS(__connect, connect);
@@ -98,10 +97,9 @@ static int accept_in_vain(int fd, struct ofd *o, int flags)
 
 static int accept_edge(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	edge_testcancel();
 	if (addr && unlikely(!name_fits(o, addr, len)))
-		return EDGE(accept_in_vain(fd, o, flags));
-	return EDGE(sock_accept(fd, o, addr, len, flags));
+		return EDGE_WAIT(accept_in_vain(fd, o, flags), call_accept4(fd, addr, len, flags));
+	return EDGE_WAIT(sock_accept(fd, o, addr, len, flags), call_accept4(fd, addr, len, flags));
 }
 
 int call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)

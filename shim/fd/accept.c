@@ -57,8 +57,9 @@ static void accept_inherit(struct ofd *no, const struct ofd *lo, struct sock *sk
 	atomic_store_explicit(&no->sk, sk, memory_order_release);
 }
 
-/* The stack's door: a descriptor, or -EAGAIN, -EMFILE, ... */
-static int accept_stack(int fd, struct ofd *o, struct endpoint *peer, int flags)
+/* The stack's door: a descriptor, or -EAGAIN, -EMFILE, ... held: o is, and who waits in accept()
+ * gets his connection though the descriptor is closed meanwhile, as in the kernel. */
+static int accept_stack(int fd, struct ofd *o, bool held, struct endpoint *peer, int flags)
 {
 	struct stackrec *sr = o->sr;
 	struct ofd *no;
@@ -68,12 +69,16 @@ static int accept_stack(int fd, struct ofd *o, struct endpoint *peer, int flags)
 	r = accept_slot(o->family, flags, &nfd, &no);
 	if (r < 0)
 		return r;
-	r = fdtab_lock(fd, o);
+	r = 0;
+	if (held)
+		run_enter(sr);
+	else
+		r = fdtab_lock(fd, o);
 	if (r < 0) {
 		accept_unslot(nfd, no);
 		return r;
 	}
-	r = stack_accept(sr->st, o->sk, &sk, now_ns());
+	r = o->sk ? stack_accept(sr->st, o->sk, &sk, now_ns()) : -EINVAL;
 	if (r == 0) {
 		accept_inherit(no, o, sk, flags);
 		*peer = sk->remote;
@@ -98,8 +103,11 @@ static int accept_stack(int fd, struct ofd *o, struct endpoint *peer, int flags)
  */
 static int accept_kernel(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	int r = sys_accept4(fd, addr, len, flags);
+	int r;
 
+	if (unlikely(fdtab_get(fd) != o)) /* closed while we slept */
+		return -EAGAIN;
+	r = sys_accept4(fd, addr, len, flags);
 	if (r == -EAGAIN && door_clear(o)) {
 		r = sys_accept4(fd, addr, len, flags);
 		if (r != -EAGAIN)
@@ -116,7 +124,8 @@ static bool stack_door_ready(const struct sock *l)
 }
 
 /* One look at both doors. */
-static int accept_try(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags)
+static int accept_try(int fd, struct ofd *o, bool held, struct sockaddr *addr, socklen_t *len,
+		      int flags)
 {
 	struct sock *l = atomic_load_explicit(&o->sk, memory_order_acquire);
 	bool kernel_first = atomic_load_explicit(&o->door_ready, memory_order_relaxed) & RDY_IN &&
@@ -132,7 +141,7 @@ static int accept_try(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *l
 			return r;
 	}
 	if (stack_door_ready(l)) {
-		r = accept_stack(fd, o, &peer, flags);
+		r = accept_stack(fd, o, held, &peer, flags);
 		if (r >= 0 && addr)
 			sockaddr_put(o, &peer, addr, len);
 		if (r != -EAGAIN)
@@ -154,7 +163,7 @@ int sock_accept(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, in
 							       : sys_accept4(fd, addr, len, flags);
 	if (addr && (int)*len < 0)
 		return -EINVAL;
-	r = accept_try(fd, o, addr, len, flags);
+	r = accept_try(fd, o, false, addr, len, flags);
 	if (r != -EAGAIN)
 		return r;
 	r = call_begin(&c, fd, o, ofd_nonblock(o, 0), o->rcvtimeo_ns);
@@ -162,7 +171,7 @@ int sock_accept(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, in
 		return r;
 	while ((r = call_again(&c, RDY_IN)) == 0) {
 		run_leave(c.sr, RUN_LATER);
-		r = o->stopped ? -EINVAL : accept_try(fd, o, addr, len, flags);
+		r = o->stopped ? -EINVAL : accept_try(fd, o, c.held, addr, len, flags);
 		run_enter(c.sr);
 		if (r != -EAGAIN)
 			break;

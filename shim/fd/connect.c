@@ -156,10 +156,25 @@ static bool connect_take(int fd, struct ofd *o, const struct sockaddr *addr, soc
 	return true;
 }
 
+struct connect_pass {
+	const struct sockaddr *addr;
+	socklen_t len;
+	int fd;
+};
+
+static long connect_pass(void *arg)
+{
+	const struct connect_pass *p = arg;
+
+	return sys_connect(p->fd, p->addr, p->len);
+}
+
 static int connect_new(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len)
 {
+	struct connect_pass pass = {addr, len, fd};
+
 	if (!connect_take(fd, o, addr, len, false))
-		return sys_connect(fd, addr, len);
+		return (int)thread_pass(connect_pass, &pass);
 	if (stack_deferred(o->sk))
 		return 0; /* TCP_FASTOPEN_CONNECT: the first bytes set it going */
 	if (!ofd_nonblock(o, 0))

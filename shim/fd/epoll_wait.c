@@ -176,6 +176,20 @@ static int kernel_wait_once(int epfd, struct epoll_event *ev, int max, const str
 	return sys_epoll_pwait(epfd, ev, max, ms > INT_MAX ? INT_MAX : (int)ms, mask);
 }
 
+struct kernel_pass {
+	struct epoll_event *ev;
+	const struct timespec *ts;
+	const sigset_t *mask;
+	int epfd, max;
+};
+
+static long kernel_pass(void *arg)
+{
+	const struct kernel_pass *p = arg;
+
+	return kernel_wait_once(p->epfd, p->ev, p->max, p->ts, p->mask);
+}
+
 /* Counts a sleeper out, unless it was given up for dead (epoll_poke_end). */
 static void ksleeper_out(struct epoll_set *set)
 {
@@ -187,17 +201,19 @@ static void ksleeper_out(struct epoll_set *set)
 
 /*
  * A set that has nothing of ours: straight to the kernel. *again: it has become one of ours while
- * we slept, and nothing was reported.
+ * we slept, and nothing was reported. A handler that jumps, or a request for cancellation, leaves a
+ * sleeper counted, as one that is killed does (epoll_poke_end).
  */
 static int kernel_wait(struct epoll_set *set, int epfd, struct epoll_event *ev, int max,
 		       const struct timespec *ts, const sigset_t *mask, bool *again)
 {
+	struct kernel_pass pass = {ev, ts, mask, epfd, max};
 	int n = 0, kept;
 
 	*again = true;
 	atomic_fetch_add(&set->ksleepers, 1);
 	if (!atomic_load(&set->nours)) {
-		n = kernel_wait_once(epfd, ev, max, ts, mask);
+		n = (int)thread_pass(kernel_pass, &pass);
 		*again = false;
 	}
 	ksleeper_out(set);
@@ -288,7 +304,7 @@ static bool spin(struct epwait *e, uint64_t now)
 	for (; now < end; now = until) {
 		until = end - now > KERNEL_CHECK_NS ? now + KERNEL_CHECK_NS : end;
 		if (wait_spin(e->sr, until, until == end, e->nsigs0, set_is_ready, e->set))
-			return thread_self.nsigs == e->nsigs0;
+			return !thread_interrupted(e->nsigs0);
 		if (until < end && (e->set->kernel_used || door_fd(e->sr) >= 0))
 			return true;
 	}
@@ -314,10 +330,20 @@ static int doze(struct epwait *e)
 	return ret;
 }
 
+static void epwait_end(void *arg)
+{
+	struct epwait *e = arg;
+
+	if (thread_self.waiter)
+		epoll_waiter_leave(thread_self.waiter);
+	if (e->held)
+		ofd_drop(e->o);
+}
+
 /* Something has come while we looked: no sleep, and no reason to ask the kernel either. */
 static bool turn_is_due(const struct epwait *e)
 {
-	return thread_self.nsigs == e->nsigs0 &&
+	return !thread_interrupted(e->nsigs0) &&
 	       (dev_rx_pending(e->sr) || (e->sr->st && stack_next_ns(e->sr->st) <= now_ns()));
 }
 
@@ -359,6 +385,7 @@ int epoll_wait_op(int epfd, struct ofd *o, struct epoll_event *ev, int max,
 			   .mask = sigmask,
 			   .deadline = UINT64_MAX,
 			   .nsigs0 = thread_self.nsigs};
+	struct thread_undo undo;
 	struct timespec left;
 	bool again;
 	int ret;
@@ -367,8 +394,11 @@ int epoll_wait_op(int epfd, struct ofd *o, struct epoll_event *ev, int max,
 		return -EINVAL;
 	if (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000ul))
 		return -EINVAL;
-	if (!e.set)
-		return kernel_wait_once(epfd, ev, max, timeout, sigmask);
+	if (!e.set) {
+		struct kernel_pass pass = {ev, timeout, sigmask, epfd, max};
+
+		return (int)thread_pass(kernel_pass, &pass);
+	}
 	if (timeout && (timeout->tv_sec || timeout->tv_nsec)) {
 		e.deadline = now_ns();
 		if ((uint64_t)timeout->tv_sec > (UINT64_MAX - e.deadline) / 1000000000ull - 1)
@@ -392,8 +422,9 @@ int epoll_wait_op(int epfd, struct ofd *o, struct epoll_event *ev, int max,
 		}
 	}
 	e.sr = &family->stacks[0];
+	thread_undo_push(&undo, epwait_end, &e);
 	ret = wait_both(&e);
-	if (e.held)
-		ofd_drop(o);
-	return ret;
+	thread_undo_pop();
+	epwait_end(&e);
+	return ret == -ERESTART ? -EINTR : ret;
 }

@@ -57,6 +57,7 @@ static int state_init(struct poll_state *ps, struct pollfd *fds, nfds_t n)
 	ps->n = n;
 	ps->mapped = 0;
 	ps->watching = ps->blind = ps->kernel = false;
+	ps->looked = ps->interrupted = false;
 	if (state_bytes(n) > sizeof(ps->small)) {
 		ps->mapped = state_bytes(n);
 		mem = sys_mmap(NULL, ps->mapped, PROT_READ | PROT_WRITE,
@@ -109,8 +110,10 @@ static void state_watch(struct poll_state *ps)
 	run_leave(ps->sr, RUN_KICK);
 }
 
-static void state_fini(struct poll_state *ps)
+static void state_fini(void *arg)
 {
+	struct poll_state *ps = arg;
+
 	if (ps->watching) {
 		run_enter(ps->sr);
 		for (nfds_t i = 0; i < ps->n; i++)
@@ -129,6 +132,27 @@ static void state_fini(struct poll_state *ps)
 
 /* ---- looking -------------------------------------------------------------------------------- */
 
+/* Another thread has closed it, or put something else in its place: that counts as soon as
+ * something has ended the sleep, as in the kernel. What is watched stays so until the end. */
+static bool look_is_late(const struct poll_state *ps, nfds_t i)
+{
+	if (likely(fdtab_get(ps->fds[i].fd) == ps->o[i]))
+		return false;
+	return !ps->ww[i] || ps->interrupted ||
+	       (watch_level(ps->o[i]) & rdy_wanted((uint16_t)ps->fds[i].events));
+}
+
+static void look_anew(struct poll_state *ps, nfds_t i)
+{
+	struct ofd *o = ours(ps->fds[i].fd);
+
+	ps->o[i] = o;
+	ps->fds[i].revents = 0;
+	ps->kfds[i].fd = o && o->kind != OFD_EPOLL ? -1 : ps->fds[i].fd;
+	ps->kernel |= ps->kfds[i].fd >= 0;
+	ps->blind |= o != NULL;
+}
+
 /* Fills in revents of ours. How many are ready. */
 static int look_ours(struct poll_state *ps)
 {
@@ -137,6 +161,8 @@ static int look_ours(struct poll_state *ps)
 	for (nfds_t i = 0; i < ps->n; i++) {
 		uint32_t want, level;
 
+		if (ps->o[i] && unlikely(look_is_late(ps, i)))
+			look_anew(ps, i);
 		if (!ps->o[i])
 			continue;
 		want = ((uint16_t)ps->fds[i].events & POLL_WANTED) | POLLERR | POLLHUP;
@@ -215,6 +241,20 @@ static int state_sleep(struct poll_state *ps, uint64_t deadline, const sigset_t 
 	return ret < 0 ? ret : 0;
 }
 
+/* A wait of no time at all: a signal that is pending and that mask lets in ends it even so. */
+static int mask_look(const sigset_t *mask)
+{
+	struct timespec none = {0, 0};
+	int ret;
+
+	if (!mask)
+		return 0;
+	thread_wait_begin(mask);
+	ret = sys_ppoll(NULL, 0, &none, mask);
+	thread_wait_end();
+	return ret;
+}
+
 static int wait_loop(struct poll_state *ps, uint64_t deadline, const sigset_t *mask)
 {
 	uint32_t nsigs0 = thread_self.nsigs;
@@ -229,22 +269,26 @@ static int wait_loop(struct poll_state *ps, uint64_t deadline, const sigset_t *m
 		n = look(ps);
 		if (n && ps->filter)
 			n = ps->filter(ps, n);
-		if (n || ret < 0)
+		ps->looked = true;
+		if (n || ret == -EINTR)
 			return n ? n : ret;
+		if (ret < 0 && ret != -ERESTART)
+			return ret;
 		now = now_ns();
 		if (now >= deadline)
-			return 0;
+			return deadline ? 0 : mask_look(mask);
 		spin = wait_spin_ns(ps->sr);
 		if (spin > KERNEL_CHECK_NS)
 			spin = KERNEL_CHECK_NS;
 		if (spin > deadline - now)
 			spin = deadline - now;
 		if (spin && wait_spin(ps->sr, now + spin, true, nsigs0, ours_ready, ps) &&
-		    thread_self.nsigs == nsigs0)
+		    !thread_interrupted(nsigs0))
 			continue;
 		state_watch(ps);
 		if (!ours_ready(ps))
 			ret = state_sleep(ps, deadline, mask, nsigs0);
+		ps->interrupted = ret == -EINTR;
 	}
 }
 
@@ -259,12 +303,15 @@ static bool too_many(nfds_t n)
 int poll_run(struct poll_state *ps, struct pollfd *fds, nfds_t n, uint64_t deadline,
 	     const sigset_t *mask)
 {
+	struct thread_undo undo;
 	int ret = state_init(ps, fds, n);
 
 	if (ret < 0)
 		return ret;
 	ps->sr = &family->stacks[0];
+	thread_undo_push(&undo, state_fini, ps);
 	ret = wait_loop(ps, deadline, mask);
+	thread_undo_pop();
 	state_fini(ps);
 	return ret;
 }

@@ -22,6 +22,8 @@ struct poll_state {
 	bool kernel; /* there is something to ask the kernel about */
 	bool blind;  /* not all of ours could be watched */
 	bool watching;
+	bool interrupted;
+	bool looked; /* not the first look any more */
 	size_t mapped;
 	/* What of n ready entries really counts (select); may take entries out of kfds. */
 	int (*filter)(struct poll_state *ps, int n);

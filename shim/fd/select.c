@@ -2,7 +2,8 @@
 /*
  * select as poll: the sets become an array and the array becomes the sets, by the kernel's own
  * mapping of poll's bits to the three sets (fs/select.c names them POLLIN_SET, POLLOUT_SET and
- * POLLEX_SET). Counts bits, not descriptors, and fails with EBADF where poll says POLLNVAL.
+ * POLLEX_SET). Counts bits, not descriptors, and fails with EBADF where poll says POLLNVAL at once:
+ * what is closed during the wait is ready.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +14,9 @@
 #include "shim/fd/poll_set.h"
 #include "shim/proc/sys.h"
 
-#define IN_SET (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
-#define OUT_SET (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
-#define EX_SET POLLPRI
+#define IN_SET (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR | POLLNVAL)
+#define OUT_SET (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR | POLLNVAL)
+#define EX_SET (POLLPRI | POLLNVAL)
 #define BITS (8 * (int)sizeof(unsigned long))
 #define SELECT_SMALL 256 /* descriptors without memory of their own */
 
@@ -90,6 +91,9 @@ bool select_concerns_us(int n, const fd_set *r, const fd_set *w, const fd_set *x
 struct sel {
 	fd_set *r, *w, *x;
 	uint8_t *wants; /* of each entry: WANT_* */
+	void *mem;      /* for large sets, or NULL */
+	size_t mapped;
+	bool bad; /* one was not open to begin with */
 };
 enum { WANT_R = 1, WANT_W = 2, WANT_X = 4 };
 
@@ -106,11 +110,12 @@ static short wanted_bits(uint8_t wants)
  */
 static int count_ready(struct poll_state *ps, int n)
 {
-	const struct sel *s = ps->arg;
+	struct sel *s = ps->arg;
 
 	for (nfds_t i = 0; i < ps->n; i++) {
 		short re = ps->fds[i].revents;
 
+		s->bad |= !ps->looked && (re & POLLNVAL);
 		if (!re || (re & (wanted_bits(s->wants[i]) | POLLNVAL)))
 			continue;
 		ps->kfds[i].fd = -1;
@@ -133,8 +138,8 @@ static nfds_t sets_to_array(const struct sel *s, int n, struct pollfd *fds)
 		if (!wants)
 			continue;
 		s->wants[k] = wants;
-		fds[k++] = (struct pollfd){.fd = fd,
-					   .events = wanted_bits(wants) & ~(POLLERR | POLLHUP)};
+		fds[k++] = (struct pollfd){
+			.fd = fd, .events = wanted_bits(wants) & ~(POLLERR | POLLHUP | POLLNVAL)};
 	}
 	return k;
 }
@@ -144,9 +149,8 @@ static int array_to_sets(const struct sel *s, int n, const struct pollfd *fds, n
 {
 	int bits = 0;
 
-	for (nfds_t i = 0; i < k; i++)
-		if (fds[i].revents & POLLNVAL)
-			return -EBADF;
+	if (s->bad)
+		return -EBADF;
 	set_clear(s->r, n);
 	set_clear(s->w, n);
 	set_clear(s->x, n);
@@ -158,6 +162,14 @@ static int array_to_sets(const struct sel *s, int n, const struct pollfd *fds, n
 		bits += set_put(s->x, fds[i].fd, s->wants[i] & WANT_X, re, EX_SET);
 	}
 	return bits;
+}
+
+static void sel_free(void *arg)
+{
+	const struct sel *s = arg;
+
+	if (s->mapped)
+		sys_munmap(s->mem, s->mapped);
 }
 
 static void time_left(struct timespec *timeout, uint64_t deadline)
@@ -173,10 +185,10 @@ int select_op(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, 
 {
 	struct pollfd small[SELECT_SMALL], *fds = small;
 	uint8_t small_wants[SELECT_SMALL];
-	struct sel s = {r, w, x, small_wants};
+	struct sel s = {r, w, x, small_wants, NULL, 0, false};
+	struct thread_undo undo;
 	struct poll_state ps = {.filter = count_ready, .arg = &s};
 	uint64_t deadline;
-	size_t mapped = 0;
 	nfds_t k;
 	int ret;
 
@@ -187,20 +199,21 @@ int select_op(int n, fd_set *r, fd_set *w, fd_set *x, struct timespec *timeout, 
 		n = FDTAB_FDS;
 	deadline = poll_deadline(timeout);
 	if (n > SELECT_SMALL) {
-		mapped = (size_t)n * (sizeof(*fds) + 1);
-		fds = sys_mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			       -1, 0);
+		s.mapped = (size_t)n * (sizeof(*fds) + 1);
+		s.mem = fds = sys_mmap(NULL, s.mapped, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (sys_is_err(fds))
 			return -ENOMEM;
 		s.wants = (uint8_t *)(fds + n);
 	}
 	k = sets_to_array(&s, n, fds);
+	thread_undo_push(&undo, sel_free, &s);
 	ret = poll_run(&ps, fds, k, deadline, sigmask);
+	thread_undo_pop();
 	if (ret >= 0)
 		ret = array_to_sets(&s, n, fds, k);
 	if (timeout && update && deadline != UINT64_MAX)
 		time_left(timeout, deadline);
-	if (mapped)
-		sys_munmap(fds, mapped);
+	sel_free(&s);
 	return ret;
 }

@@ -437,9 +437,8 @@ int call_begin(struct call *c, int fd, struct ofd *o, bool nonblock, uint64_t ti
 	c->sr = o->sr;
 	c->nonblock = nonblock;
 	c->turned = c->held = false;
-	c->deadline_ns = UINT64_MAX;
-	if (unlikely(timeo_ns) && !nonblock)
-		c->deadline_ns = now_ns() + timeo_ns;
+	c->timed = unlikely(timeo_ns) && !nonblock;
+	c->deadline_ns = unlikely(c->timed) ? now_ns() + timeo_ns : UINT64_MAX;
 	return 0;
 }
 
@@ -450,15 +449,34 @@ static bool turn_due(const struct stackrec *sr)
 		       TURN_DUE_NS;
 }
 
+static void call_undo(void *arg)
+{
+	struct call *c = arg;
+
+	ofd_drop(c->o);
+}
+
+void call_hold(struct call *c)
+{
+	if (c->held)
+		return;
+	ofd_hold(c->o);
+	thread_undo_push(&c->undo, call_undo, c);
+	c->held = true;
+}
+
+int call_interrupted(const struct call *c)
+{
+	return !c->timed && thread_restarts() ? -ERESTART : -EINTR;
+}
+
 int call_again(struct call *c, uint32_t events)
 {
 	int r = 0;
 
 	if (c->nonblock && (c->turned || !turn_due(c->sr)))
 		return -EAGAIN;
-	if (!c->held)
-		ofd_hold(c->o);
-	c->held = true;
+	call_hold(c);
 	if (c->nonblock) {
 		c->turned = true;
 		run_leave(c->sr, RUN_LATER);
@@ -469,8 +487,10 @@ int call_again(struct call *c, uint32_t events)
 	} else {
 		run_leave(c->sr, RUN_KICK);
 		r = wait_ofd(c->o, events, c->deadline_ns);
-		if (r == -EINTR && c->deadline_ns == UINT64_MAX && thread_restarts())
-			r = 0;
+		if (r == -EINTR)
+			r = call_interrupted(c);
+		else if (r == -ERESTART)
+			r = c->timed ? -EINTR : -ERESTART;
 	}
 	run_enter(c->sr);
 	return call_sk(c) ? r : -EBADF;
@@ -479,8 +499,10 @@ int call_again(struct call *c, uint32_t events)
 void call_end(struct call *c, unsigned flags)
 {
 	run_leave(c->sr, flags);
-	if (unlikely(c->held))
-		ofd_drop(c->o);
+	if (likely(!c->held))
+		return;
+	thread_undo_pop();
+	ofd_drop(c->o);
 }
 
 void sock_sigpipe(void)

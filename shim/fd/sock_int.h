@@ -26,7 +26,9 @@
 struct call {
 	struct ofd *o;
 	struct stackrec *sr;
-	uint64_t deadline_ns; /* UINT64_MAX: none */
+	uint64_t deadline_ns;    /* UINT64_MAX: none */
+	struct thread_undo undo; /* while held */
+	bool timed;              /* by SO_RCVTIMEO or SO_SNDTIMEO: never restarted (signal(7)) */
 	bool nonblock;
 	bool turned; /* a turn has been run for a caller that does not wait */
 	bool held;
@@ -38,9 +40,14 @@ int call_begin(struct call *c, int fd, struct ofd *o, bool nonblock, uint64_t ti
 /*
  * The operation found nothing to do. Blocks until o is ready for events, or, for a caller that does
  * not wait, runs one turn if nobody has looked at the stack for a while. The lock is given up
- * meanwhile and taken again. 0: try again; -EAGAIN (would block, or timed out), -EINTR.
+ * meanwhile and taken again. 0: try again; -EAGAIN (would block, or timed out); -EINTR, or
+ * -ERESTART when the call is to begin anew, unless something was done.
  */
 int call_again(struct call *c, uint32_t events);
+/* Makes sure that o lives on while the lock is given up, until call_end(). */
+void call_hold(struct call *c);
+/* What a wait that a handler ended returns: -EINTR or -ERESTART. */
+int call_interrupted(const struct call *c);
 
 /* Releases the lock; flags as run_leave(). */
 void call_end(struct call *c, unsigned flags);

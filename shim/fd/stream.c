@@ -163,6 +163,18 @@ static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_
 	return r;
 }
 
+struct send_pass {
+	const struct msghdr *msg;
+	int fd, flags;
+};
+
+static long send_pass(void *arg)
+{
+	const struct send_pass *p = arg;
+
+	return sys_sendmsg(p->fd, p->msg, p->flags);
+}
+
 ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 {
 	if (msg->msg_iovlen > MSGS_MAX)
@@ -173,8 +185,11 @@ ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 		int r = sock_fastopen_connect(fd, o, msg->msg_name, msg->msg_namelen,
 					      ofd_nonblock(o, flags));
 
-		if (r == -ENOPROTOOPT)
-			return sys_sendmsg(fd, msg, flags);
+		if (r == -ENOPROTOOPT) {
+			struct send_pass pass = {msg, fd, flags};
+
+			return thread_pass(send_pass, &pass);
+		}
 		if (r < 0)
 			return r;
 	}

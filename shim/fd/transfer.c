@@ -100,10 +100,7 @@ static ssize_t file_send_cold(struct call *c, struct file_src *src)
 
 	if (!buf)
 		return -ENOMEM;
-	if (!c->held) {
-		ofd_hold(c->o);
-		c->held = true;
-	}
+	call_hold(c);
 	run_leave(c->sr, RUN_KICK);
 	r = sys_preadv(src->fd, &iov, 1, src->pos);
 	run_enter(c->sr);
@@ -239,14 +236,30 @@ static bool fd_nonblock(int fd)
 	return fl >= 0 && (fl & O_NONBLOCK);
 }
 
-/* Room in (POLLOUT), or bytes in (POLLIN), a pipe. 0, -EAGAIN, -EINTR. No lock held. */
-static int pipe_wait(int fd, short events, bool nonblock)
+/* Is there room in (POLLOUT), or bytes in (POLLIN), a pipe? 0, -EAGAIN. */
+static int pipe_look(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
 	struct timespec none = {0, 0};
-	int r = sys_ppoll(&p, 1, nonblock ? &none : NULL, NULL);
+	int r = sys_ppoll(&p, 1, &none, NULL);
 
 	return r < 0 ? r : r == 0 ? -EAGAIN : 0;
+}
+
+/* Waits for it, the stack being run meanwhile. 0, -EINTR, -ERESTART. No lock held. */
+static int pipe_wait(struct stackrec *sr, int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	uint32_t nsigs0 = thread_self.nsigs;
+	int r;
+
+	while ((r = pipe_look(fd, events)) == -EAGAIN) {
+		run_turn(sr);
+		r = wait_sleep(sr, &p, 1, UINT64_MAX, NULL, nsigs0);
+		if (r == -EINTR)
+			return thread_restarts() ? -ERESTART : -EINTR;
+	}
+	return r;
 }
 
 /* Writes what fits now. */
@@ -258,7 +271,7 @@ static ssize_t pipe_write(int fd, char *buf, size_t n)
 	if (r != -EOPNOTSUPP)
 		return r;
 	/* A kernel whose pipes cannot say: what POLLOUT promises does not block. */
-	r = pipe_wait(fd, POLLOUT, true);
+	r = pipe_look(fd, POLLOUT);
 	return r < 0 ? r : sys_write(fd, buf, n < 4096 ? n : 4096);
 }
 
@@ -276,17 +289,24 @@ static ssize_t splice_peek(struct call *c, char *buf, size_t n)
 	return r;
 }
 
+static void bounce_undo(void *arg)
+{
+	bounce_put(arg);
+}
+
 static ssize_t splice_from_sock(int fd, struct ofd *o, int pipe_fd, size_t len, unsigned flags)
 {
 	bool nonblock = (flags & SPLICE_F_NONBLOCK) || fd_nonblock(pipe_fd);
 	char *buf = bounce_get();
 	struct iovec taken = {NULL, 0};
+	struct thread_undo undo;
 	struct call c;
 	ssize_t n, r;
 
 	if (!buf)
 		return -ENOMEM;
-	r = pipe_wait(pipe_fd, POLLOUT, nonblock);
+	thread_undo_push(&undo, bounce_undo, buf);
+	r = nonblock ? pipe_look(pipe_fd, POLLOUT) : pipe_wait(o->sr, pipe_fd, POLLOUT);
 	if (r == 0)
 		r = call_begin(&c, fd, o, ofd_nonblock(o, 0), o->rcvtimeo_ns);
 	if (r < 0)
@@ -303,11 +323,9 @@ static ssize_t splice_from_sock(int fd, struct ofd *o, int pipe_fd, size_t len, 
 		}
 		if (r != -EAGAIN || nonblock)
 			break;
-		if (!c.held)
-			ofd_hold(o);
-		c.held = true;
+		call_hold(&c);
 		run_leave(c.sr, RUN_KICK);
-		r = pipe_wait(pipe_fd, POLLOUT, false);
+		r = pipe_wait(c.sr, pipe_fd, POLLOUT);
 		run_enter(c.sr);
 		n = r < 0 || !call_sk(&c)
 			    ? 0
@@ -317,6 +335,7 @@ static ssize_t splice_from_sock(int fd, struct ofd *o, int pipe_fd, size_t len, 
 	if (r == -EPIPE)
 		sock_sigpipe();
 out:
+	thread_undo_pop();
 	bounce_put(buf);
 	return r;
 }
@@ -332,7 +351,7 @@ static ssize_t pipe_read(int fd, const struct iovec *iov, int n)
 
 	if (r != -EOPNOTSUPP)
 		return r;
-	r = pipe_wait(fd, POLLIN, true);
+	r = pipe_look(fd, POLLIN);
 	if (r < 0)
 		return r;
 	r = sys_ioctl(fd, FIONREAD, &ready);
@@ -385,11 +404,9 @@ static ssize_t splice_to_sock(int pipe_fd, int fd, struct ofd *o, size_t len, un
 		if (!dry) {
 			r = call_again(&c, RDY_OUT);
 		} else {
-			if (!c.held)
-				ofd_hold(o);
-			c.held = true;
+			call_hold(&c);
 			run_leave(c.sr, RUN_KICK);
-			r = pipe_wait(pipe_fd, POLLIN, false);
+			r = pipe_wait(c.sr, pipe_fd, POLLIN);
 			run_enter(c.sr);
 			r = call_sk(&c) ? r : -EBADF;
 		}

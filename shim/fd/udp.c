@@ -488,6 +488,8 @@ ssize_t udp_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 		return udp_recv_errors(fd, o, msg, flags);
 	if (flags & MSG_OOB)
 		return sys_recvmsg(fd, msg, flags | MSG_DONTWAIT); /* refused */
+	if (unlikely(ofd_ready(o) & RDY_RDHUP)) /* the end comes after what is there */
+		sock_catch_up(o, 0);
 	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->rcvtimeo_ns);
 	if (r < 0)
 		return r;

@@ -35,7 +35,7 @@ int run_turn(struct stackrec *sr);
 /*
  * Blocks the calling thread until o is ready for any of events (RDY_ERR and RDY_HUP always count),
  * deadline_ns (absolute; UINT64_MAX: none) has passed, or a signal handler has run. Turns, spins,
- * then sleeps. No lock held. 0, -EAGAIN (deadline), -EINTR.
+ * then sleeps. No lock held. 0, -EAGAIN (deadline), -EINTR, -ERESTART (as wait_sleep()).
  */
 int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns);
 
@@ -110,14 +110,15 @@ void list_mend(struct list *head);
  * process, kfds[0..nkfds) (the application's own kernel descriptors, revents filled in), a wake-up,
  * and the earlier of deadline_ns and the stack's next timer. sigmask (NULL: unchanged) is in force
  * during the wait, atomically. nsigs0: thread_self.nsigs when the call began: if a handler has run
- * since, it does not sleep. 0: something may have happened; -EINTR.
+ * since, it does not sleep. 0: something may have happened; -EINTR; -ERESTART: the kernel ended the
+ * sleep with no handler of the application's to run (a process that was stopped goes on).
  */
 int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_t deadline_ns,
 	       const sigset_t *sigmask, uint32_t nsigs0);
 
 /*
  * The same with one kernel descriptor, an epoll set of the application's; -1: none. 1: it or the
- * doors may have something; 0: they have nothing; -EINTR.
+ * doors may have something; 0: they have nothing; -EINTR, -ERESTART.
  */
 int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const sigset_t *sigmask,
 		     uint32_t nsigs0);

@@ -254,6 +254,10 @@ void waiters_drop(struct proc *p)
 /* ---- sleeping ------------------------------------------------------------------------------- */
 
 struct sleep {
+	struct stackrec *sr;
+	struct waiter *w;
+	struct timespec *ts;
+	const sigset_t *sigmask;
 	struct pollfd small[WAIT_STACK_FDS];
 	struct pollfd *fds;
 	size_t bytes; /* of fds, when it is not small */
@@ -269,13 +273,26 @@ static void sleep_add(struct sleep *s, int fd)
 	s->fds[s->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
-static int sleep_fill(struct sleep *s, struct stackrec *sr, const struct waiter *w,
-		      const struct pollfd *kfds, unsigned nkfds)
+/* All but the array of descriptors, which is large. */
+static void sleep_init(struct sleep *s, struct stackrec *sr, struct waiter *w,
+		       const sigset_t *sigmask)
 {
+	s->sr = sr;
+	s->w = w;
+	s->ts = NULL;
+	s->sigmask = sigmask;
+	s->bytes = 0;
+	s->gate = false;
+	s->events = 0;
+}
+
+static int sleep_fill(struct sleep *s, const struct pollfd *kfds, unsigned nkfds)
+{
+	struct stackrec *sr = s->sr;
+	const struct waiter *w = s->w;
 	int dev[WAIT_DEV_FDS], door;
 
 	s->fds = s->small;
-	s->bytes = 0;
 	if (nkfds + WAIT_DEV_FDS + 2 > WAIT_STACK_FDS) {
 		s->bytes = (nkfds + WAIT_DEV_FDS + 2) * sizeof(*s->fds);
 		s->fds = sys_mmap(NULL, s->bytes, PROT_READ | PROT_WRITE,
@@ -289,8 +306,6 @@ static int sleep_fill(struct sleep *s, struct stackrec *sr, const struct waiter 
 	s->dev = s->n;
 	s->ndev = 0;
 	s->wake = -1;
-	s->gate = false;
-	s->events = 0;
 	if (sr && sr->st) {
 		s->ndev = (unsigned)dev_fds(sr, dev, WAIT_DEV_FDS);
 		for (unsigned i = 0; i < s->ndev; i++)
@@ -335,18 +350,26 @@ static int sleep_failed(int ret)
 	return sys_nanosleep(&blind, NULL) == -EINTR ? -EINTR : 0;
 }
 
+static long sleep_call(void *arg)
+{
+	struct sleep *s = arg;
+
+	return s->gate ? gate_sleep(s->w, s->ts, s->sigmask)
+		       : sys_ppoll(s->fds, s->n, s->ts, s->sigmask);
+}
+
 /* The wait itself. 0, or -EINTR. */
-static int sleep_wait(struct sleep *s, struct waiter *w, struct timespec *ts,
-		      const sigset_t *sigmask)
+static int sleep_wait(struct sleep *s)
 {
 	int ret;
 
+	thread_wait_begin(s->sigmask);
+	ret = (int)thread_block(sleep_call, s);
+	thread_wait_end();
 	if (s->gate) {
-		ret = gate_sleep(w, ts, sigmask);
 		s->events = ret > 0 ? ret : 0;
 		return sleep_failed(ret);
 	}
-	ret = sys_ppoll(s->fds, s->n, ts, sigmask);
 	if (ret > 0 && s->wake >= 0 && (s->fds[s->wake].revents & POLLIN))
 		s->events |= GATE_WOKEN;
 	for (unsigned i = 0; ret > 0 && i < s->ndev; i++)
@@ -355,11 +378,36 @@ static int sleep_wait(struct sleep *s, struct waiter *w, struct timespec *ts,
 	return sleep_failed(ret);
 }
 
-/* Accounts for the sleep. 0 or -EINTR; what woke it is in s. */
-static int sleep_once(struct sleep *s, struct stackrec *sr, struct waiter *w, uint64_t deadline,
-		      const sigset_t *sigmask)
+static void sleep_uncount(const struct sleep *s)
 {
-	struct timespec ts, *tsp = NULL;
+	if (!s->sr || !s->sr->st)
+		return;
+	atomic_fetch_sub(&s->sr->sleepers, 1);
+	if (s->w)
+		s->w->covers = 0;
+	atomic_store_explicit(&s->sr->attended_ns, now_ns(), memory_order_relaxed);
+	helper_unpark(s->sr);
+}
+
+/* Cancelled asleep. */
+static void sleep_undo(void *arg)
+{
+	struct sleep *s = arg;
+
+	sleep_uncount(s);
+	if (s->w)
+		atomic_store(&s->w->state, WAITER_AWAKE);
+	if (s->bytes)
+		sys_munmap(s->fds, s->bytes);
+}
+
+/* Accounts for the sleep. 0 or -EINTR; what woke it is in s. */
+static int sleep_once(struct sleep *s, uint64_t deadline)
+{
+	struct stackrec *sr = s->sr;
+	struct waiter *w = s->w;
+	struct thread_undo undo;
+	struct timespec ts;
 	uint64_t now = now_ns(), until;
 	int ret;
 
@@ -377,21 +425,18 @@ static int sleep_once(struct sleep *s, struct stackrec *sr, struct waiter *w, ui
 
 		ts.tv_sec = (time_t)(left / 1000000000ull);
 		ts.tv_nsec = (long)(left % 1000000000ull);
-		tsp = &ts;
+		s->ts = &ts;
 	}
-	ret = sleep_wait(s, w, tsp, sigmask);
-	if (sr && sr->st) {
-		atomic_fetch_sub(&sr->sleepers, 1);
-		if (w)
-			w->covers = 0;
-		atomic_store_explicit(&sr->attended_ns, now_ns(), memory_order_relaxed);
-		helper_unpark(sr);
-	}
+	thread_undo_push(&undo, sleep_undo, s);
+	ret = sleep_wait(s);
+	thread_undo_pop();
+	sleep_uncount(s);
 	return ret;
 }
 
-static void sleep_done(struct sleep *s, struct stackrec *sr, struct waiter *w)
+static void sleep_done(struct sleep *s)
 {
+	struct waiter *w = s->w;
 	char buf[16];
 
 	if (w) {
@@ -402,8 +447,8 @@ static void sleep_done(struct sleep *s, struct stackrec *sr, struct waiter *w)
 				;
 	}
 	/* Woken by a device without a packet: it is netlink that has something to say. */
-	if ((s->events & GATE_DEVICE) && !dev_rx_pending(sr))
-		sr->news_ns = 0;
+	if ((s->events & GATE_DEVICE) && !dev_rx_pending(s->sr))
+		s->sr->news_ns = 0;
 }
 
 static void spin_learn(uint64_t slept_ns)
@@ -414,28 +459,28 @@ static void spin_learn(uint64_t slept_ns)
 		spin_score -= spin_score > 0;
 }
 
-/* Falls asleep unless w has been woken or a handler has run. 0, or -EINTR. */
-static int sleep_guarded(struct sleep *s, struct stackrec *sr, struct waiter *w,
-			 uint64_t deadline_ns, const sigset_t *sigmask, uint32_t nsigs0)
+/* Falls asleep unless its waiter has been woken or a handler has run. 0, or as wait_sleep(). */
+static int sleep_guarded(struct sleep *s, uint64_t deadline_ns, uint32_t nsigs0)
 {
 	uint32_t state = WAITER_AWAKE;
+	struct waiter *w = s->w;
 	uint64_t t0;
 	int ret;
 
 	if (w && !atomic_compare_exchange_strong(&w->state, &state, WAITER_SLEEPING)) {
 		atomic_store(&w->state, WAITER_AWAKE);
-		return thread_self.nsigs != nsigs0 ? -EINTR : 0;
+		return thread_interrupted(nsigs0) ? -EINTR : 0;
 	}
-	if (thread_self.nsigs != nsigs0) {
+	if (thread_interrupted(nsigs0)) {
 		if (w)
 			atomic_store(&w->state, WAITER_AWAKE);
 		return -EINTR;
 	}
 	t0 = now_ns();
-	ret = sleep_once(s, sr, w, deadline_ns, sigmask);
-	sleep_done(s, sr, w);
+	ret = sleep_once(s, deadline_ns);
+	sleep_done(s);
 	spin_learn(now_ns() - t0);
-	return thread_self.nsigs != nsigs0 ? -EINTR : ret;
+	return thread_interrupted(nsigs0) ? -EINTR : ret == -EINTR ? -ERESTART : ret;
 }
 
 int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const sigset_t *sigmask,
@@ -443,15 +488,16 @@ int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const 
 {
 	struct pollfd kfd = {.fd = epfd, .events = POLLIN};
 	struct waiter *w = waiter_self();
-	struct sleep s = {.gate = true};
-
+	struct sleep s;
 	int ret;
 
 	if (!w || !sr || !sr->st || gate_prepare(w, sr, epfd) < 0) {
 		ret = wait_sleep(sr, &kfd, epfd >= 0, deadline_ns, sigmask, nsigs0);
 		return ret < 0 ? ret : 1;
 	}
-	ret = sleep_guarded(&s, sr, w, deadline_ns, sigmask, nsigs0);
+	sleep_init(&s, sr, w, sigmask);
+	s.gate = true;
+	ret = sleep_guarded(&s, deadline_ns, nsigs0);
 	return ret < 0 ? ret : !!(s.events & GATE_KERNEL);
 }
 
@@ -464,10 +510,11 @@ int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_
 
 	for (unsigned i = 0; i < nkfds; i++)
 		kfds[i].revents = 0;
-	ret = sleep_fill(&s, sr, w, kfds, nkfds);
+	sleep_init(&s, sr, w, sigmask);
+	ret = sleep_fill(&s, kfds, nkfds);
 	if (ret < 0)
 		return ret;
-	ret = sleep_guarded(&s, sr, w, deadline_ns, sigmask, nsigs0);
+	ret = sleep_guarded(&s, deadline_ns, nsigs0);
 	for (unsigned i = 0; ret == 0 && i < nkfds; i++)
 		kfds[i].revents = s.fds[i].revents;
 	if (s.bytes)
@@ -518,7 +565,7 @@ bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs
 	while (now < until_ns) {
 		if ((sr && sr->st && (dev_rx_pending(sr) || stack_next_ns(sr->st) <= now)) ||
 		    (w && atomic_load_explicit(&w->state, memory_order_relaxed) == WAITER_WOKEN) ||
-		    thread_self.nsigs != nsigs0 || (ready && ready(arg))) {
+		    thread_interrupted(nsigs0) || (ready && ready(arg))) {
 			spin_score += 2;
 			if (spin_score > SPIN_SCORE_MAX)
 				spin_score = SPIN_SCORE_MAX;
@@ -540,7 +587,19 @@ bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs
 struct ofd_wait {
 	struct ofd *o;
 	uint32_t events;
+	struct waiter_watch *ww;
 };
+
+static void ofd_wait_end(void *arg)
+{
+	struct ofd_wait *ow = arg;
+
+	if (!ow->ww)
+		return;
+	run_enter(ow->o->sr);
+	watch_del(ow->o->sr, ow->ww);
+	run_leave(ow->o->sr, RUN_LATER);
+}
 
 static bool ofd_is_ready(void *arg)
 {
@@ -561,13 +620,14 @@ static bool ofd_is_ready(void *arg)
 
 int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)
 {
-	struct ofd_wait ow = {o, events | RDY_ERR | RDY_HUP};
+	struct ofd_wait ow = {o, events | RDY_ERR | RDY_HUP, NULL};
 	struct stackrec *sr = o->sr;
-	struct waiter_watch *ww = NULL;
+	struct thread_undo undo;
 	struct waiter *w = waiter_self();
 	uint32_t nsigs0 = thread_self.nsigs;
 	int ret = 0;
 
+	thread_undo_push(&undo, ofd_wait_end, &ow);
 	while (!ofd_is_ready(&ow)) {
 		uint64_t now, spin;
 
@@ -587,27 +647,24 @@ int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)
 		if (spin > deadline_ns - now)
 			spin = deadline_ns - now;
 		if (spin && wait_spin(sr, now + spin, true, nsigs0, ofd_is_ready, &ow) &&
-		    thread_self.nsigs == nsigs0)
+		    !thread_interrupted(nsigs0))
 			continue;
-		if (!ww && w) {
+		if (!ow.ww && w) {
 			run_enter(sr);
-			ww = watch_add(sr, w, o, ow.events);
+			ow.ww = watch_add(sr, w, o, ow.events);
 			run_leave(sr, RUN_KICK);
 			if (ofd_is_ready(&ow))
 				break;
 		}
-		ret = wait_sleep_epoll(sr, -1, ww ? deadline_ns : now + WAIT_BLIND_NS, NULL,
+		ret = wait_sleep_epoll(sr, -1, ow.ww ? deadline_ns : now + WAIT_BLIND_NS, NULL,
 				       nsigs0);
 		if (ret > 0)
 			ret = 0;
 	}
 	if (ofd_is_ready(&ow))
 		ret = 0;
-	if (ww) {
-		run_enter(sr);
-		watch_del(sr, ww);
-		run_leave(sr, RUN_LATER);
-	}
+	thread_undo_pop();
+	ofd_wait_end(&ow);
 	return ret;
 }
 

@@ -467,7 +467,7 @@ int tcp_shutdown(struct stack *st, struct sock *sk, int how, uint64_t now_ns)
 	if (c->state == TCPS_CLOSED)
 		return -ENOTCONN;
 	if (c->state == TCPS_SYN_SENT) {
-		tcp_conn_done(st, c, 0);
+		tcp_conn_done(st, c, ECONNRESET); /* what Linux tells who waits for it */
 		return 0;
 	}
 	if (how == SHUT_RD || how == SHUT_RDWR)

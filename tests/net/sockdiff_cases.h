@@ -187,5 +187,6 @@ ADD_CASES(first_cases,
 #include "sockdiff_bind.h"
 #include "sockdiff_opts.h"
 #include "sockdiff_events.h"
+#include "sockdiff_wait.h"
 
 #endif
