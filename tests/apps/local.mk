@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Whole programs, run by scripts/test (root).
+check_PROGRAMS += tests/apps/many
+
 EXTRA_DIST += \
 	tests/apps/clients.sh \
 	tests/apps/echod.py \
@@ -7,6 +9,7 @@ EXTRA_DIST += \
 	tests/apps/inherit.sh \
 	tests/apps/lib.sh \
 	tests/apps/listen.sh \
+	tests/apps/many.sh \
 	tests/apps/nginx.sh \
 	tests/apps/redis.sh \
 	tests/apps/udp.sh \
