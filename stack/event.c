@@ -47,6 +47,8 @@ void sock_revive(struct stack *st, struct sock *sk, uint32_t ready)
 {
 	list_init(&sk->ev);
 	list_init(&sk->txw);
+	list_init(&sk->errs);
+	sk->err_bytes = 0;
 	list_push_back(&st->socks, &sk->all);
 	st->nopen++;
 	atomic_store_explicit(&sk->ready, ready, memory_order_release);
@@ -75,6 +77,7 @@ void sock_init(struct stack *st, struct sock *sk, enum sock_type type)
 	sk->life = SOCK_LIVE;
 	list_init(&sk->ev);
 	list_init(&sk->txw);
+	list_init(&sk->errs);
 	list_push_back(&st->socks, &sk->all);
 	st->nopen++;
 }
@@ -86,6 +89,7 @@ void sock_orphan(struct stack *st, struct sock *sk)
 	sk->user = NULL;
 	sk->raised = 0;
 	list_del(&sk->ev);
+	sock_errs_free(st, sk);
 	ASSERT(st->nopen > 0);
 	st->nopen--;
 	st->ndraining++;
@@ -96,6 +100,7 @@ void sock_fini(struct stack *st, struct sock *sk)
 	uint32_t *n = sk->orphan ? &st->ndraining : &st->nopen;
 
 	sk->life = SOCK_FREE;
+	sock_errs_free(st, sk);
 	list_del(&sk->ev);
 	list_del(&sk->txw);
 	list_del(&sk->all);
@@ -146,7 +151,7 @@ const struct sock *stack_sock_next(const struct stack *st, const struct sock *pr
 
 const struct pool *stack_pool(const struct stack *st, unsigned idx)
 {
-	const struct pool *own[] = {&st->blks, dst_pool(st)};
+	const struct pool *own[] = {&st->blks, &st->errs, dst_pool(st)};
 	unsigned i;
 
 	if (idx < ARRAY_SIZE(own))

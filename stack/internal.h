@@ -141,9 +141,12 @@ enum stat_id ip_deliver(struct stack *st, struct rx_pkt *p);
 struct icmp_err {
 	bool v6;
 	uint8_t type, code;
-	bool hard;    /* the kernel reports it to a connected UDP socket without being asked */
-	uint16_t err; /* errno, positive, as the kernel has it for type and code */
-	uint32_t mtu; /* of "fragmentation needed" and "packet too big", plausible; else 0 */
+	bool hard;     /* the kernel reports it to a connected UDP socket without being asked */
+	uint16_t err;  /* errno, positive, as the kernel has it for type and code */
+	uint32_t mtu;  /* of "fragmentation needed" and "packet too big", plausible; else 0 */
+	uint32_t info; /* what else its header says, as recvmsg() tells it */
+	const struct rx_pkt *p; /* the packet, from the ICMP header on; */
+	uint32_t quoted_off;    /* where in it the quoted transport header begins */
 };
 #define ICMP_QUOTED_L4_BYTES 8u /* as much of the transport header as RFC 792 promises */
 /* To the transport: l4 is what is quoted of its header, ICMP_QUOTED_L4_BYTES. */
@@ -243,6 +246,7 @@ struct stack {
 	struct wheel wheel;
 	struct frame_pool frames;
 	struct pool blks;          /* struct blk */
+	struct pool errs;          /* struct sock_err */
 	bool blk_wanted;           /* a connection waits for one */
 	struct blk *blk_limbo;     /* freed while a queued super-segment may refer to them */
 	uint32_t txq_bulk;         /* super-segments in the txq */
@@ -311,8 +315,24 @@ void sock_tx_wait(struct stack *st, struct sock *sk);
 /* SO_RCVBUF and SO_SNDBUF as set, to bytes: doubled, bounded. */
 uint32_t sock_rcvbuf(const struct stack *st, int val);
 uint32_t sock_sndbuf(const struct stack *st, int val);
-/* -err, clearing it and RDY_ERR; 0: none. */
+/*
+ * The error queue (errq.c). A copy of *e, without data, at its end, and RDY_ERR is news. room: what
+ * the queue may hold, as the receive buffer; an entry costs SOCK_ERR_COST and its data. NULL: no
+ * room, no memory, or nobody to read it.
+ */
+#define SOCK_ERR_COST 768u /* as the sk_buff of Linux that holds one */
+struct sock_err *sock_err_push(struct stack *st, struct sock *sk, const struct sock_err *e,
+			       uint32_t room);
+/* n bytes more of its data. False: memory ran out on the way. */
+bool sock_err_append(struct stack *st, struct sock *sk, struct sock_err *e, const void *data,
+		     uint32_t n);
+struct sock_err *sock_err_last(const struct sock *sk); /* the newest entry, or NULL */
+void sock_errs_free(struct stack *st, struct sock *sk);
+/* -err, clearing it and RDY_ERR (unless the error queue holds it up); 0: none. */
 int sock_error_take(struct stack *st, struct sock *sk);
+/* Switches that are only kept (sock_kept.c), as setsockopt(2): 0, -EINVAL, -ENOPROTOOPT. */
+int sock_kept_set(struct sock_opts *o, int level, int name, const void *val, uint32_t len);
+int sock_kept_get(const struct sock_opts *o, int level, int name, void *val, uint32_t *len);
 int sock_opt_int(const void *val, uint32_t len, int *out); /* 0, -EINVAL */
 int sock_opt_put(void *val, uint32_t *len, int v);         /* 0; cut to *len, as the kernel */
 /* IPPROTO_IPV6, for every protocol (sock6.c): o are sk's options, d its way (NULL: none). */

@@ -4,6 +4,7 @@ libstack_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 libstack_la_SOURCES = \
 	stack/addr.h \
 	stack/assert.h \
+	stack/errq.c \
 	stack/event.c \
 	stack/internal.h \
 	stack/ip/csum.c \
@@ -34,6 +35,7 @@ libstack_la_SOURCES = \
 	stack/reset.c \
 	stack/sock.c \
 	stack/sock6.c \
+	stack/sock_kept.c \
 	stack/stack.c \
 	stack/stack.h \
 	stack/stats.def \

@@ -27,6 +27,7 @@ void stack_reset_tell(struct stack *st, const uint64_t *lent, uint64_t now_ns)
 	st->nstrays = 0;
 	frame_pool_rebuild(&st->frames, lent);
 	pool_rebuild(&st->blks, NULL);
+	pool_rebuild(&st->errs, NULL);
 	list_init(&st->tx_wait);
 	list_init(&st->tx_run);
 	dst_reset_all(st);

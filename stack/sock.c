@@ -40,7 +40,8 @@ int sock_error_take(struct stack *st, struct sock *sk)
 
 	if (err != 0) {
 		sk->err = 0;
-		sock_ready(st, sk, 0, RDY_ERR, 0);
+		if (list_empty(&sk->errs))
+			sock_ready(st, sk, 0, RDY_ERR, 0);
 	}
 	return -err;
 }

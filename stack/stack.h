@@ -247,9 +247,11 @@ struct sock {
 	struct list all;        /* on the stack's list of all sockets */
 	struct list txw;        /* waiting to send: on the stack's tx_wait or a dst's waiters */
 	struct endpoint local, remote;
-	void *user;      /* the embedder's, in the arena; NULL until accepted */
-	uint8_t claimed; /* CLAIM_*: what the embedder does for it, and wants to know its end */
-	uint32_t life;   /* SOCK_*: what stack_reset_all() goes by. Beyond the first 16 bytes */
+	void *user;         /* the embedder's, in the arena; NULL until accepted */
+	uint8_t claimed;    /* CLAIM_*: what the embedder does for it, and wants to know its end */
+	uint32_t life;      /* SOCK_*: what stack_reset_all() goes by. Beyond the first 16 bytes */
+	uint32_t err_bytes; /* what the error queue holds, */
+	struct list errs;   /* sock_err.node, oldest first */
 };
 
 /* Odd values, which no leftover of another object has by chance. */
@@ -321,7 +323,45 @@ struct sock_opts {
 	uint8_t fastopen_no_cookie;
 	uint32_t fastopen_qlen; /* of a listener: pending connections at once; 0: no Fast Open */
 	struct fastopen_keys fastopen_key;
+	uint32_t kept; /* switches that are only kept: a bit for each enum sock_kept */
 };
+
+enum sock_kept {
+	KEPT_RECVERR, /* IP_RECVERR ... */
+	KEPT_RECVERR6,
+	KEPT_RFC4884,
+	KEPT_RFC4884_6,
+	KEPT_BROADCAST,
+	KEPT_DONTROUTE,
+	KEPT_RXQ_OVFL,
+	KEPT_NO_CHECK,
+	KEPT_SELECT_ERR_QUEUE,
+	KEPT_PKTINFO,
+	KEPT_RECVTTL,
+	KEPT_RECVTOS,
+	KEPT_RECVOPTS,
+	KEPT_RETOPTS,
+	KEPT_ORIGDST,
+	KEPT_FREEBIND,
+	KEPT_NO_PORT,
+	KEPT_PKTINFO6,
+	KEPT_HOPLIMIT,
+	KEPT_TCLASS,
+	KEPT_ORIGDST6,
+	KEPT_RTHDR,
+	KEPT_HOPOPTS,
+	KEPT_DSTOPTS,
+	KEPT_PATHMTU,
+	KEPT_FLOWINFO,
+	KEPT_COUNT
+};
+static inline bool sock_kept_on(const struct sock_opts *o, enum sock_kept k)
+{
+	return o->kept & 1u << k;
+}
+/* The i-th option that is kept so; false past the last. And its value, as it was set before. */
+bool sock_kept(unsigned i, int *level, int *name);
+void sock_kept_put(struct sock_opts *o, unsigned i, bool on);
 
 /* Whether a connection wants to send data in its SYN (RFC 7413), where tcp_fastopen permits. */
 enum fastopen_call {
@@ -435,6 +475,40 @@ uint32_t stack_unread(const struct sock *sk);       /* TCP: all that a read may 
 bool stack_at_mark(const struct sock *sk);          /* SIOCATMARK */
 uint32_t stack_outq(const struct sock *sk);         /* SIOCOUTQ: not acknowledged */
 uint32_t stack_outq_notsent(const struct sock *sk); /* SIOCOUTQNSD */
+
+/* ---- the error queue (MSG_ERRQUEUE of recvmsg(2)) ------------------------------------------- */
+
+/* Who says so: the values of SO_EE_ORIGIN_*. */
+enum sock_err_origin {
+	SOCK_ERR_LOCAL = 1,
+	SOCK_ERR_ICMP,
+	SOCK_ERR_ICMP6,
+	SOCK_ERR_STAMP, /* of what was sent; info: SCM_TSTAMP_* */
+	SOCK_ERR_ZEROCOPY,
+};
+
+/* An entry: struct sock_extended_err, and what comes with it. RDY_ERR is up while there is one. */
+struct sock_err {
+	struct list node;        /* the stack's */
+	uint32_t err;            /* ee_errno */
+	uint8_t origin;          /* enum sock_err_origin */
+	uint8_t type, code;      /* ICMP's; of others as ee_type and ee_code */
+	bool named;              /* to is told as msg_name, */
+	bool has_offender;       /* offender as SO_EE_OFFENDER() */
+	uint32_t info, data;     /* ee_info, ee_data */
+	struct endpoint to;      /* whom the packet in question was for */
+	struct ip_addr offender; /* who says so */
+	uint64_t ns;             /* when; 0: no time is told */
+	uint32_t bytes;          /* of the packet, given as data */
+	struct blk *payload;     /* the stack's */
+};
+
+/* The oldest entry, or NULL. */
+const struct sock_err *stack_err_peek(const struct sock *sk);
+/* Takes the oldest one (there is one) off into *out. Its data goes to iov; returns the bytes
+ * copied. */
+uint32_t stack_err_take(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
+			struct sock_err *out);
 
 /* ---- UDP ------------------------------------------------------------------------------------ */
 

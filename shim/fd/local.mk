@@ -8,6 +8,7 @@ libshim_la_SOURCES += \
 	shim/fd/epoll.h \
 	shim/fd/epoll_set.h \
 	shim/fd/epoll_wait.c \
+	shim/fd/errq.c \
 	shim/fd/exec.c \
 	shim/fd/exec.h \
 	shim/fd/fd.c \

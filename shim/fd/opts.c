@@ -83,11 +83,12 @@ static const struct {
 };
 
 /* Bits beyond the table. */
+#define OPT_KEPT 60
 #define OPT_PACING 61
 #define OPT_LINGER 62
 #define OPT_CONGESTION 63
 #define OPT_BIT(i) (1ull << (i))
-_Static_assert(ARRAY_SIZE(imported) <= OPT_PACING, "a bit each");
+_Static_assert(ARRAY_SIZE(imported) <= OPT_KEPT, "a bit each");
 
 static const char *const cc_names[CC_ALGOS] = {
 	[CC_RENO] = "reno", [CC_CUBIC] = "cubic", [CC_BBR] = "bbr"};
@@ -118,6 +119,28 @@ static void import_fastopen_key(int fd, struct fastopen_keys *out)
 		out->k[i / 16][i / 8 % 2] |= (uint64_t)b[i] << i % 8 * 8;
 }
 
+static void import_kept(int fd, struct sock_opts *out)
+{
+	int level, name, val;
+	socklen_t len;
+
+	for (unsigned i = 0; sock_kept(i, &level, &name); i++) {
+		len = sizeof(val);
+		if (sys_getsockopt(fd, level, name, &val, &len) == 0)
+			sock_kept_put(out, i, val != 0);
+	}
+}
+
+static bool is_kept(int level, int name)
+{
+	int l, n;
+
+	for (unsigned i = 0; sock_kept(i, &l, &n); i++)
+		if (l == level && n == name)
+			return true;
+	return false;
+}
+
 void opts_import(int fd, struct ofd *o, struct sock_opts *out)
 {
 	struct linger lg;
@@ -137,6 +160,8 @@ void opts_import(int fd, struct ofd *o, struct sock_opts *out)
 			field_set(out, imported[i].off, imported[i].bytes, val);
 	}
 	o->rcvlowat = out->rcvlowat;
+	if (o->opts_set & OPT_BIT(OPT_KEPT))
+		import_kept(fd, out);
 	if (out->fastopen_qlen)
 		import_fastopen_key(fd, &out->fastopen_key);
 	len = sizeof(lg);
@@ -243,6 +268,8 @@ static void opts_note(int fd, struct ofd *o, int level, int name, const void *va
 		o->opts_set |= OPT_BIT(OPT_LINGER);
 	if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE)
 		o->opts_set |= OPT_BIT(OPT_PACING);
+	if (is_kept(level, name))
+		o->opts_set |= OPT_BIT(OPT_KEPT);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
 		o->opts_set |= OPT_BIT(OPT_CONGESTION);
 	for (unsigned i = 0; i < ARRAY_SIZE(imported); i++)

@@ -196,6 +196,11 @@ int sock_placeholder(int af);
 /* The kernel has taken an owner for the shadow, which is o's own: it is remembered. */
 void owner_import(int fd, struct ofd *o);
 
+/* ---- the error queue (errq.c) --------------------------------------------------------------- */
+
+/* recvmsg() with MSG_ERRQUEUE on an accelerated TCP socket. */
+ssize_t stream_recv_error(int fd, struct ofd *o, struct msghdr *msg, int flags);
+
 /* ---- options (opts.c) ----------------------------------------------------------------------- */
 
 /* The options set so far on the kernel's socket, for the stack's. */

@@ -242,7 +242,7 @@ static ssize_t stream_recv_try(struct call *c, const struct iovec *iov, size_t n
 
 	if (sk->type != STK_TCP)
 		return -ENOTCONN;
-	if (unlikely(len == 0) && !(sk->ready & (RDY_IN | RDY_ERR | RDY_HUP)))
+	if (unlikely(len == 0) && !(sk->ready & (RDY_IN | RDY_HUP)) && !sk->err)
 		return -EAGAIN; /* waits for a byte that it does not take, as Linux */
 	there = stack_unread(sk);
 	if (there > len - done)
@@ -324,7 +324,7 @@ ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 	if (o->socktype == SOCK_DGRAM)
 		return udp_recvmsg(fd, o, msg, flags);
 	if (flags & MSG_ERRQUEUE)
-		return -EAGAIN; /* no errors with data are ever queued for it */
+		return stream_recv_error(fd, o, msg, flags);
 	if (unlikely(flags & MSG_OOB))
 		r = stream_recv_oob(fd, o, msg->msg_iov, msg->msg_iovlen, flags);
 	else

@@ -612,8 +612,8 @@ static bool ofd_is_ready(void *arg)
 	if (!sk)
 		return true;
 	ready = ofd_ready(ow->o);
-	/* A datagram socket's error queue is no reason to end a call, a new error is. */
-	if (sk->type == STK_UDP && ready & RDY_ERR && !(sk->ready & RDY_ERR) && !(ready & DOOR_ERR))
+	/* An error queue is no reason to end a call, a new error is. */
+	if (ready & RDY_ERR && !sk->err && !(ready & DOOR_ERR))
 		ready &= ~(uint32_t)RDY_ERR;
 	return ready & ow->events;
 }

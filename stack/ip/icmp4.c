@@ -89,7 +89,13 @@ static enum stat_id icmp4_error(struct stack *st, const struct rx_pkt *p, const 
 	memcpy(l4, b + sizeof(icmp) + sizeof(quoted), sizeof(l4));
 	if (!quoted_is_ours(st, &quoted, p->dev == STACK_DEV_LOOP))
 		return STAT_drop_icmp;
-	e = (struct icmp_err){.type = icmp.type, .code = icmp.code};
+	e = (struct icmp_err){
+		.type = icmp.type,
+		.code = icmp.code,
+		.info = icmp.type == ICMP4_PARAM ? be32(icmp.rest) >> 24 : 0,
+		.p = p,
+		.quoted_off = sizeof(icmp) + sizeof(quoted),
+	};
 	err_convert(&e);
 	if (icmp.type == ICMP4_UNREACH && icmp.code == ICMP4_UNREACH_NEEDFRAG) {
 		e.mtu = needfrag_mtu(&icmp, &quoted);

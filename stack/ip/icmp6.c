@@ -71,7 +71,14 @@ static enum stat_id icmp6_error(struct stack *st, const struct rx_pkt *p, const 
 	if (!stack_local_has(st, &local) &&
 	    !(p->dev == STACK_DEV_LOOP && ip_addr_is_loopback6(&local)))
 		return STAT_drop_icmp;
-	e = (struct icmp_err){.v6 = true, .type = icmp.type, .code = icmp.code};
+	e = (struct icmp_err){
+		.v6 = true,
+		.type = icmp.type,
+		.code = icmp.code,
+		.info = be32(icmp.rest),
+		.p = p,
+		.quoted_off = sizeof(icmp) + sizeof(quoted),
+	};
 	err_convert(&e);
 	if (icmp.type == ICMP6_TOO_BIG) {
 		e.mtu = too_big_mtu(&icmp, &quoted);

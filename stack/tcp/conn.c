@@ -72,7 +72,7 @@ void tcp_ready(struct stack *st, struct tcp_conn *c, uint32_t raise)
 				set |= RDY_OUT;
 		}
 	}
-	if (c->sk.err)
+	if (c->sk.err || !list_empty(&c->sk.errs))
 		set |= RDY_ERR;
 	/* room is told to whom it was refused; others would be woken by every ACK for nothing */
 	if (c->nospace && (set & RDY_OUT)) {

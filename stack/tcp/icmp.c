@@ -28,6 +28,41 @@ static void frag_needed(struct stack *st, struct tcp_conn *c, uint32_t mtu)
 	tcp_output(st, c, 0);
 }
 
+/* For IP_RECVERR: what the error says, and as much of the segment as it quotes. */
+static void queue_error(struct stack *st, struct tcp_conn *c, const struct icmp_err *e)
+{
+	struct sock_err n = {
+		.err = e->err,
+		.origin = e->v6 ? SOCK_ERR_ICMP6 : SOCK_ERR_ICMP,
+		.type = e->type,
+		.code = e->code,
+		.named = true,
+		.has_offender = true,
+		.info = e->info,
+		.to = c->sk.remote,
+		.offender = e->p->src,
+	};
+	uint32_t left = e->p->len - e->quoted_off, off = e->quoted_off;
+	struct sock_err *q = sock_err_push(st, &c->sk, &n, c->rcv_limit);
+	uint8_t buf[256];
+
+	while (q && left > 0) {
+		uint32_t part = left < sizeof(buf) ? left : sizeof(buf);
+
+		rx_copy(st, e->p, off, buf, part);
+		if (!sock_err_append(st, &c->sk, q, buf, part))
+			return;
+		off += part;
+		left -= part;
+	}
+}
+
+static bool wants_errors(const struct tcp_conn *c)
+{
+	return sock_kept_on(&c->o,
+			    ip_addr_is_v4(&c->sk.remote.addr) ? KEPT_RECVERR : KEPT_RECVERR6);
+}
+
 enum stat_id tcp_icmp(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
 		      const uint8_t *l4, const struct icmp_err *e)
 {
@@ -46,8 +81,16 @@ enum stat_id tcp_icmp(struct stack *st, const struct endpoint *local, const stru
 		return STAT_icmp_errors;
 	}
 	if (c->state == TCPS_SYN_SENT) {
+		/* over IPv4 unasked, as of Linux */
+		if (wants_errors(c) || !e->v6)
+			queue_error(st, c, e);
 		COUNT(st, tcp_conn_failed);
 		tcp_conn_done(st, c, e->err);
+		return STAT_icmp_errors;
+	}
+	if (wants_errors(c)) { /* told at once, though the connection goes on */
+		c->sk.err = e->err;
+		tcp_ready(st, c, RDY_ERR);
 		return STAT_icmp_errors;
 	}
 	c->soft_err = e->err;

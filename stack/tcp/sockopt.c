@@ -596,12 +596,32 @@ static int getopt_known(struct stack *st, struct sock *sk, int level, int name, 
 	}
 }
 
+/* Whoever wants no errors any more has none: the queue is emptied. */
+static int set_kept(struct stack *st, struct sock *sk, int level, int name, const void *val,
+		    uint32_t len)
+{
+	int r = sock_kept_set(opts_of(sk), level, name, val, len);
+	bool gone = (level == IPPROTO_IP && name == IP_RECVERR &&
+		     !sock_kept_on(opts_of(sk), KEPT_RECVERR)) ||
+		    (level == IPPROTO_IPV6 && name == IPV6_RECVERR &&
+		     !sock_kept_on(opts_of(sk), KEPT_RECVERR6));
+
+	if (r == 0 && gone && !list_empty(&sk->errs)) {
+		sock_errs_free(st, sk);
+		if (sk->err == 0)
+			sock_ready(st, sk, 0, RDY_ERR, 0);
+	}
+	return r;
+}
+
 int tcp_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
 	       uint32_t len, uint64_t now_ns)
 {
 	int r = setopt_known(st, sk, level, name, val, len, now_ns);
 
-	return r == -ENOPROTOOPT ? tcp_limits_set(st, sk, opts_of(sk), level, name, val, len) : r;
+	if (r == -ENOPROTOOPT)
+		r = tcp_limits_set(st, sk, opts_of(sk), level, name, val, len);
+	return r == -ENOPROTOOPT ? set_kept(st, sk, level, name, val, len) : r;
 }
 
 int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
@@ -609,5 +629,7 @@ int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val
 {
 	int r = getopt_known(st, sk, level, name, val, len, now_ns);
 
-	return r == -ENOPROTOOPT ? tcp_limits_get(st, sk, opts_of(sk), level, name, val, len) : r;
+	if (r == -ENOPROTOOPT)
+		r = tcp_limits_get(st, sk, opts_of(sk), level, name, val, len);
+	return r == -ENOPROTOOPT ? sock_kept_get(opts_of(sk), level, name, val, len) : r;
 }

@@ -5,6 +5,8 @@
  * that is to block runs in a thread, and the case goes on when that thread really sleeps.
  */
 #include <errno.h>
+#include <time.h> /* before: */
+#include <linux/errqueue.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
@@ -398,6 +400,36 @@ static int64_t lk_ask(struct lk *k, const struct call *c)
 	}
 }
 
+static int64_t lk_errqueue(int fd, struct call *c)
+{
+	union {
+		struct cmsghdr h;
+		char b[512];
+	} ctl;
+	char data[2048];
+	struct iovec v = {data, sizeof(data)};
+	struct msghdr m = {
+		.msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = &ctl,
+		.msg_controllen = sizeof(ctl),
+	};
+	ssize_t n = recvmsg(fd, &m, MSG_ERRQUEUE);
+	struct sock_extended_err e;
+
+	if (n < 0)
+		return -errno;
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
+		if (!(h->cmsg_level == IPPROTO_IP && h->cmsg_type == IP_RECVERR) &&
+		    !(h->cmsg_level == IPPROTO_IPV6 && h->cmsg_type == IPV6_RECVERR))
+			continue;
+		memcpy(&e, CMSG_DATA(h), sizeof(e));
+		err_text(c->str, sizeof(c->str), &e, (uint32_t)n);
+		return n;
+	}
+	return -ENODATA;
+}
+
 static int64_t lk_move(struct run *r, int fd, struct call *c)
 {
 	struct sockaddr_storage ss;
@@ -452,6 +484,8 @@ static int64_t call_do(struct run *r, struct call *c)
 		return lk_setsockopt(fd, c);
 	case CALL_GETSOCKOPT:
 		return lk_getsockopt(fd, c);
+	case CALL_ERRQUEUE:
+		return lk_errqueue(fd, c);
 	default:
 		return lk_ask(k, c);
 	}

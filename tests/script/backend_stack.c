@@ -5,6 +5,8 @@
  * until nothing is pending, and all that was taken must have come back.
  */
 #include <errno.h>
+#include <time.h> /* before: */
+#include <linux/errqueue.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -684,6 +686,24 @@ static int64_t ss_ask(struct ss *s, struct ss_sock *k, const struct call *c)
 	}
 }
 
+static int64_t ss_errqueue(struct ss *s, struct sock *sk, struct call *c)
+{
+	struct sock_extended_err ee = {0};
+	struct sock_err e;
+
+	if (!sk || !stack_err_peek(sk))
+		return -EAGAIN;
+	stack_err_take(s->st, sk, NULL, 0, &e);
+	ee.ee_errno = e.err;
+	ee.ee_origin = e.origin;
+	ee.ee_type = e.type;
+	ee.ee_code = e.code;
+	ee.ee_info = e.info;
+	ee.ee_data = e.data;
+	err_text(c->str, sizeof(c->str), &ee, e.bytes);
+	return e.bytes;
+}
+
 static int64_t call_do(struct run *r, struct ss *s, struct call *c)
 {
 	struct ss_sock *k = c->slot >= 0 ? &s->s[c->slot] : NULL;
@@ -697,6 +717,7 @@ static int64_t call_do(struct run *r, struct ss *s, struct call *c)
 		k->used = true;
 		k->udp = c->udp;
 		sock_opts_default(&k->o);
+		k->o.v6 = r->family == FAM_V6;
 		return 0;
 	case CALL_BIND:
 		return ss_bind(s, k, c);
@@ -724,6 +745,8 @@ static int64_t call_do(struct run *r, struct ss *s, struct call *c)
 		return ss_setsockopt(s, k, c);
 	case CALL_GETSOCKOPT:
 		return ss_getsockopt(s, k, c);
+	case CALL_ERRQUEUE:
+		return ss_errqueue(s, k->sk, c);
 	case CALL_IOCTL:
 		return k->sk ? ss_ioctl(k, c) : -EINVAL;
 	default:

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Names that scripts use, and what they stand for. A name more is a row more. */
 #include <errno.h>
+#include <time.h> /* before: */
+#include <linux/errqueue.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -134,6 +136,20 @@ int errno_of(const char *name)
 	const struct name_value *v = name_find(errnos, name);
 
 	return v ? v->value : -1;
+}
+
+void err_text(char *buf, size_t size, const struct sock_extended_err *e, uint32_t len)
+{
+	static const char *const stamps[] = {"sent", "queued", "acked", "completed"};
+
+	if (e->ee_origin == SO_EE_ORIGIN_ICMP || e->ee_origin == SO_EE_ORIGIN_ICMP6)
+		snprintf(buf, size, "icmp %u/%u %s info %u len %u", e->ee_type, e->ee_code,
+			 errno_name((int)e->ee_errno), e->ee_info, len);
+	else if (e->ee_origin == SO_EE_ORIGIN_TIMESTAMPING && e->ee_info < 4)
+		snprintf(buf, size, "%s %u", stamps[e->ee_info], e->ee_data);
+	else
+		snprintf(buf, size, "origin %u code %u info %u data %u", e->ee_origin, e->ee_code,
+			 e->ee_info, e->ee_data);
 }
 
 #define F(n)                                                                                      \

@@ -30,6 +30,7 @@ static const struct {
 	{"epoll", CALL_EPOLL},
 	{"tcp_info", CALL_INFO},
 	{"state", CALL_STATE},
+	{"errqueue", CALL_ERRQUEUE},
 };
 
 static int slot_find(struct sc_case *c, const char *name)

@@ -115,6 +115,8 @@ static void result_text(const struct call *c, int64_t ret, char *buf, size_t siz
 		const char *s = name_of(state_names, (int)ret);
 
 		snprintf(buf, size, "%s", s ? s : "no state");
+	} else if (c->op == CALL_ERRQUEUE) {
+		snprintf(buf, size, "\"%s\"", c->str);
 	} else if (c->op == CALL_POLL || c->op == CALL_EPOLL) {
 		snprintf(buf, size, "0");
 		for (n = ready_names; n->name; n++)
@@ -210,7 +212,7 @@ static void call_after(struct run *r, const struct call *c, int64_t ret)
 static void call_check(struct run *r, struct event *e, int64_t ret, int64_t at)
 {
 	struct call *c = &e->call;
-	char got[64];
+	char got[80];
 	const char *wrong;
 
 	result_text(c, ret, got, sizeof(got));

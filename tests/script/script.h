@@ -107,6 +107,7 @@ enum call_op {
 	CALL_EPOLL,
 	CALL_INFO,
 	CALL_STATE,
+	CALL_ERRQUEUE,
 };
 
 struct call {
@@ -121,7 +122,7 @@ struct call {
 	int nargs;
 	int flags, level, name;
 	int info;     /* index of info_field[] */
-	char str[24]; /* TCP_CONGESTION */
+	char str[64]; /* TCP_CONGESTION, what errqueue() says */
 	uint8_t *buf; /* n bytes, the runner's */
 };
 
@@ -130,7 +131,7 @@ enum want_op { WANT_OK, WANT_EQ, WANT_GE, WANT_LE, WANT_RANGE, WANT_ERR, WANT_ST
 struct want {
 	uint8_t op;
 	int64_t lo, hi; /* WANT_ERR: lo is the errno */
-	char str[24];
+	char str[64];
 };
 
 /* ---- lines and cases ------------------------------------------------------------------------ */
@@ -228,6 +229,9 @@ extern const struct name_value sockopt_names[], msg_names[], ready_names[], ioct
 	state_names[];
 const struct name_value *name_find(const struct name_value *t, const char *name);
 const char *name_of(const struct name_value *t, int value);
+/* An entry of the error queue, with len bytes of data, as scripts have it. */
+struct sock_extended_err;
+void err_text(char *buf, size_t size, const struct sock_extended_err *e, uint32_t len);
 struct info_field {
 	const char *name;
 	size_t off, bytes;

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * recvmsg() with MSG_ERRQUEUE on a TCP socket: an entry of the stack's error queue as
+ * ip_recv_error() and ipv6_recv_error() of Linux tell it. Never waits. What an entry is about was
+ * decided by whoever queued it.
+ */
+#include "sock_int.h"
+
+#include <linux/errqueue.h>
+
+#include "cmsg.h"
+#include "shim/proc/user.h"
+
+/* What IP_RECVERR and IPV6_RECVERR give. */
+struct err4 {
+	struct sock_extended_err ee;
+	struct sockaddr_in offender;
+};
+struct err6 {
+	struct sock_extended_err ee;
+	struct sockaddr_in6 offender;
+};
+
+static void put_error(struct cmsg_out *out, const struct ofd *o, const struct sock_err *e)
+{
+	struct sock_extended_err ee = {
+		.ee_errno = e->err,
+		.ee_origin = e->origin,
+		.ee_type = e->type,
+		.ee_code = e->code,
+		.ee_info = e->info,
+		.ee_data = e->data,
+	};
+	struct endpoint who = {.addr = e->offender};
+	struct err4 v4 = {.ee = ee};
+	struct err6 v6 = {.ee = ee};
+	union sockaddr_inet sa;
+
+	if (e->has_offender) {
+		sockaddr_make(o, &who, &sa);
+		v4.offender = sa.in;
+		v6.offender = sa.in6;
+	}
+	if (o->family == AF_INET)
+		cmsg_put(out, IPPROTO_IP, IP_RECVERR, &v4, sizeof(v4));
+	else
+		cmsg_put(out, IPPROTO_IPV6, IPV6_RECVERR, &v6, sizeof(v6));
+}
+
+static size_t name_room(const struct ofd *o, const struct msghdr *msg)
+{
+	size_t n = sockaddr_bytes(o);
+
+	if (!msg->msg_name)
+		return 0;
+	return n < msg->msg_namelen ? n : msg->msg_namelen;
+}
+
+/* All that is told beside the packet. */
+static void err_tell(const struct ofd *o, struct msghdr *msg, const struct sock_err *e)
+{
+	struct cmsg_out out;
+
+	cmsg_begin(&out, msg);
+	if (out.room && !user_can_write(msg->msg_control, out.room))
+		out.room = 0;
+	put_error(&out, o, e);
+	cmsg_end(&out);
+	if (msg->msg_name && e->named)
+		sockaddr_put(o, &e->to, msg->msg_name, &msg->msg_namelen);
+	else
+		msg->msg_namelen = 0;
+}
+
+/* Of the pieces together, max at most. */
+static size_t iov_bytes(const struct iovec *iov, size_t n, size_t max)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < n && sum < max; i++)
+		sum += iov[i].iov_len < max - sum ? iov[i].iov_len : max - sum;
+	return sum;
+}
+
+ssize_t stream_recv_error(int fd, struct ofd *o, struct msghdr *msg, int flags)
+{
+	const struct sock_err *first;
+	size_t name = name_room(o, msg);
+	struct sock_err e;
+	struct call c;
+	ssize_t r = -EAGAIN;
+
+	sock_settle(o->sr);
+	r = call_begin(&c, fd, o, true, 0);
+	if (r < 0)
+		return r;
+	first = stack_err_peek(call_sk(&c));
+	if (!first) {
+		call_end(&c, RUN_LATER);
+		return -EAGAIN;
+	}
+	/* As the kernel: an entry whose data cannot be written is gone. */
+	if (user_iov_writable(msg->msg_iov, msg->msg_iovlen, first->bytes) <
+		    iov_bytes(msg->msg_iov, msg->msg_iovlen, first->bytes) ||
+	    (name && !user_can_write(msg->msg_name, name))) {
+		stack_err_take(c.sr->st, call_sk(&c), NULL, 0, &e);
+		call_end(&c, RUN_LATER);
+		return -EFAULT;
+	}
+	r = stack_err_take(c.sr->st, call_sk(&c), msg->msg_iov, (int)msg->msg_iovlen, &e);
+	call_end(&c, RUN_LATER);
+	msg->msg_flags = (flags & MSG_CMSG_CLOEXEC) | MSG_ERRQUEUE;
+	if ((uint32_t)r < e.bytes)
+		msg->msg_flags |= MSG_TRUNC;
+	err_tell(o, msg, &e);
+	return r;
+}
