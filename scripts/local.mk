@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	scripts/lib/demo.py \
 	scripts/lib/net.sh \
 	scripts/lib/rig.py \
+	scripts/suites \
 	scripts/test \
 	scripts/tidy \
 	scripts/tidy.limits

@@ -17,6 +17,7 @@ include tests/net/dev.mk
 include tests/net/fd.mk
 include tests/tools/local.mk
 include tests/apps/local.mk
+include tests/suites/local.mk
 include tests/bench/local.mk
 include tests/link/local.mk
 

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Other programs' own tests, run by scripts/suites (root).
+EXTRA_DIST += \
+	tests/suites/core.py \
+	tests/suites/cpython.py \
+	tests/suites/fetch.py \
+	tests/suites/known \
+	tests/suites/unittests.py
