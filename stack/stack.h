@@ -320,6 +320,7 @@ struct sock_opts {
 	uint32_t window_clamp;   /* TCP_WINDOW_CLAMP, bytes; 0: none set */
 	uint8_t oobinline;       /* SO_OOBINLINE: the urgent byte stays in the stream */
 	uint8_t fastopen;        /* enum fastopen_call */
+	uint8_t port_bound;      /* connect(): bind() named the local port */
 	uint8_t fastopen_no_cookie;
 	uint32_t fastopen_qlen; /* of a listener: pending connections at once; 0: no Fast Open */
 	struct fastopen_keys fastopen_key;

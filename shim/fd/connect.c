@@ -14,10 +14,10 @@
 
 #define TCP_FASTOPEN_CLIENT 1u /* a bit of tcp_fastopen */
 
-/* The local end for a connection to dst: address by route or bind(), port reserved in the
- * shadow. */
+/* The local end for a connection to dst: address by route or bind(), port reserved in the shadow.
+ * named: by bind(). */
 static int connect_local(int fd, const struct ofd *o, const struct ip_addr *src,
-			 struct endpoint *local)
+			 struct endpoint *local, bool *named)
 {
 	struct endpoint want = {.addr = *src};
 	union sockaddr_inet sa;
@@ -27,6 +27,7 @@ static int connect_local(int fd, const struct ofd *o, const struct ip_addr *src,
 	r = shadow_name(fd, local);
 	if (r < 0)
 		return r;
+	*named = local->port != 0;
 	if (local->port == 0) {
 		if (!ip_addr_is_any(&local->addr)) {
 			/* Bound without a port (IP_BIND_ADDRESS_NO_PORT): we need it now. */
@@ -55,6 +56,7 @@ static enum verdict connect_start(int fd, struct ofd *o, struct stackrec *sr,
 	struct sock_opts opts;
 	struct ip_addr src;
 	struct sock *sk;
+	bool named;
 	int dev, r;
 
 	if (dev_route(sr, &dst->addr, &dev, &src) < 0 || dev < 0)
@@ -65,13 +67,14 @@ static enum verdict connect_start(int fd, struct ofd *o, struct stackrec *sr,
 	} else if (!iface_named()) {
 		return VERDICT_client;
 	}
-	if (connect_local(fd, o, &src, &local) < 0)
+	if (connect_local(fd, o, &src, &local, &named) < 0)
 		return VERDICT_error;
 	if (dev == STACK_DEV_LOOP
 		    ? !stack_local_has(sr->st, &local.addr) && !ip_addr_is_loopback(&local.addr)
 		    : !dev_serves(sr, &local.addr) || ip_addr_is_loopback(&local.addr))
 		return VERDICT_other_iface;
 	opts_import(fd, o, &opts);
+	opts.port_bound = named;
 	if (with_data)
 		opts.fastopen = FASTOPEN_CALL_SEND;
 	if (dev != STACK_DEV_LOOP) {

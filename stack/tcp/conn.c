@@ -249,7 +249,8 @@ int stack_connect(struct stack *st, const struct endpoint *local, const struct e
 		return -EADDRNOTAVAIL;
 	iss = tcp_isn(st, local, remote);
 	m = tcp_mini_find(st, local, remote);
-	if (m && (m->kind != TCP_MINI_TW || !tcp_tw_reuse(st, (struct tcp_tw *)m, &iss)))
+	if (m &&
+	    (m->kind != TCP_MINI_TW || !tcp_tw_reuse(st, (struct tcp_tw *)m, o->port_bound, &iss)))
 		return -EADDRNOTAVAIL;
 	d = dst_get(st, &remote->addr);
 	if (!d)
@@ -510,6 +511,11 @@ static void close_conn(struct stack *st, struct tcp_conn *c)
 	}
 	if (c->state == TCPS_FIN_WAIT2 && c->o.linger2_s < 0) {
 		tcp_conn_abort(st, c, 0);
+		return;
+	}
+	if (c->state == TCPS_FIN_WAIT2 && st->tcp->tws.out >= st->tcp->tws.limit) {
+		COUNT(st, tcp_tw_overflow); /* Linux makes it a TIME-WAIT at once */
+		tcp_conn_done(st, c, 0);
 		return;
 	}
 	tcp_timer_keep(st, c);

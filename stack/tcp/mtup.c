@@ -9,7 +9,6 @@
 #include "tcp.h"
 
 #define PROBE_CWND_SEGS 11u /* as Linux: a loss must be found by duplicate ACKs */
-#define RETRIES_RTO_NS 200000000ull
 
 static uint32_t headers(const struct tcp_conn *c)
 {
@@ -40,8 +39,7 @@ static bool timed_out(const struct stack *st, const struct tcp_conn *c, uint32_t
 {
 	if (!c->mtup.rtx_ns)
 		return false;
-	return st->now_ns - c->mtup.rtx_ns >=
-	       ((2ull << (tries < 9 ? tries : 9)) - 1) * RETRIES_RTO_NS;
+	return st->now_ns - c->mtup.rtx_ns >= tcp_tries_ns(tries, TCP_RETRIES_RTO_NS);
 }
 
 void mtup_timeout(struct stack *st, struct tcp_conn *c)

@@ -469,8 +469,9 @@ enum stat_id tcp_tw_rx(struct stack *st, struct tcp_tw *tw, struct tcp_seg *s, b
 		       struct seq *iss);
 void tcp_tw_timer(struct stack *st, struct tcp_tw *tw);
 void tcp_tw_free(struct stack *st, struct tcp_tw *tw);
-/* An outgoing connection wants the four-tuple: may it have it (tcp_tw_reuse)? Frees tw if so. */
-bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, struct seq *iss);
+/* An outgoing connection wants the four-tuple: may it have it? Its port was bound to, or else as
+ * tcp_tw_reuse says. Frees tw if so. */
+bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, bool bound, struct seq *iss);
 
 /* ---- listen.c ------------------------------------------------------------------------------- */
 
@@ -596,6 +597,10 @@ bool tcp_ttl_refused(const struct sock_opts *o, const struct rx_pkt *p);
 
 /* ---- timer.c -------------------------------------------------------------------------------- */
 
+/* What the sysctls that count tries take for the first timeout of a connection (TCP_RTO_MIN). */
+#define TCP_RETRIES_RTO_NS 200000000ull
+/* From the first timeout to the end of the last of so many more, each twice the one before it. */
+uint64_t tcp_tries_ns(uint32_t tries, uint64_t rto_ns);
 void tcp_timers_init(struct tcp_conn *c);
 void tcp_timers_stop(struct stack *st, struct tcp_conn *c);
 /* After anything that may change what is outstanding, lost or blocked. */

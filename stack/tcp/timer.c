@@ -25,8 +25,7 @@
 enum tcp_rtx { RTX_NONE, RTX_RTO, RTX_REO, RTX_TLP, RTX_PERSIST };
 
 #define SEC_NS 1000000000ull
-#define ORPHAN_RETRIES 8u        /* tcp_orphan_retries 0 means this, as in Linux */
-#define ORPHAN_WINDOW_RETRIES 8u /* an orphan's zero-window probes */
+#define ORPHAN_RETRIES 8u /* tcp_orphan_retries 0 means this, as in Linux */
 
 void tcp_timers_init(struct tcp_conn *c)
 {
@@ -165,21 +164,49 @@ static void give_up(struct stack *st, struct tcp_conn *c)
 	tcp_conn_done(st, c, c->soft_err_valid ? c->soft_err : ETIMEDOUT);
 }
 
-/* True when the peer has had all the tries and all the time it gets. */
-static bool peer_is_gone(const struct stack *st, const struct tcp_conn *c, uint32_t tries)
+uint64_t tcp_tries_ns(uint32_t tries, uint64_t rto_ns)
 {
-	uint32_t max = st->cfg.tcp_retries2;
+	uint64_t sum = rto_ns;
 
-	if (c->state == TCPS_SYN_SENT)
-		max = (c->o.syn_retries ? c->o.syn_retries : st->cfg.tcp_syn_retries) +
-		      st->cfg.tcp_syn_linear_timeouts;
-	else if (c->state == TCPS_SYN_RCVD)
-		max = c->o.syn_retries ? c->o.syn_retries : st->cfg.tcp_synack_retries;
-	else if (c->sk.orphan)
-		max = st->cfg.tcp_orphan_retries ? st->cfg.tcp_orphan_retries : ORPHAN_RETRIES;
-	if (c->o.user_timeout_ms && c->stall_ns)
-		return st->now_ns - c->stall_ns >= c->o.user_timeout_ms * 1000000ull;
-	return tries >= max;
+	for (; tries && rto_ns < RTT_RTO_MAX_NS / 2; tries--) {
+		rto_ns *= 2;
+		sum += rto_ns;
+	}
+	return sum + tries * RTT_RTO_MAX_NS;
+}
+
+/* tcp_orphan_retries(): backed: the time between tries can't grow any more. */
+static uint32_t orphan_retries(const struct stack *st, const struct tcp_conn *c, bool backed)
+{
+	uint32_t n = c->soft_err_valid && backed ? 0 : st->cfg.tcp_orphan_retries;
+
+	return n == 0 && !backed ? ORPHAN_RETRIES : n;
+}
+
+/* The sysctls name numbers of tries. What counts once a peer has been heard is the time that as
+ * many would take at the least, from the first retransmission on (retransmits_timed_out()); of a
+ * SYN both, from the first SYN on. */
+static bool peer_is_gone(const struct stack *st, const struct tcp_conn *c)
+{
+	uint64_t silent = st->now_ns - c->stall_ns, user = c->o.user_timeout_ms * 1000000ull;
+	uint32_t max = c->o.syn_retries;
+
+	switch (c->state) {
+	case TCPS_SYN_SENT:
+		if (!max)
+			max = st->cfg.tcp_syn_retries;
+		return c->retransmits >= max + st->cfg.tcp_syn_linear_timeouts ||
+		       (c->retransmits && silent >= (user ? user : tcp_tries_ns(max, SEC_NS)));
+	case TCPS_SYN_RCVD:
+		if (!max)
+			max = st->cfg.tcp_synack_retries;
+		return c->rtt.backoff >= max || (c->retransmits && user && silent >= user);
+	default:
+		max = st->cfg.tcp_retries2;
+		if (c->sk.orphan)
+			max = orphan_retries(st, c, rtt_rto_ns(&c->rtt) >= RTT_RTO_MAX_NS);
+		return silent >= (user ? user : tcp_tries_ns(max, TCP_RETRIES_RTO_NS));
+	}
 }
 
 /*
@@ -215,14 +242,14 @@ static bool timeouts_linear(const struct tcp_conn *c)
 
 static void on_rto(struct stack *st, struct tcp_conn *c)
 {
-	uint32_t flight = sent_out_bytes(&c->sent), tries;
+	uint32_t flight = sent_out_bytes(&c->sent);
 	struct sent_rec *head = sent_head(&c->sent);
-	bool fresh, gone;
+	bool fresh, gone = false, first = !c->stall_ns;
 
-	if (!c->stall_ns)
-		c->stall_ns = head ? head->tx_ns : st->now_ns;
-	tries = c->state == TCPS_SYN_SENT ? c->retransmits : c->rtt.backoff;
-	gone = window_is_back(c) ? prober_is_gone(st, c) : peer_is_gone(st, c, tries);
+	if (first)
+		c->stall_ns = head && c->state == TCPS_SYN_SENT ? head->tx_ns : st->now_ns;
+	if (!first || tcp_state_in(c, TCPS_CONNECTING))
+		gone = window_is_back(c) ? prober_is_gone(st, c) : peer_is_gone(st, c);
 	fastopen_timeout(st, c, gone);
 	if (gone) {
 		give_up(st, c);
@@ -289,15 +316,14 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 {
 	struct seq nxt = c->sent.nxt;
 	uint32_t max = st->cfg.tcp_retries2;
+	bool orphan = c->sk.orphan && c->snd_wnd == 0, backed = persist_ns(c) >= RTT_RTO_MAX_NS;
 
-	if (c->sk.orphan && c->snd_wnd == 0)
-		max = ORPHAN_WINDOW_RETRIES;
+	if (orphan)
+		max = orphan_retries(st, c, backed);
 	if (!c->stall_ns)
 		c->stall_ns = st->now_ns;
-	/* an orphan's peer may answer as it likes: it gets as many probes as a silent one gets
-	 * tries, a quarter of an hour without one opening of the window */
-	if (c->probes_out >= max ||
-	    (c->sk.orphan && c->snd_wnd == 0 && c->probe_backoff >= st->cfg.tcp_retries2) ||
+	/* an orphan's peer may answer as it likes: it gets until the probes come no more seldom */
+	if (c->probes_out >= max || (orphan && backed && c->probe_backoff >= max) ||
 	    /* as Linux: also when the peer answers every probe */
 	    (c->o.user_timeout_ms &&
 	     st->now_ns - c->stall_ns >= c->o.user_timeout_ms * 1000000ull)) {
@@ -315,7 +341,7 @@ static void on_persist(struct stack *st, struct tcp_conn *c)
 		return;
 	if (wants_persist(c)) {
 		c->probes_out++;
-		if (c->probe_backoff < UINT8_MAX)
+		if (c->probe_backoff < st->cfg.tcp_retries2 && c->probe_backoff < UINT8_MAX)
 			c->probe_backoff++;
 		COUNT(st, tcp_zero_probes);
 		/* an old sequence number: the peer has to answer with an ACK that says its window

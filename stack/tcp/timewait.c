@@ -2,7 +2,7 @@
 /*
  * TIME-WAIT in its small form: answers what is left of an ended connection for 2 MSL, so that the
  * peer gets its last ACK, and old segments do not wander into a new connection. Their number is
- * bounded; beyond it the oldest goes early.
+ * bounded; beyond it there is no more of them, as in Linux.
  *
  * RFC 9293 3.6.1 and 3.10.7.4 (TIME-WAIT), RFC 1122 4.2.2.13 and RFC 6191 (reuse by a new SYN).
  */
@@ -31,11 +31,6 @@ bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
 	struct tcp_tw *tw = pool_get_zeroed(&st->tcp->tws);
 
 	tcp_state_set(st, c, TCPS_TIME_WAIT);
-	if (!tw && !list_empty(&st->tcp->tw)) {
-		tcp_tw_free(st, list_first(&st->tcp->tw, struct tcp_tw, node));
-		tw = pool_get_zeroed(&st->tcp->tws);
-		COUNT(st, tcp_tw_overflow);
-	}
 	if (!tw) {
 		COUNT(st, tcp_tw_overflow);
 		return tcp_conn_done(st, c, 0);
@@ -149,15 +144,16 @@ enum stat_id tcp_tw_rx(struct stack *st, struct tcp_tw *tw, struct tcp_seg *s, b
 	return paws ? STAT_drop_tcp_paws : STAT_drop_tcp_time_wait;
 }
 
-bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, struct seq *iss)
+bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, bool bound, struct seq *iss)
 {
 	uint8_t mode = st->cfg.tcp_tw_reuse;
 	bool loop = stack_local_has(st, &tw->m.remote.addr);
 
-	/* timestamps tell old from new once they have moved on (tcp_tw_reuse: 2 is loopback only)
-	 */
-	if (!tw->ts_ok || mode == 0 || (mode == 2 && !loop) ||
-	    st->now_ns - tw->ts_recent_ns <= st->cfg.tcp_tw_reuse_delay_ms * MS_NS)
+	if (!tw->ts_ok)
+		return false; /* timestamps tell old from new once they have moved on */
+	/* 2 is loopback only; who names the port gets it, as from Linux */
+	if (!bound && (mode == 0 || (mode == 2 && !loop) ||
+		       st->now_ns - tw->ts_recent_ns <= st->cfg.tcp_tw_reuse_delay_ms * MS_NS))
 		return false;
 	*iss = next_iss(tw);
 	COUNT(st, tcp_tw_reused);

@@ -546,6 +546,7 @@ static int64_t ss_connect(struct ss *s, struct ss_sock *k, const struct call *c)
 		}
 		return stack_connected(k->sk) ? 0 : -ECONNREFUSED;
 	}
+	k->o.port_bound = local.port != 0;
 	if (local.port == 0)
 		local.port = s->next_port++;
 	r = stack_connect(s->st, &local, &remote, &k->o, &sk, s->now);
