@@ -225,6 +225,8 @@ static void server_options(struct side *s)
 		server_opt(s, SOL_SOCKET, SO_SNDBUF, (int)o->sndbuf / 2);
 	if (o->nodelay)
 		server_opt(s, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (o->max_pacing_rate != UINT64_MAX)
+		server_opt(s, SOL_SOCKET, SO_MAX_PACING_RATE, (int)o->max_pacing_rate);
 }
 
 static struct flow *port_flow(const struct node *from, const struct node *to, const struct sock *sk)
@@ -265,7 +267,7 @@ void node_accept(struct node *n, bool now)
 		}
 		if (f->srv.opened || f->done || f->port != sk->remote.port) {
 			n->w->ghosts++;
-			if (f->attempts < 2 && !flow_aborts(f))
+			if (f->attempts < 2 && !flow_aborts(f) && !f->o.fastopen)
 				side_fail(&f->srv, "accepted twice", 0);
 			stack_abort(n->st, sk, node_now(n));
 			continue;
@@ -304,6 +306,10 @@ static void side_error(struct side *s, int err)
 			client_retry(s, rng_range(&s->rng, MS, 5 * SEC));
 		return;
 	}
+	/* The server may have what came with a SYN before the client has a connection, and with
+	 * the same SYN twice (RFC 7413 6.1). */
+	if (f->o.fastopen && !s->server)
+		f->disturbed = true;
 	if (f->kind == FLOW_CROSS && (err == EHOSTUNREACH || err == ECONNREFUSED) && !s->tx_off &&
 	    !s->rx_off)
 		f->disturbed = true; /* the neighbour did not answer in time: there is no retry */
@@ -443,10 +449,11 @@ static ssize_t send_some(struct side *s, size_t want)
 	struct node *n = s->n;
 	const uint8_t *from = pattern_at(n->w, s->key, s->tx_off);
 	size_t first = rng_below(&s->rng, want + 1), done = 0;
+	unsigned flags = 0;
 	struct iovec iov[4];
 	int i, k;
 
-	if (rng_one_in(&s->rng, 4)) {
+	if (!stack_deferred(s->sk) && rng_one_in(&s->rng, 4)) {
 		/* as sendfile: straight into the send buffer, not always all that was reserved */
 		k = stack_send_reserve(n->st, s->sk, iov, 4, want);
 		if (k < 0)
@@ -464,8 +471,11 @@ static ssize_t send_some(struct side *s, size_t want)
 	}
 	iov[0] = (struct iovec){(void *)(uintptr_t)from, first};
 	iov[1] = (struct iovec){(void *)(uintptr_t)(from + first), want - first};
-	return stack_send(n->st, s->sk, iov, 2, rng_one_in(&s->rng, 8) ? SEND_MORE : 0,
-			  node_now(n));
+	if (rng_one_in(&s->rng, 8))
+		flags = SEND_MORE;
+	if (s->f->urgent && rng_one_in(&s->rng, 8))
+		flags = SEND_OOB;
+	return stack_send(n->st, s->sk, iov, 2, flags, node_now(n));
 }
 
 /* As side_read(). */
@@ -494,6 +504,8 @@ static int side_write(struct side *s)
 			side_fail(s, "writable but no room", 0);
 		return 0;
 	}
+	if (n == -EINPROGRESS && stack_connecting(s->sk))
+		return 0; /* the handshake has begun, without data */
 	if (n == 0)
 		side_fail(s, "sent nothing", 0);
 	return (int)n;
@@ -543,6 +555,12 @@ void side_run(struct side *s)
 	if (!s->sk) {
 		if (!s->server && !s->f->done && s->f->start_ns <= s->n->w->now_ns)
 			client_connect(s);
+		return;
+	}
+	if (stack_deferred(s->sk)) { /* what is sent first goes with the SYN */
+		r = held(s, s->tx_hold_ns) ? 0 : side_write(s);
+		if (r < 0)
+			side_error(s, -r);
 		return;
 	}
 	if (stack_connecting(s->sk) && !(s->sk->ready & (RDY_ERR | RDY_HUP)))

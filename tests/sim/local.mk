@@ -4,6 +4,7 @@ check_PROGRAMS += tests/sim/sim
 TESTS += tests/sim/sim
 tests_sim_sim_SOURCES = \
 	tests/sim/app.c \
+	tests/sim/dgram.c \
 	tests/sim/event.c \
 	tests/sim/fool.c \
 	tests/sim/link.c \
@@ -20,7 +21,7 @@ dist_check_SCRIPTS += tests/sim/swarm.sh
 
 check_PROGRAMS += tests/sim/order
 TESTS += tests/sim/order
-tests_sim_order_SOURCES = tests/sim/app.c tests/sim/event.c tests/sim/fool.c tests/sim/link.c \
+tests_sim_order_SOURCES = tests/sim/app.c tests/sim/dgram.c tests/sim/event.c tests/sim/fool.c tests/sim/link.c \
 	tests/sim/node.c tests/sim/order.c tests/sim/pkt.c tests/sim/silly.c tests/sim/sim.h \
 	tests/sim/world.c
 tests_sim_order_LDADD = libstack.la

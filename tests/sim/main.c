@@ -31,7 +31,7 @@
 struct totals {
 	uint64_t failed, worlds, virtual_ns, pkts, bytes, flows, ghosts, retries, aborted;
 	uint64_t marked, lost, corrupted, reordered, duplicated, dark_lost, queue_full, too_big,
-		swallowed, heard;
+		swallowed, heard, dgrams_sent, dgrams_read;
 };
 
 static struct {
@@ -85,6 +85,8 @@ static void totals_add(struct totals *t, const struct world *w)
 	t->retries += w->retries;
 	t->aborted += w->aborted;
 	t->heard += w->heard;
+	t->dgrams_sent += w->dgrams_sent;
+	t->dgrams_read += w->dgrams_read;
 	for (i = 0; i < SIM_HOSTS; i++) {
 		for (k = 0; k < SIM_HOSTS; k++) {
 			const struct link *l = &w->link[i][k];
@@ -171,14 +173,16 @@ static void say_totals(const struct totals *t, double seconds)
 	       (unsigned long long)t->pkts, seconds);
 	printf("marked %llu, lost %llu, corrupted %llu, reordered %llu, duplicated %llu, "
 	       "dark %llu, queue full %llu, too big %llu, in holes %llu; aborts %llu, "
-	       "connects again %llu, ghosts %llu, heard by silly peers %llu\n",
+	       "connects again %llu, ghosts %llu, heard by silly peers %llu; datagrams sent %llu, "
+	       "read %llu\n",
 	       (unsigned long long)t->marked, (unsigned long long)t->lost,
 	       (unsigned long long)t->corrupted, (unsigned long long)t->reordered,
 	       (unsigned long long)t->duplicated, (unsigned long long)t->dark_lost,
 	       (unsigned long long)t->queue_full, (unsigned long long)t->too_big,
 	       (unsigned long long)t->swallowed, (unsigned long long)t->aborted,
 	       (unsigned long long)t->retries, (unsigned long long)t->ghosts,
-	       (unsigned long long)t->heard);
+	       (unsigned long long)t->heard, (unsigned long long)t->dgrams_sent,
+	       (unsigned long long)t->dgrams_read);
 	/* as Check does, for scripts/test */
 	printf("%llu%%: Checks: %llu, Failures: %llu, Errors: 0\n",
 	       (unsigned long long)(t->worlds ? 100 * (t->worlds - t->failed) / t->worlds : 0),

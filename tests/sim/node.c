@@ -46,6 +46,13 @@ static void node_cfg(struct node *n, struct stack_cfg *cfg)
 	cfg->tcp_wmem[1] = rng_one_in(r, 4) ? 4096 : 16384;
 	cfg->tcp_notsent_lowat = rng_one_in(r, 8) ? 16384 : UINT32_MAX;
 	cfg->max_conns = 4096;
+	if (rng_one_in(r, 3))
+		cfg->tcp_mtu_probing = (uint8_t)rng_range(r, 1, 2);
+	cfg->tcp_base_mss = (uint32_t)rng_range(r, 400, 1100);
+	cfg->tcp_probe_interval_s = (uint32_t)rng_log(r, 5, 600);
+	/* Client, server; and without a cookie. */
+	cfg->tcp_fastopen = (uint32_t)rng_below(r, 4) | (rng_one_in(r, 3) ? 0x200 | 0x4 : 0);
+	cfg->tcp_fastopen_blackhole_timeout_s = (uint32_t)(rng_one_in(r, 2) ? 0 : 60);
 	/* Retries must outlast what links are drawn to do. A connection that its own side gives up
 	 * without a word leaves a peer waiting for ever, as everywhere; that is not looked for
 	 * here. */
@@ -108,6 +115,8 @@ void node_listen(struct node *n)
 
 	sock_opts_default(&o);
 	o.oobinline = 1; /* whatever a silly peer calls urgent stays where it is */
+	if (rng_one_in(&n->rng, 2))
+		o.fastopen_qlen = (uint32_t)rng_range(&n->rng, 1, 16);
 	at = (struct endpoint){.port = SIM_PORT}; /* ::, for both */
 	if (n->w->family != SIM_FAMILY_MIXED && rng_one_in(&n->rng, 2))
 		at.addr = n->addr[n->w->family == SIM_FAMILY_6];
@@ -305,6 +314,8 @@ void node_turn(struct node *n)
 				node_accept(n, n->w->healed);
 			else if (h->kind == HANDLE_FOOL)
 				fool_run(container_of(h, struct fool, handle));
+			else if (h->kind == HANDLE_DGRAM)
+				dgram_run(container_of(h, struct dgram_end, handle));
 			else
 				side_run(container_of(h, struct side, handle));
 		}

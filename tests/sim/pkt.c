@@ -270,6 +270,8 @@ bool pkt_sums_right(const struct pkt *p, bool partial_ok)
 	if (!csum_at(p) || l4_len(p) < csum_at(p) + 2)
 		return true; /* nothing that would tell */
 	memcpy(&field, l4 + csum_at(p), 2);
+	if (hlen == 20 && proto_of(p) == IPPROTO_UDP_ && !field)
+		return true; /* likewise: there is none */
 	pseudo = (uint16_t)pseudo_sum(p);
 	if (partial_ok && field == pseudo)
 		return true;

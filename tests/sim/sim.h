@@ -17,8 +17,8 @@
  *
  * Files: event.c the queue of what is to come; pkt.c packets as bytes (checksums, cutting up
  * super-segments); link.c faults; node.c one stack and what an embedder does for it; app.c the
- * applications; silly.c a peer that breaks every rule, fool.c who has to do with it; world.c draws,
- * runs and judges; main.c the command.
+ * applications, dgram.c those that send datagrams; silly.c a peer that breaks every rule, fool.c
+ * who has to do with it; world.c draws, runs and judges; main.c the command.
  */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
@@ -102,7 +102,8 @@ enum ev_kind {
 	EV_DEATH,
 	EV_RESET,
 	EV_SILLY,
-	EV_MTU
+	EV_MTU,
+	EV_DGRAM
 };
 
 struct ev {
@@ -111,7 +112,7 @@ struct ev {
 	enum ev_kind kind;
 	uint32_t node; /* all but EV_DARK, EV_MTU and EV_SILLY */
 	uint32_t arg;  /* EV_PKT: device; EV_DST: destination's index */
-	void *p;       /* a packet, side, link (EV_DARK, EV_MTU) or fool */
+	void *p;       /* a packet, side, link (EV_DARK, EV_MTU), fool or dgrams */
 };
 
 struct ev_queue {
@@ -219,7 +220,7 @@ void link_heal(struct link *l);
 /* ---- node.c --------------------------------------------------------------------------------- */
 
 /* What sock.user points to. */
-enum handle_kind { HANDLE_LISTENER, HANDLE_SIDE, HANDLE_FOOL };
+enum handle_kind { HANDLE_LISTENER, HANDLE_SIDE, HANDLE_FOOL, HANDLE_DGRAM };
 struct handle {
 	enum handle_kind kind;
 };
@@ -327,6 +328,7 @@ struct flow {
 	uint64_t port_ns; /* when it began */
 	uint32_t attempts;
 	uint32_t req, resp; /* FLOW_RR: bytes each */
+	bool urgent;        /* bytes are now and then urgent, in line */
 	uint64_t start_ns;
 	uint64_t done_ns;
 	bool disturbed; /* a node died or was reset under it: it may fail */
@@ -341,6 +343,40 @@ void node_accept(struct node *n, bool now);
 /* Its node is switched off. */
 void side_died(struct side *s);
 const char *flow_kind_name(enum flow_kind k);
+
+/* ---- dgram.c ------------------------------------------------------------------------------- */
+
+#define SIM_DGRAMS 4u    /* flows of datagrams, at most */
+#define DGRAM_SEQS 8192u /* numbered in turn */
+
+struct dgrams;
+
+struct dgram_end {
+	struct handle handle;
+	struct dgrams *d;
+	struct node *n;
+	struct sock *sk;
+	bool server, connected;
+	bool heard; /* something, since the world is healed */
+	uint32_t sent;
+	uint8_t got_of[DGRAM_SEQS]; /* how often the peer has read each of those sent here */
+};
+
+struct dgrams {
+	struct world *w;
+	unsigned id;
+	struct rng rng;
+	struct dgram_end cli, srv;
+	uint32_t key;
+	uint64_t pause_ns; /* between two of the client's, at most */
+	uint32_t total;    /* of the client's, until the world is healed */
+	bool train;        /* several at once, by segmentation and coalescing */
+	bool done;
+};
+
+void dgram_draw(struct world *w, struct dgrams *d, unsigned id);
+void dgram_run(struct dgram_end *e);
+void dgram_tick(struct dgrams *d);
 
 /* ---- silly.c, fool.c ------------------------------------------------------------------------ */
 
@@ -410,6 +446,8 @@ struct world {
 	struct link link[SIM_HOSTS][SIM_HOSTS];
 	struct fool fool[SIM_FOOLS];
 	unsigned nfools;
+	struct dgrams dgrams[SIM_DGRAMS];
+	unsigned ndgrams, ndgrams_done;
 	struct flow *flow;
 	unsigned nflows, ndone;
 	/* whose connection from (node, port) to a node is or was last */
@@ -423,6 +461,7 @@ struct world {
 	uint8_t pattern[PATTERN_MOD + PATTERN_MAX];
 	uint64_t pkts, bytes_read, ghosts, retries, aborted, stalls;
 	uint64_t heard; /* by the silly peer */
+	uint64_t dgrams_sent, dgrams_read;
 };
 
 /* Runs one world; true when nothing was violated. */

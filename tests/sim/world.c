@@ -158,6 +158,15 @@ static void draw_options(struct world *w, struct rng *r, struct flow *f)
 	}
 	if (rng_one_in(r, 4))
 		o->cc = (int8_t)rng_below(r, CC_ALGOS);
+	if (rng_one_in(r, 8))
+		o->max_pacing_rate = rng_log(r, 50000, 100000000);
+	/* Where something is sent first, and no port is used again: an old SYN with data could be
+	 * taken for another's. */
+	if (rng_one_in(r, 3) && f->cli.tx_total && f->kind != FLOW_CROSS &&
+	    f->kind != FLOW_REFUSED && f->cli.n->nports == SIM_PORTS)
+		o->fastopen = FASTOPEN_CALL_CONNECT;
+	f->urgent = rng_one_in(r, 6);
+	o->oobinline = 1;
 }
 
 static void draw_pace(struct rng *r, struct side *s, uint64_t total, uint64_t rx_total)
@@ -368,6 +377,15 @@ static void world_draw(struct world *w)
 		if (rng_one_in(&w->rng, 3))
 			ev_push(&w->q, &e);
 	}
+	w->ndgrams = (unsigned)rng_below(&w->rng, SIM_DGRAMS + 1);
+	for (i = 0; i < w->ndgrams; i++) {
+		struct ev e = {.kind = EV_DGRAM, .p = &w->dgrams[i]};
+
+		dgram_draw(w, &w->dgrams[i], i);
+		e.node = w->dgrams[i].cli.n->idx;
+		e.at_ns = rng_below(&w->rng, w->cfg.span_ns / 2);
+		ev_push(&w->q, &e);
+	}
 	w->nflows = (unsigned)(rng_range(&w->rng, 8, 48) + w->cfg.span_ns / (20 * SEC));
 	w->flow = calloc(w->nflows, sizeof(*w->flow));
 	if (!w->flow)
@@ -455,7 +473,7 @@ static void event_do(struct world *w, struct ev *e)
 		pkt_free(e->p);
 		return;
 	}
-	if (n->dead && e->kind != EV_DARK && e->kind != EV_MTU) {
+	if (n->dead && e->kind != EV_DARK && e->kind != EV_MTU && e->kind != EV_DGRAM) {
 		if (e->kind == EV_PKT)
 			pkt_free(e->p);
 		return;
@@ -488,6 +506,9 @@ static void event_do(struct world *w, struct ev *e)
 		return;
 	case EV_MTU:
 		link_mtu(e->p);
+		return;
+	case EV_DGRAM:
+		dgram_tick(e->p);
 		return;
 	case EV_SILLY: /* above */
 		return;
@@ -564,7 +585,7 @@ static bool world_until(struct world *w, uint64_t until_ns, bool (*done)(const s
 
 static bool flows_done(const struct world *w)
 {
-	return w->ndone == w->nflows;
+	return w->ndone == w->nflows && w->ndgrams_done == w->ndgrams;
 }
 
 /* Nothing under way, and no stack holds anything but its listener and what it knows of the net. */
@@ -622,6 +643,9 @@ static void say_unfinished(struct world *w)
 {
 	unsigned i;
 
+	for (i = 0; i < w->ndgrams; i++)
+		if (!w->dgrams[i].done)
+			world_fail(w, "datagrams %u do not get through", i);
 	for (i = 0; i < w->nflows; i++) {
 		struct flow *f = &w->flow[i];
 
