@@ -215,12 +215,16 @@ void ofd_drop(struct ofd *o)
 uint32_t ofd_ready(const struct ofd *o)
 {
 	const struct sock *sk = atomic_load_explicit(&o->sk, memory_order_acquire);
-	uint32_t ready = 0;
+	uint32_t ready = 0, door;
 
 	if (likely(sk))
 		ready = atomic_load_explicit(&sk->ready, memory_order_acquire);
-	if (unlikely(o->two_doors) && !o->stopped) /* the kernel's end of it is ours, too */
-		ready |= atomic_load_explicit(&o->door_ready, memory_order_acquire);
+	if (unlikely(o->two_doors) && !o->stopped) { /* the kernel's end of it is ours, too */
+		door = atomic_load_explicit(&o->door_ready, memory_order_acquire);
+		if (unlikely(door & DOOR_FULL))
+			ready &= ~(uint32_t)RDY_OUT;
+		ready |= door & ~(DOOR_ERR | DOOR_FULL);
+	}
 	return ready;
 }
 

@@ -47,6 +47,9 @@ struct ofd_udp {
 
 /* In ofd.door_ready beside RDY_*: the kernel told of an error that nobody has asked for yet. */
 #define DOOR_ERR 0x20u
+/* Likewise: a send by the kernel's door found no room. The socket is not writable until the door
+ * tells of some. */
+#define DOOR_FULL 0x40u
 
 struct epoll_set;
 

@@ -37,12 +37,30 @@ static int door_open(void)
 	return 0;
 }
 
+/* op: EPOLL_CTL_ADD or _MOD. Room to send is asked about only while there is none: every packet
+ * that leaves would be told. */
+static int door_ctl(int op, int fd, const struct ofd *o)
+{
+	bool full = atomic_load_explicit(&o->door_ready, memory_order_relaxed) & DOOR_FULL;
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLPRI | EPOLLET | (full ? EPOLLOUT : 0),
+				 .data.u64 = (uint64_t)fd << 32 | o->idx};
+
+	return sys_epoll_ctl(fd_hidden_at(door), op, fd, &ev);
+}
+
 static int door_watch(int fd, const struct ofd *o)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLPRI | EPOLLET, .data.u64 = o->idx};
-	int ret = sys_epoll_ctl(fd_hidden_at(door), EPOLL_CTL_ADD, fd, &ev);
+	int ret = door_ctl(EPOLL_CTL_ADD, fd, o);
 
 	return ret == -EEXIST ? 0 : ret;
+}
+
+/* There is room again. */
+static void door_drained(int fd, struct ofd *o)
+{
+	atomic_fetch_and(&o->door_ready, (uint8_t)~DOOR_FULL);
+	door_ctl(EPOLL_CTL_MOD, fd, o);
+	ofd_notify(o, RDY_OUT);
 }
 
 /* Watches every two-door socket in this process's table. sr->lock held. */
@@ -55,6 +73,18 @@ static void door_build(void)
 		if (o && o->two_doors && o->kind == OFD_SOCK && door_open() == 0)
 			door_watch(fd, o);
 	}
+}
+
+void door_full(int fd, struct ofd *o)
+{
+	run_enter(o->sr);
+	if (door_wanted)
+		door_build();
+	atomic_fetch_or(&o->door_ready, DOOR_FULL);
+	/* Room that has come meanwhile is an edge. */
+	if (door < 0 || door_ctl(EPOLL_CTL_MOD, fd, o) < 0)
+		atomic_fetch_and(&o->door_ready, (uint8_t)~DOOR_FULL);
+	run_leave(o->sr, RUN_LATER);
 }
 
 int door_add(int fd, struct ofd *o)
@@ -99,7 +129,7 @@ void door_poll(struct stackrec *sr)
 	now = now_ns();
 	run_enter(sr);
 	for (int i = 0; i < n; i++) {
-		struct ofd *o = &family->ofds[ev[i].data.u64 % FAMILY_OFDS];
+		struct ofd *o = &family->ofds[(uint32_t)ev[i].data.u64 % FAMILY_OFDS];
 		uint32_t seen = ev[i].events & (RDY_IN | RDY_PRI | RDY_ERR);
 
 		/* A registration outlives the description when another process holds the shadow. */
@@ -109,6 +139,8 @@ void door_poll(struct stackrec *sr)
 			o->udp.door_ns = now;
 		atomic_fetch_or(&o->door_ready, (uint8_t)(seen | (seen & RDY_ERR ? DOOR_ERR : 0)));
 		ofd_notify(o, seen);
+		if (ev[i].events & EPOLLOUT && o->door_ready & DOOR_FULL)
+			door_drained((int)(ev[i].data.u64 >> 32), o);
 	}
 	run_leave(sr, RUN_LATER);
 }

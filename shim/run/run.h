@@ -153,6 +153,9 @@ bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs
 /* The kernel's door of a two-door socket: watched by this process from now on / no more. sr->lock.
  * What is known of the door stays: it is the description's, which other descriptors may name. */
 int door_add(int fd, struct ofd *o);
+/* fd names o, whose shadow has no room to send: o is not writable (DOOR_FULL) until the door tells
+ * of some. No lock held. */
+void door_full(int fd, struct ofd *o);
 void door_del(int fd);
 /* Asks the kernel which doors have something and notifies watchers. A system call; no lock held. */
 void door_poll(struct stackrec *sr);
