@@ -403,9 +403,9 @@ const struct pool *tcp_pool(const struct stack *st, unsigned idx);
 /* The end of stack_run(): ACKs that were put off until the batch is through, and those that waited
  * since the last one for the application to answer first. */
 void tcp_run(struct stack *st);
-/* True when ACKs wait for the application's turn: stack_run() wants to be called again right after
- * it, whether it has answered or not. */
-bool tcp_wants_run(const struct stack *st);
+/* When stack_run() wants to be called again: at once when ACKs wait for the application's turn,
+ * whether it has answered or not; WHEEL_NEVER: not for TCP's sake. */
+uint64_t tcp_wants_run(const struct stack *st);
 
 /* udp/: likewise. */
 int udp_tables_init(struct stack *st);

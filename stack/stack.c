@@ -216,7 +216,7 @@ static bool tx_has_room(const struct stack *st)
 
 void stack_tx_wanted(struct stack *st)
 {
-	uint64_t at = WHEEL_NEVER;
+	uint64_t at = WHEEL_NEVER, tcp;
 
 	/* A full queue is looked at again when stack_tx_pop() makes room; that a frame has come
 	 * back from a device nobody tells. */
@@ -226,8 +226,9 @@ void stack_tx_wanted(struct stack *st)
 		else if (txq_used(&st->txq) < TXQ_ENTRIES)
 			at = st->now_ns;
 	}
-	if (tcp_wants_run(st))
-		at = st->now_ns;
+	tcp = tcp_wants_run(st);
+	if (tcp < at)
+		at = tcp;
 	atomic_store_explicit(&st->next_ns, at, memory_order_relaxed);
 }
 

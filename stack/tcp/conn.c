@@ -190,7 +190,7 @@ void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts 
 	tcp_recovery_init(st, c);
 	c->mss = TCP_MSS_FALLBACK;
 	cc_init(&c->cc, o->cc >= 0 ? (enum cc_algo)o->cc : st->cfg.cc, c->mss);
-	tcp_control_init(c);
+	tcp_control_init(st, c);
 	tcp_timers_init(c);
 	tcp_rcvwin_init(st, c);
 	c->snd_locked = o->sndbuf != 0;

@@ -6,7 +6,7 @@
  */
 #include "tcp.h"
 
-void tcp_pace_rate(struct tcp_conn *c)
+void tcp_pace_rate(struct stack *st, struct tcp_conn *c)
 {
 	uint64_t rate = cc_pacing_rate(&c->cc);
 
@@ -15,13 +15,16 @@ void tcp_pace_rate(struct tcp_conn *c)
 					c->rtt.srtt_ns);
 	c->pace.on = cc_paces(&c->cc) || c->o.max_pacing_rate != PACE_UNLIMITED;
 	pace_path(&c->pace, c->rtt.min_ns);
-	c->pace.rate = rate < c->o.max_pacing_rate ? rate : c->o.max_pacing_rate;
+	if (rate < c->o.max_pacing_rate)
+		pace_rate(&c->pace, rate, false, st->now_ns);
+	else
+		pace_rate(&c->pace, c->o.max_pacing_rate, true, st->now_ns);
 }
 
-void tcp_control_init(struct tcp_conn *c)
+void tcp_control_init(struct stack *st, struct tcp_conn *c)
 {
 	pace_init(&c->pace);
-	tcp_pace_rate(c);
+	tcp_pace_rate(st, c);
 }
 
 void tcp_control_ack(struct stack *st, struct tcp_conn *c, const struct recovery_out *out)
@@ -50,7 +53,7 @@ void tcp_control_ack(struct stack *st, struct tcp_conn *c, const struct recovery
 	if (lost.bytes)
 		cc_lost(&c->cc, &lost, st->now_ns);
 	cc_ack_received(&c->cc, &a, st->now_ns);
-	tcp_pace_rate(c);
+	tcp_pace_rate(st, c);
 }
 
 /* What the connection waits for now. */

@@ -570,7 +570,7 @@ void tcp_run(struct stack *st)
 
 	if (unlikely(!list_empty(&t->synacks)))
 		tcp_synacks_run(st);
-	if (unlikely(st->blk_wanted) && blk_any(st))
+	if (unlikely(st->blk_wanted) && blk_any(st) && st->now_ns >= t->blk_wake_ns)
 		tcp_blks_freed(st);
 	flush_acks(st, &t->ack_due);
 	flush_acks(st, &t->ack_batch);
@@ -582,12 +582,15 @@ void tcp_run(struct stack *st)
 	}
 }
 
-bool tcp_wants_run(const struct stack *st)
+uint64_t tcp_wants_run(const struct stack *st)
 {
 	const struct tcp_state_tables *t = st->tcp;
 
-	return !list_empty(&t->ack_due) || !list_empty(&t->ack_turn) || !list_empty(&t->synacks) ||
-	       (st->blk_wanted && blk_any(st));
+	if (!list_empty(&t->ack_due) || !list_empty(&t->ack_turn) || !list_empty(&t->synacks))
+		return st->now_ns;
+	if (likely(!st->blk_wanted) || !blk_any(st))
+		return WHEEL_NEVER;
+	return t->blk_wake_ns > st->now_ns ? t->blk_wake_ns : st->now_ns;
 }
 
 /* RFC 5961 7 and 10: for the whole stack so many in a second; the number is jittered so that nobody

@@ -3,7 +3,7 @@
  * The schedule: each piece moves the time of the next on by the time it takes at the rate. Who runs
  * the stack wakes late, by a tick of the wheel or by much more: what was held back and is late goes
  * at once, up to late_ns of it, so that the rate is kept on average. After a pause of the
- * application at most half a piece is made up for, as in Linux.
+ * application at most half a piece is made up for, as in Linux. A rate that rises counts at once.
  */
 #include "pace.h"
 
@@ -26,6 +26,25 @@ void pace_path(struct pace *p, uint64_t min_rtt_ns)
 	p->late_ns = late_ns < PACE_LATE_MAX_NS ? late_ns : PACE_LATE_MAX_NS;
 }
 
+#define RATIO_SHIFT 20
+
+void pace_rate(struct pace *p, uint64_t rate, bool told, uint64_t now_ns)
+{
+	uint64_t left = p->next_ns > now_ns ? p->next_ns - now_ns : 0, was = p->rate;
+
+	if (rate != PACE_UNLIMITED && rate > RATE_KNOWN_MAX)
+		rate = RATE_KNOWN_MAX;
+	p->rate = rate;
+	p->told = told;
+	if (!left || rate <= was || was == 0)
+		return;
+	if (left < SEC_NS << 10) /* the product stays below 2^61; longer ones are just cut */
+		left = left * ((was << RATIO_SHIFT) / rate) >> RATIO_SHIFT;
+	else
+		left = left / (rate / was);
+	p->next_ns = now_ns + left;
+}
+
 void pace_sent(struct pace *p, uint32_t bytes, uint32_t data_segs, uint64_t now_ns)
 {
 	uint64_t len_ns, late_ns, credit_ns;
@@ -35,6 +54,8 @@ void pace_sent(struct pace *p, uint32_t bytes, uint32_t data_segs, uint64_t now_
 		return;
 	}
 	len_ns = bytes * SEC_NS / p->rate;
+	if (len_ns > PACE_WAIT_MAX_NS && !p->told)
+		len_ns = PACE_WAIT_MAX_NS;
 	late_ns = now_ns > p->next_ns ? now_ns - p->next_ns : 0;
 	credit_ns = p->waits ? p->late_ns : len_ns / 2;
 	if (late_ns > credit_ns)

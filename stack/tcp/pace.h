@@ -23,11 +23,16 @@
 #define PACE_LATE_MAX_NS 10000000ull
 #define PACE_LATE_DIV 8u
 
+/* A piece waits no longer for one at a rate that congestion control has found, which may be an
+ * estimate gone wrong (sch_fq has the same bound). */
+#define PACE_WAIT_MAX_NS 1000000000ull
+
 struct pace {
 	uint64_t rate;    /* bytes per second; PACE_UNLIMITED, or 0 before anything is known */
 	uint64_t next_ns; /* the next data may go then */
 	uint64_t late_ns; /* most that is made up for: pace_path() */
 	bool on;          /* congestion control or SO_MAX_PACING_RATE asks for it */
+	bool told;        /* the rate is the application's bound: kept to however low */
 	bool holds;       /* output in progress holds data back */
 	bool waits;       /* the last output did: data waits for next_ns */
 };
@@ -35,6 +40,10 @@ struct pace {
 void pace_init(struct pace *p);
 /* The path's shortest round trip, as far as known (0: not). */
 void pace_path(struct pace *p, uint64_t min_rtt_ns);
+
+/* The rate from here on; told: the application's. What waits already waits for what is left of it
+ * at a higher one. */
+void pace_rate(struct pace *p, uint64_t rate, bool told, uint64_t now_ns);
 
 static inline bool pace_active(const struct pace *p)
 {

@@ -92,7 +92,7 @@ static int set_max_pacing_rate(struct stack *st, struct sock *sk, const void *va
 	opts_of(sk)->max_pacing_rate = rate;
 	if (!c)
 		return 0;
-	tcp_pace_rate(c);
+	tcp_pace_rate(st, c);
 	if (!c->out_blocked && tcp_state_in(c, TCPS_SYNCED))
 		tcp_output(st, c, 0);
 	return 0;
@@ -215,7 +215,7 @@ static int get_socket(struct sock *sk, int name, void *val, uint32_t *len)
 
 /* ---- IPPROTO_TCP ---------------------------------------------------------------------------- */
 
-static int set_congestion(struct sock *sk, const void *val, uint32_t len)
+static int set_congestion(struct stack *st, struct sock *sk, const void *val, uint32_t len)
 {
 	int algo;
 
@@ -227,7 +227,7 @@ static int set_congestion(struct sock *sk, const void *val, uint32_t len)
 	opts_of(sk)->cc = (int8_t)algo;
 	if (live_conn(sk)) {
 		cc_set_algo(&tcp_conn_of(sk)->cc, (enum cc_algo)algo);
-		tcp_pace_rate(tcp_conn_of(sk));
+		tcp_pace_rate(st, tcp_conn_of(sk));
 	}
 	return 0;
 }
@@ -373,7 +373,7 @@ static int set_tcp(struct stack *st, struct sock *sk, int name, const void *val,
 	int v, r;
 
 	if (name == TCP_CONGESTION)
-		return set_congestion(sk, val, len);
+		return set_congestion(st, sk, val, len);
 	if (name == TCP_FASTOPEN_KEY)
 		return set_fastopen_key(sk, val, len);
 	r = sock_opt_int(val, len, &v);

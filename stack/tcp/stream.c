@@ -39,19 +39,26 @@ static void blk_wait(struct stack *st, struct tcp_conn *c)
 	st->blk_wanted = true;
 }
 
+/* Blocks are few: as many are told as could use them, whoever has waited longest first. The next
+ * are told after those have had their time, if there is still something left: who has lost interest
+ * holds nobody up for long. */
+#define BLK_WAKE_MAX 16u
+#define BLK_WAKE_NS 1000000ull
 void tcp_blks_freed(struct stack *st)
 {
 	struct list *l = &st->tcp->blk_wait;
+	uint32_t n = st->blks.limit - st->blks.out;
 
-	/* all of them: who gets there too late waits again, and nobody is forgotten for another
-	 * who has lost interest */
-	while (!list_empty(l)) {
+	if (n > BLK_WAKE_MAX)
+		n = BLK_WAKE_MAX;
+	for (; n > 0 && !list_empty(l); n--) {
 		struct tcp_conn *c = list_first(l, struct tcp_conn, blkw);
 
 		list_del(&c->blkw);
 		tcp_ready(st, c, 0);
 	}
-	st->blk_wanted = false;
+	st->tcp->blk_wake_ns = st->now_ns + BLK_WAKE_NS;
+	st->blk_wanted = !list_empty(l);
 }
 
 /* New bytes are in: let them out, and tell how the buffer stands now. */

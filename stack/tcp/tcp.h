@@ -271,6 +271,7 @@ struct tcp_state_tables {
 	struct list ack_turn;   /* ACK at the next one, unless an answer takes it along */
 	struct list ack_due;    /* those that were on ack_turn at the last stack_run() */
 	struct list blk_wait;   /* tcp_conn.blkw: not writable until a block is free */
+	uint64_t blk_wake_ns;   /* the next of them are not told before */
 	struct list synacks;    /* tcp_req.dstw: their destination has been resolved */
 	struct list tw;         /* tcp_tw.node */
 	struct list gone_conns; /* tcp_conn.accept_node: ended, for stack_gone() to tell */
@@ -577,13 +578,13 @@ void tcp_rcvwin_rtt(struct stack *st, struct tcp_conn *c, const struct tcp_seg *
 
 /* ---- control.c: what cc.h, pace.h and cwv.h are told ---------------------------------------- */
 
-void tcp_control_init(struct tcp_conn *c);
+void tcp_control_init(struct stack *st, struct tcp_conn *c);
 /* An ACK has been through recovery. */
 void tcp_control_ack(struct stack *st, struct tcp_conn *c, const struct recovery_out *out);
 /* tcp_output() ends; sent: it sent something. Before the timers are armed. */
 void tcp_control_output(struct stack *st, struct tcp_conn *c, bool sent);
 /* cwnd, the algorithm or SO_MAX_PACING_RATE changed: the rate follows. */
-void tcp_pace_rate(struct tcp_conn *c);
+void tcp_pace_rate(struct stack *st, struct tcp_conn *c);
 
 /* ---- sockopt_limits.c ----------------------------------------------------------------------- */
 

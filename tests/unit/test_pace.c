@@ -109,6 +109,41 @@ START_TEST(on_a_long_path_later_turns_are_made_up_for)
 }
 END_TEST
 
+START_TEST(a_rate_that_rises_counts_at_once)
+{
+	begin(1000);
+	p.told = true;
+	p.next_ns = SEC;
+	pace_sent(&p, 10000, 1000, SEC);
+	ck_assert_uint_eq(p.next_ns, 11 * SEC); /* the application's, however slow */
+	pace_rate(&p, 500, true, 2 * SEC);
+	ck_assert_uint_eq(p.next_ns, 11 * SEC); /* a lower one is the next piece's */
+	pace_rate(&p, 1000, true, 3 * SEC);
+	ck_assert_uint_eq(p.next_ns, 7 * SEC);
+	pace_rate(&p, 8000, true, 3 * SEC);
+	ck_assert_uint_eq(p.next_ns, 3 * SEC + SEC / 2);
+	pace_rate(&p, PACE_UNLIMITED, true, 3 * SEC);
+	ck_assert(pace_may_send(&p, 3 * SEC));
+}
+END_TEST
+
+START_TEST(an_estimate_gone_wrong_holds_for_a_second_at_most)
+{
+	begin(10);
+	p.next_ns = SEC;
+	pace_sent(&p, 10000, 1000, SEC);
+	ck_assert_uint_eq(p.next_ns, 2 * SEC);
+	begin(1);
+	p.told = true;
+	p.next_ns = SEC;
+	pace_sent(&p, UINT32_MAX, 1000, SEC); /* centuries, and no overflow */
+	pace_rate(&p, 2, true, SEC);
+	ck_assert_uint_eq(p.next_ns, SEC + (uint64_t)UINT32_MAX * SEC / 2);
+	pace_rate(&p, UINT64_MAX - 1, true, SEC);
+	ck_assert_uint_le(p.next_ns, SEC + SEC / 100);
+}
+END_TEST
+
 START_TEST(a_long_sleep_is_not_made_up_for)
 {
 	uint32_t n = 0;
@@ -333,6 +368,8 @@ int main(void)
 	tcase_add_test(t, the_first_ten_segments_are_not_paced);
 	tcase_add_test(t, the_rate_is_kept_though_the_turns_come_late);
 	tcase_add_test(t, on_a_long_path_later_turns_are_made_up_for);
+	tcase_add_test(t, a_rate_that_rises_counts_at_once);
+	tcase_add_test(t, an_estimate_gone_wrong_holds_for_a_second_at_most);
 	tcase_add_test(t, a_long_sleep_is_not_made_up_for);
 	tcase_add_test(t, pieces_hold_a_millisecond_and_at_least_two_segments);
 	tcase_add_test(t, the_rate_of_a_window_is_a_bit_more_than_it);

@@ -202,6 +202,57 @@ START_TEST(writable_means_that_there_is_memory)
 }
 END_TEST
 
+/* Many wait for memory: not all are told of the little that comes back, but each in its turn. */
+#define WAITERS 40u
+START_TEST(room_is_told_to_those_who_can_use_it)
+{
+	struct sock *sk[WAITERS];
+	struct stack_cfg cfg;
+	uint32_t edges, told = 0, first;
+	struct wire w;
+
+	env_cfg(&cfg);
+	cfg.max_blks = 8;
+	wire_init(&w, &cfg);
+	for (uint32_t i = 0; i < WAITERS; i++) {
+		w.peer.port = (uint16_t)(PEER_PORT + i);
+		connect_syn(&w, NULL);
+		in(&w, S | A, 0, 1, 0);
+		out_is(&w, A, 1, 1, 0);
+		sk[i] = w.sk;
+	}
+	set_int(&w, SOL_SOCKET, SO_SNDBUF, 200000);
+	while (put(&w, 100000) > 0) /* the last one takes all */
+		;
+	for (uint32_t i = 0; i < WAITERS; i++) {
+		w.sk = sk[i];
+		ck_assert_int_eq(put(&w, 100), -EAGAIN);
+	}
+	while (stack_event(w.e.st, &edges))
+		;
+	while (txq_used(stack_txq(w.e.st)))
+		out(&w);
+	stack_abort(w.e.st, sk[WAITERS - 1], w.e.now); /* and gives it back */
+	run(&w);
+	while (stack_event(w.e.st, &edges))
+		told++;
+	first = told;
+	ck_assert_uint_ge(first, 1);
+	ck_assert_uint_le(first, 9);
+	/* They do not want it any more. */
+	pass(&w, 20 * MS);
+	while (stack_event(w.e.st, &edges))
+		told++;
+	ck_assert_uint_eq(told, WAITERS - 1);
+	for (uint32_t i = 0; i < WAITERS - 1; i++)
+		stack_abort(w.e.st, sk[i], w.e.now);
+	w.sk = NULL;
+	while (txq_used(stack_txq(w.e.st)))
+		out(&w);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("wire_life");
@@ -217,5 +268,6 @@ int main(void)
 	tcase_add_test(tc, defer_accept_gives_the_silent_no_more_time);
 	tcase_add_loop_test(tc, defer_accept_is_told_rounded_up, 0, 7);
 	tcase_add_test(tc, writable_means_that_there_is_memory);
+	tcase_add_test(tc, room_is_told_to_those_who_can_use_it);
 	return run_suite(s);
 }
