@@ -103,6 +103,8 @@ libstack_la_SOURCES = \
 	stack/tcp/urgent.h \
 	stack/time/wheel.c \
 	stack/time/wheel.h \
+	stack/treap.c \
+	stack/treap.h \
 	stack/txq.h \
 	stack/udp/recv.c \
 	stack/udp/send.c \

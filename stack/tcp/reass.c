@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reassembly (RFC 9293 3.10.7.4, RFC 815 in spirit): ranges of packets that touch, in a list by
- * sequence number. Searched from near where it will be: nearly everything arrives at the tail, at
- * the first hole, or where something has just arrived. A packet is cut where it overlaps what is
- * held: what came first stays. Must never drop what it once took in before it
- * is delivered (it was SACKed), nor grow beyond its bounds.
+ * sequence number, with an index for where a peer makes many holes: nearly everything arrives at
+ * the tail, at the first hole, or where something has just arrived. A packet is cut where it
+ * overlaps what is held: what came first stays. Must never drop what it once took in before it is
+ * delivered (it was SACKed), nor grow beyond its bounds.
  */
 #include "reass.h"
 
 #include "tcp.h"
 
-#define SEARCH_RECENT 3u
-
 void reass_init(struct reass *r)
 {
 	list_init(&r->ranges);
 	list_init(&r->recent);
-	r->n = r->frames = r->bytes = r->steps = 0;
+	r->index = (struct treap){NULL, r->index.steps};
+	r->n = r->frames = r->bytes = 0;
 }
 
 static uint32_t chain_bytes(struct stack *st, uint32_t f)
@@ -37,6 +36,7 @@ static void range_free(struct stack *st, struct reass *r, struct reass_range *g)
 {
 	list_del(&g->node);
 	list_del(&g->recent);
+	treap_remove(&r->index, &g->index, NULL);
 	r->n--;
 	pool_put(range_pool(st), g);
 }
@@ -62,43 +62,47 @@ static struct reass_range *range_of(const struct list *n)
 	return list_entry(n, struct reass_range, node);
 }
 
-static uint32_t distance(const struct reass_range *g, struct seq seq)
+/* g, which starts at or before seq, is the last such. */
+static bool range_is_last_before(const struct reass *r, const struct reass_range *g, struct seq seq)
 {
-	return seq_leq(g->start, seq) ? seq.v - g->start.v : g->start.v - seq.v;
+	return g->node.next == &r->ranges || seq_gt(range_of(g->node.next)->start, seq);
 }
 
-/* Of both ends and the ranges that changed last, the one nearest to seq; there is one. */
-static struct reass_range *range_near(const struct reass *r, struct seq seq)
+static struct reass_range *range_search(struct reass *r, struct seq seq)
 {
-	struct reass_range *best = range_of(r->ranges.prev), *head = range_of(r->ranges.next);
-	const struct list *l = r->recent.next;
+	struct reass_range *found = NULL;
+	struct treap_node *n = r->index.root;
 
-	if (seq_leq(best->start, seq))
-		return best;
-	if (distance(head, seq) < distance(best, seq))
-		best = head;
-	for (unsigned i = 0; i < SEARCH_RECENT && l != &r->recent; i++, l = l->next) {
-		struct reass_range *g = list_entry(l, struct reass_range, recent);
+	for (; n; r->index.steps++) {
+		struct reass_range *g = container_of(n, struct reass_range, index);
 
-		if (distance(g, seq) < distance(best, seq))
-			best = g;
+		if (seq_gt(g->start, seq)) {
+			n = n->left;
+			continue;
+		}
+		found = g;
+		n = n->right;
 	}
-	return best;
+	return found;
 }
 
-/* The last range that starts at or before seq; NULL: none does. */
+/* The last range that starts at or before seq; NULL: none does. Nearly always one of three. */
 static struct reass_range *range_before(struct reass *r, struct seq seq)
 {
-	struct list *n;
+	struct reass_range *g;
 
-	if (list_empty(&r->ranges))
+	if (list_empty(&r->ranges) || seq_gt(range_of(r->ranges.next)->start, seq))
 		return NULL;
-	n = &range_near(r, seq)->node;
-	for (; n->next != &r->ranges && seq_leq(range_of(n->next)->start, seq); n = n->next)
-		r->steps++;
-	for (; n != &r->ranges && seq_gt(range_of(n)->start, seq); n = n->prev)
-		r->steps++;
-	return n == &r->ranges ? NULL : range_of(n);
+	g = range_of(r->ranges.prev);
+	if (seq_leq(g->start, seq))
+		return g;
+	g = range_of(r->ranges.next);
+	if (range_is_last_before(r, g, seq))
+		return g;
+	g = list_first(&r->recent, struct reass_range, recent);
+	if (seq_leq(g->start, seq) && range_is_last_before(r, g, seq))
+		return g;
+	return range_search(r, seq);
 }
 
 /* g has changed. */
@@ -157,6 +161,7 @@ static bool range_add(struct stack *st, struct reass *r, struct reass_range *pre
 		list_insert_between(&g->node, prev ? &prev->node : &r->ranges,
 				    next ? &next->node : &r->ranges);
 		list_init(&g->recent);
+		treap_insert(&r->index, prev ? &prev->index : NULL, &g->index, NULL);
 		r->n++;
 	}
 	range_touch(r, g);

@@ -7,6 +7,7 @@
 #define STACK_TCP_REASS_H
 
 #include "../internal.h"
+#include "../treap.h"
 #include "sent.h" /* struct sack_block */
 
 /* Per connection: holes that a peer can make us remember, frames that it can make us hold. A flight
@@ -15,10 +16,11 @@
  * what all connections hold together is bounded by the frames that are left. */
 #define REASS_RANGES_MAX 4096u
 #define REASS_FRAMES_MAX 131072u
-#define REASS_DENSE_DIV 8u   /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
+#define REASS_DENSE_DIV 8u /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
 
 struct reass_range {
-	struct list node;   /* by sequence number */
+	struct list node; /* by sequence number */
+	struct treap_node index;
 	struct list recent; /* the most recently changed first (RFC 2018 4) */
 	struct seq start, end;
 	uint32_t head, tail; /* packets by frame.qnext; frame.aux: first sequence number */
@@ -26,8 +28,8 @@ struct reass_range {
 
 struct reass {
 	struct list ranges, recent;
+	struct treap index; /* over ranges, in the same order; its steps are what tests bound */
 	uint32_t n, frames, bytes;
-	uint32_t steps; /* ranges passed by searches, ever: what tests bound; wraps */
 };
 
 void reass_init(struct reass *r);

@@ -141,7 +141,7 @@ static uint32_t rack_detect(struct recovery *r, struct sent_map *m, const struct
 	list_for_each_safe(p, tmp, &m->flight) {
 		struct sent_rec *rec = list_entry(p, struct sent_rec, state);
 
-		m->steps++;
+		m->index.steps++;
 		if (!rack_after(r, rec->tx_ns, rec->end))
 			break;
 		if (rec->tx_ns + wait_ns > now_ns) {

@@ -29,6 +29,7 @@
 #include "../list.h"
 #include "../mem/pool.h"
 #include "../seq.h"
+#include "../treap.h"
 
 /* [start, end) as received in a SACK option; nothing is assumed of it. */
 struct sack_block {
@@ -58,7 +59,7 @@ struct sent_rec {
 	uint16_t flags;        /* SENT_* */
 	uint16_t ntx;          /* transmissions, saturating */
 	uint16_t below;        /* sent_index.c's, as the next */
-	struct sent_rec *up, *left, *right;
+	struct treap_node index;
 };
 
 /* A record marked lost, and the flight it was of. */
@@ -72,9 +73,8 @@ struct sent_loss {
 struct sent_map {
 	struct pool *pool; /* of struct sent_rec; shared by all connections of the stack */
 	struct list recs, flight, lost;
-	struct sent_rec *root; /* of the index over recs; NULL: there are none */
+	struct treap index;    /* over recs, sent_index.c's; its steps are what tests bound */
 	struct sent_rec *hint; /* where the last search ended; NULL: nowhere */
-	uint64_t steps;        /* records looked at by searches, ever: what tests bound */
 	struct seq una, nxt;   /* bounds of what the records cover */
 	struct seq fack;       /* end of the highest sacked byte; una when none */
 	uint32_t nrecs;

@@ -5,9 +5,6 @@
  * peer sacks. Appending at the end and taking the first away, which every segment does, cost O(1)
  * amortised. It decides nothing, and the list sent_map.recs stays the truth: the index holds the
  * same records in the same order.
- *
- * A treap: a binary tree ordered by sequence number, and a heap by a hash of each record's address,
- * so that no peer can make it deep.
  */
 #ifndef STACK_TCP_SENT_INDEX_H
 #define STACK_TCP_SENT_INDEX_H

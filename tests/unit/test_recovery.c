@@ -667,11 +667,11 @@ START_TEST(an_ack_in_a_large_window_looks_at_few_records)
 	for (i = 1; i < n; i += 2) {
 		struct sack_block b = {seq_of(ISN + i * MSS), seq_of(ISN + (i + 1) * MSS)};
 		struct recovery_in in = {.ack = map.una, .sack = &b, .nsack = 1, .mss = MSS};
-		uint64_t before = map.steps;
+		uint64_t before = map.index.steps;
 
 		recovery_ack(&rec, &map, &rtt, &in, 10 * MS + RTT_NS + i * 1000, &out);
-		if (map.steps - before > 200)
-			ck_abort_msg("ACK %u: %u steps", i, (unsigned)(map.steps - before));
+		if (map.index.steps - before > 200)
+			ck_abort_msg("ACK %u: %u steps", i, (unsigned)(map.index.steps - before));
 	}
 	ck_assert_uint_eq(map.lost_bytes, 0);
 	recovery_reo_timeout(&rec, &map, &rtt, MSS, 10 * MS + 2 * RTT_NS, &out);

@@ -406,8 +406,8 @@ static void big_setup(void)
 	sent_init(&map, &env.pool, seq_of(0xfff00000u));
 	for (uint32_t i = 0; i < BIG; i++)
 		sent_push(&map, SEG, 0, i);
-	ck_assert_uint_lt(map.steps, 8 * BIG); /* O(1) amortised, each */
-	map.steps = 0;
+	ck_assert_uint_lt(map.index.steps, 8 * BIG); /* O(1) amortised, each */
+	map.index.steps = 0;
 }
 
 /* Sacks segment i. */
@@ -425,14 +425,14 @@ START_TEST(sacks_all_over_a_large_window_cost_a_logarithm_each)
 	for (uint32_t n = 0; n < 10000; n++) {
 		struct sack_block b[4];
 		struct sent_ack a;
-		uint64_t before = map.steps;
+		uint64_t before = map.index.steps;
 
 		for (int k = 0; k < 4; k++)
 			b[k] = big_block(1 + 2 * (uint32_t)rnd(&seed, BIG / 2 - 1));
 		sent_ack_init(&a);
 		sent_sack(&map, b, 4, map.una, BIG + n, &a);
-		if (map.steps - before > 4 * 2 * LOG_STEPS)
-			ck_abort_msg("%u steps", (unsigned)(map.steps - before));
+		if (map.index.steps - before > 4 * 2 * LOG_STEPS)
+			ck_abort_msg("%u steps", (unsigned)(map.index.steps - before));
 	}
 	ck_assert_uint_gt(map.sacked_bytes, BIG / 4 * SEG);
 	sent_check(&map);
@@ -454,18 +454,18 @@ START_TEST(losses_all_over_a_large_window_cost_a_logarithm_each)
 
 		rec[2 * k] = rec[2 * i];
 		rec[2 * i] = r;
-		before = map.steps;
+		before = map.index.steps;
 		sent_mark_lost(&map, r);
-		if (map.steps - before > 3 * LOG_STEPS)
-			ck_abort_msg("%u steps", (unsigned)(map.steps - before));
+		if (map.index.steps - before > 3 * LOG_STEPS)
+			ck_abort_msg("%u steps", (unsigned)(map.index.steps - before));
 	}
 	free(rec);
 	sent_check(&map);
-	map.steps = 0;
+	map.index.steps = 0;
 	sent_unmark_lost(&map);
-	ck_assert_uint_lt(map.steps, BIG * LOG_STEPS);
+	ck_assert_uint_lt(map.index.steps, BIG * LOG_STEPS);
 	sent_check(&map);
-	map.steps = 0;
+	map.index.steps = 0;
 	for (i = 1; i <= BIG; i++) {
 		struct sent_ack a;
 
@@ -473,7 +473,7 @@ START_TEST(losses_all_over_a_large_window_cost_a_logarithm_each)
 		sent_ack_to(&map, seq_add(map.una, SEG), BIG, &a);
 	}
 	ck_assert(sent_empty(&map));
-	ck_assert_uint_lt(map.steps, 8 * BIG);
+	ck_assert_uint_lt(map.index.steps, 8 * BIG);
 }
 END_TEST
 
