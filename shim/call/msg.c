@@ -11,7 +11,7 @@
 static ssize_t msg_send(int fd, struct ofd *o, const void *buf, size_t n, int flags,
 			const struct sockaddr *addr, socklen_t len)
 {
-	struct iovec iov = {(void *)buf, n};
+	struct iovec iov = {(void *)buf, n < SOCK_MOVE_MAX ? n : SOCK_MOVE_MAX};
 	struct msghdr msg = {
 		.msg_name = (void *)addr,
 		.msg_namelen = addr ? len : 0,
@@ -30,7 +30,7 @@ static ssize_t msg_send(int fd, struct ofd *o, const void *buf, size_t n, int fl
 static ssize_t msg_recv(int fd, struct ofd *o, void *buf, size_t n, int flags,
 			struct sockaddr *addr, socklen_t *len)
 {
-	struct iovec iov = {buf, n};
+	struct iovec iov = {buf, n < SOCK_MOVE_MAX ? n : SOCK_MOVE_MAX};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t ret;
 

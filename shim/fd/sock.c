@@ -393,6 +393,20 @@ int sock_placeholder(int af)
 	return fd_hidden_at(none);
 }
 
+/* The placeholder is never connected: what it says to flags that it knows is that. */
+int sock_rwf_check(int rwf)
+{
+	char byte;
+	struct iovec iov = {&byte, 1};
+	int fd = sock_placeholder(AF_INET);
+	ssize_t r;
+
+	if (fd < 0)
+		return -EOPNOTSUPP;
+	r = sys_preadv2(fd, &iov, 1, -1, rwf | RWF_NOWAIT);
+	return r == -EOPNOTSUPP || r == -EINVAL ? (int)r : 0;
+}
+
 /*
  * Duplicates in this process get the same new socket. One in another process keeps the placeholder
  * for a shadow, which nobody can tell from a fresh socket until that process asks for one itself.
@@ -494,6 +508,20 @@ int call_again(struct call *c, uint32_t events)
 	}
 	run_enter(c->sr);
 	return call_sk(c) ? r : -EBADF;
+}
+
+void call_pause(struct call *c, unsigned flags)
+{
+	if (!c->held)
+		ofd_hold(c->o);
+	c->held = true;
+	run_leave(c->sr, flags);
+}
+
+int call_resume(struct call *c)
+{
+	run_enter(c->sr);
+	return call_sk(c) ? 0 : -EBADF;
 }
 
 void call_end(struct call *c, unsigned flags)

@@ -41,6 +41,14 @@ static inline size_t sockaddr_bytes(const struct ofd *o)
  * Buffers are looked at when bytes are moved. For a header that is not our own. */
 int sock_msg_check(const struct msghdr *msg, bool out);
 
+/* Of one call at most, as MAX_RW_COUNT of Linux. */
+#define SOCK_MOVE_MAX 0x7ffff000u
+/* Bytes of the n pieces in all, SOCK_MOVE_MAX at most; -EINVAL for a length that cannot be, -EFAULT
+ * for memory that can't be the application's. Nothing is touched. */
+ssize_t sock_iov_total(const struct iovec *iov, size_t n);
+/* Whether the kernel knows these RWF_* flags for sockets: 0, -EOPNOTSUPP, -EINVAL. */
+int sock_rwf_check(int rwf);
+
 /* S. flags: SOCK_NONBLOCK | SOCK_CLOEXEC. Serves both doors of a listener. */
 int sock_accept(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, int flags);
 /* Whether MSG_FASTOPEN on o, not accelerated yet, is to be tried here (else it is the kernel's). */

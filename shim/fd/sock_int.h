@@ -52,6 +52,13 @@ int call_interrupted(const struct call *c);
 /* Releases the lock; flags as run_leave(). */
 void call_end(struct call *c, unsigned flags);
 
+/*
+ * Between these the lock is given up: for what may take long, or wait for a disk, the socket being
+ * kept. call_resume() takes it again: 0, or -EBADF when the socket has left the stack meanwhile.
+ */
+void call_pause(struct call *c, unsigned flags);
+int call_resume(struct call *c);
+
 static inline struct sock *call_sk(const struct call *c)
 {
 	return atomic_load_explicit(&c->o->sk, memory_order_relaxed);

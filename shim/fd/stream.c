@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <linux/errqueue.h>
 
+#include "cmsg.h"
 #include "shim/proc/user.h"
 
 #define MSGS_MAX 1024 /* of one sendmmsg() or recvmmsg(): the kernel's UIO_MAXIOV */
@@ -19,23 +20,28 @@
 #define SEND_STEP_BYTES \
 	(256u << 10) /* touched (user.h) and handed over at once: a gigabyte offered to a
 			full buffer again and again must not be looked through each time */
+#define RECV_TOUCH_BYTES 2048u
+#define CONTROL_MAX (128u << 10) /* of control messages: net.core.optmem_max as it comes */
 #define PEEK_STEP_NS \
 	1000000 /* MSG_PEEK | MSG_WAITALL looks this often: more bytes behind those
 				  that are there already make no event of their own to wait for */
 
-/* Bytes in all, at most what one call may move; -EINVAL for a length that cannot be. */
-static ssize_t iov_total(const struct iovec *iov, size_t n)
+ssize_t sock_iov_total(const struct iovec *iov, size_t n)
 {
+	bool possible = true;
 	size_t sum = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if ((ssize_t)iov[i].iov_len < 0)
+		size_t len = iov[i].iov_len;
+
+		if ((ssize_t)len < 0)
 			return -EINVAL;
-		sum += iov[i].iov_len;
-		if (sum > INT_MAX)
-			sum = INT_MAX & ~4095u;
+		if (n == 1 && len > SOCK_MOVE_MAX) /* Linux looks at as much as it moves */
+			len = SOCK_MOVE_MAX;
+		possible &= user_possible(iov[i].iov_base, len);
+		sum = len < SOCK_MOVE_MAX - sum ? sum + len : SOCK_MOVE_MAX;
 	}
-	return (ssize_t)sum;
+	return possible ? (ssize_t)sum : -EFAULT;
 }
 
 /* The pieces of src from byte skip on: at most IOV_SLICE of them, and max bytes. Returns how many;
@@ -61,9 +67,24 @@ static int iov_slice(struct iovec dst[IOV_SLICE], const struct iovec *src, size_
 	return k;
 }
 
-/* ---- out ------------------------------------------------------------------------------------ */
+/* ---- the application's memory --------------------------------------------------------------- */
 
-/* What is handed to the stack at once, of what is left of a message. */
+/*
+ * What a call moves. Its memory is touched (user.h) before the lock is taken, since a page may be
+ * on a disk, or in the hands of a userfaultfd: under the lock, bytes are moved only to and from
+ * what has been touched, [.., reach).
+ */
+struct span {
+	const struct iovec *iov;
+	size_t n;
+	size_t total; /* bytes in all */
+	size_t done;  /* moved so far */
+	size_t reach; /* touched so far, and good */
+	bool bad;     /* the next step of them is not: none of it is moved, as the kernel moves
+			 a piece wholly or not at all */
+};
+
+/* What is handed to the stack at once, of what is left of a span. */
 struct part {
 	const struct iovec *iov;
 	int n;
@@ -71,51 +92,90 @@ struct part {
 	struct iovec piece[IOV_SLICE];
 };
 
-/*
- * The message from byte done on, at most max bytes of it. whole: they are all that the stack could
- * take. -EFAULT: not all of that memory can be read or written (reach, user.h): then none is moved,
- * as the kernel moves a piece wholly or not at all.
- */
-static int part_next(struct part *p, const struct iovec *iov, size_t n, size_t done, size_t max,
-		     bool whole, size_t (*reach)(const struct iovec *iov, size_t n, size_t max))
+/* The bytes of s in [done, end), or the first of them. */
+static void part_of(struct part *p, const struct span *s, size_t end)
 {
-	if (likely(whole)) {
-		p->iov = iov;
-		p->n = (int)n;
-		p->bytes = max;
+	if (likely(s->done == 0 && end >= s->total)) {
+		p->iov = s->iov;
+		p->n = (int)s->n;
+		p->bytes = s->total;
 	} else {
 		p->iov = p->piece;
-		p->n = iov_slice(p->piece, iov, n, done, max, &p->bytes);
+		p->n = iov_slice(p->piece, s->iov, s->n, s->done, end - s->done, &p->bytes);
 	}
-	return likely(reach(p->iov, (size_t)p->n, p->bytes) == p->bytes) ? 0 : -EFAULT;
 }
 
-/* One try of a send; sr->lock held. A bad pointer is told after what is wrong with the socket. */
-static ssize_t stream_send_try(struct call *c, const struct iovec *iov, size_t n, size_t done,
-			       size_t total, unsigned sflags)
+/* Touches up to end. No lock held. */
+static void span_touch(struct span *s, size_t end,
+		       size_t (*touch)(const struct iovec *iov, size_t n, size_t max))
+{
+	struct part p;
+
+	if (end > s->total)
+		end = s->total;
+	while (s->reach < end && !s->bad) {
+		struct span rest = {s->iov, s->n, s->total, s->reach, 0, false};
+
+		part_of(&p, &rest, end);
+		if (!p.bytes)
+			break;
+		if (unlikely(touch(p.iov, (size_t)p.n, p.bytes) < p.bytes))
+			s->bad = true;
+		else
+			s->reach += p.bytes;
+	}
+}
+
+/* The same for a call that has the lock and gives it up meanwhile. 0, or -EBADF. */
+static int span_touch_paused(struct span *s, struct call *c, size_t end,
+			     size_t (*touch)(const struct iovec *iov, size_t n, size_t max))
+{
+	call_pause(c, RUN_LATER);
+	span_touch(s, end, touch);
+	return call_resume(c);
+}
+
+/* ---- out ------------------------------------------------------------------------------------ */
+
+static size_t send_step_end(const struct span *s)
+{
+	return s->total - s->done < SEND_STEP_BYTES ? s->total : s->done + SEND_STEP_BYTES;
+}
+
+/* One try of a send; sr->lock held. What is wrong with the message is told after what is wrong with
+ * the socket. */
+static ssize_t stream_send_try(struct call *c, struct span *s, unsigned sflags, int wrong)
 {
 	const struct iovec none = {NULL, 0};
-	struct sock *sk = call_sk(c);
-	size_t step = total - done < SEND_STEP_BYTES ? total - done : SEND_STEP_BYTES;
+	struct sock *sk;
 	struct part p;
 	ssize_t r;
 
+	if (unlikely(s->reach == s->done && s->done < s->total && !s->bad && !wrong)) {
+		r = span_touch_paused(s, c, send_step_end(s), user_iov_readable);
+		if (r < 0)
+			return r;
+	}
+	sk = call_sk(c);
 	if (sk->type != STK_TCP)
 		return -EPIPE;
-	if (unlikely(part_next(&p, iov, n, done, step, step == total, user_iov_readable) < 0)) {
+	if (unlikely(wrong || (s->bad && s->reach == s->done))) {
 		r = stack_send(c->sr->st, sk, &none, 1, 0, now_ns());
-		return r < 0 ? r : sk->ready & RDY_OUT ? -EFAULT : -EAGAIN;
+		if (r < 0 || wrong)
+			return r < 0 ? r : wrong;
+		return sk->ready & RDY_OUT ? -EFAULT : -EAGAIN;
 	}
-	if (done + p.bytes < total)
+	part_of(&p, s, s->reach);
+	if (s->done + p.bytes < s->total)
 		sflags |= SEND_MORE;
 	return stack_send(c->sr->st, sk, p.iov, p.n, sflags, now_ns());
 }
 
 /* The first send on a deferred connection. As the kernel: who blocks is held until the handshake is
  * through. Bytes that went with the SYN, -EINPROGRESS, or an error. */
-static ssize_t stream_send_first(struct call *c, const struct iovec *iov, size_t n, size_t total)
+static ssize_t stream_send_first(struct call *c, struct span *s)
 {
-	ssize_t sent = stream_send_try(c, iov, n, 0, total, 0);
+	ssize_t sent = stream_send_try(c, s, 0, 0);
 	int r;
 
 	if (c->nonblock || (sent < 0 && sent != -EINPROGRESS))
@@ -126,28 +186,29 @@ static ssize_t stream_send_first(struct call *c, const struct iovec *iov, size_t
 	return r < 0 ? r : sent > 0 ? sent : 0;
 }
 
-static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_t iovcnt, int flags)
+/* Of the bytes in s; wrong: 0, or what is wrong with its control messages. */
+static ssize_t stream_send(int fd, struct ofd *o, struct span *s, int flags, int wrong)
 {
 	unsigned sflags = (flags & MSG_MORE ? SEND_MORE : 0) | (flags & MSG_OOB ? SEND_OOB : 0);
-	ssize_t total = iov_total(iov, iovcnt), done = 0, r;
 	struct call c;
+	ssize_t r;
 
-	if (total < 0)
-		return total;
 	sock_catch_up(o, flags);
+	if (likely(!wrong))
+		span_touch(s, send_step_end(s), user_iov_readable);
 	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->sndtimeo_ns);
 	if (r < 0)
 		return r;
 	for (;;) {
-		if (unlikely(stack_deferred(call_sk(&c))))
-			r = stream_send_first(&c, iov, iovcnt, (size_t)total);
+		if (unlikely(!wrong && stack_deferred(call_sk(&c))))
+			r = stream_send_first(&c, s);
 		else
-			r = stream_send_try(&c, iov, iovcnt, (size_t)done, (size_t)total, sflags);
+			r = stream_send_try(&c, s, sflags, wrong);
 		if (likely(r >= 0)) {
-			done += r;
-			if (done >= total || call_sk(&c)->err)
+			s->done += (size_t)r;
+			if (s->done >= s->total || call_sk(&c)->err)
 				break;
-		} else if (r != -EAGAIN || (done && c.nonblock)) {
+		} else if (r != -EAGAIN || (s->done && c.nonblock)) {
 			break;
 		} else {
 			r = call_again(&c, RDY_OUT);
@@ -156,8 +217,8 @@ static ssize_t stream_send(int fd, struct ofd *o, const struct iovec *iov, size_
 		}
 	}
 	call_end(&c, c.nonblock ? RUN_LATER : RUN_KICK);
-	if (done)
-		return done;
+	if (s->done)
+		return (ssize_t)s->done;
 	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))
 		sock_sigpipe();
 	return r;
@@ -175,15 +236,41 @@ static long send_pass(void *arg)
 	return sys_sendmsg(p->fd, p->msg, p->flags);
 }
 
+/* The control messages: 0; *wrong: what the connection says to them, if it can send. */
+static int stream_control(const struct msghdr *msg, int *wrong)
+{
+	uint32_t tsflags = 0;
+
+	if (msg->msg_controllen > CONTROL_MAX)
+		return -ENOBUFS;
+	if (!user_can_read(msg->msg_control, msg->msg_controllen))
+		return -EFAULT;
+	*wrong = cmsg_parse_stream(msg, &tsflags);
+	return 0;
+}
+
 ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 {
+	struct span s = {.iov = msg->msg_iov, .n = msg->msg_iovlen};
+	int r, wrong = 0;
+	ssize_t total;
+
 	if (msg->msg_iovlen > MSGS_MAX)
 		return -EMSGSIZE;
+	total = sock_iov_total(msg->msg_iov, msg->msg_iovlen);
+	if (total < 0)
+		return total;
 	if (o->socktype == SOCK_DGRAM)
 		return udp_sendmsg(fd, o, msg, flags);
+	s.total = (size_t)total;
+	if (unlikely(msg->msg_controllen)) {
+		r = stream_control(msg, &wrong);
+		if (r < 0)
+			return r;
+	}
 	if (unlikely(flags & MSG_FASTOPEN)) {
-		int r = sock_fastopen_connect(fd, o, msg->msg_name, msg->msg_namelen,
-					      ofd_nonblock(o, flags));
+		r = sock_fastopen_connect(fd, o, msg->msg_name, msg->msg_namelen,
+					  ofd_nonblock(o, flags));
 
 		if (r == -ENOPROTOOPT) {
 			struct send_pass pass = {msg, fd, flags};
@@ -193,7 +280,7 @@ ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 		if (r < 0)
 			return r;
 	}
-	return stream_send(fd, o, msg->msg_iov, msg->msg_iovlen, flags);
+	return stream_send(fd, o, &s, flags, wrong);
 }
 
 /* ---- in ------------------------------------------------------------------------------------- */
@@ -224,58 +311,73 @@ static bool recv_enough(const struct ofd *o, struct sock *sk, size_t got, size_t
 	return got >= (target < len ? target : len) || (got && sk->err);
 }
 
-/* MSG_TRUNC writes nothing. */
-static size_t reach_all(const struct iovec *iov, size_t n, size_t max)
-{
-	(void)iov;
-	(void)n;
-	return max;
-}
-
-/* One try of a receive; sr->lock held. done: bytes that are in the caller's hands already. */
-static ssize_t stream_recv_try(struct call *c, const struct iovec *iov, size_t n, size_t done,
-			       size_t len, unsigned rflags)
+/* One try of a receive; sr->lock held. s->done: bytes that are in the caller's hands already. */
+static ssize_t stream_recv_try(struct call *c, struct span *s, unsigned rflags)
 {
 	struct sock *sk = call_sk(c);
+	size_t there, left = s->total - s->done;
 	struct part p;
-	size_t there;
+	int r;
 
 	if (sk->type != STK_TCP)
 		return -ENOTCONN;
-	if (unlikely(len == 0) && !(sk->ready & (RDY_IN | RDY_HUP)) && !sk->err)
+	if (unlikely(left == 0) && !(sk->ready & (RDY_IN | RDY_HUP)) && !sk->err)
 		return -EAGAIN; /* waits for a byte that it does not take, as Linux */
 	there = stack_unread(sk);
-	if (there > len - done)
-		there = len - done;
-	if (!there)
-		return stack_recv(c->sr->st, sk, iov, (int)n, rflags, now_ns());
-	if (part_next(&p, iov, n, done, there, done == 0,
-		      rflags & RECV_TRUNC ? reach_all : user_iov_writable) < 0)
+	if (there > left)
+		there = left;
+	if (!there || rflags & RECV_TRUNC) {
+		part_of(&p, s, s->total); /* nothing is written */
+		return stack_recv(c->sr->st, sk, p.iov, p.n, rflags, now_ns());
+	}
+	if (unlikely(s->reach < s->done + there) && !s->bad) {
+		r = span_touch_paused(s, c, s->done + there, user_iov_writable);
+		if (r < 0)
+			return r;
+		sk = call_sk(c); /* where all may be different now, but that bytes are there */
+		if (sk->type != STK_TCP)
+			return -ENOTCONN;
+	}
+	if (unlikely(s->bad && s->reach < s->done + there))
 		return -EFAULT;
+	part_of(&p, s, s->done + there);
 	return stack_recv(c->sr->st, sk, p.iov, p.n, rflags, now_ns());
 }
 
-static ssize_t stream_recv(int fd, struct ofd *o, const struct iovec *iov, size_t iovcnt, int flags)
+/* What a receive will probably fill is touched before the lock is taken: what is there, or as much
+ * as a small message. */
+static void stream_recv_touch(struct span *s, const struct ofd *o)
+{
+	const struct sock *sk = atomic_load_explicit(&o->sk, memory_order_relaxed);
+	size_t there = sk && sk->type == STK_TCP ? stack_unread(sk) : 0;
+
+	span_touch(s, there > RECV_TOUCH_BYTES ? there : RECV_TOUCH_BYTES, user_iov_writable);
+	s->bad = false; /* it may be beyond what comes */
+}
+
+static ssize_t stream_recv(int fd, struct ofd *o, struct span *s, int flags)
 {
 	unsigned rflags = (flags & MSG_PEEK ? RECV_PEEK : 0) | (flags & MSG_TRUNC ? RECV_TRUNC : 0);
-	ssize_t len = iov_total(iov, iovcnt), done = 0, r;
+	struct span all = *s;
+	size_t done = 0;
 	struct call c;
+	ssize_t r;
 
-	if (len < 0)
-		return len;
 	sock_catch_up(o, flags);
+	if (likely(!(rflags & RECV_TRUNC)))
+		stream_recv_touch(&all, o);
 	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->rcvtimeo_ns);
 	if (r < 0)
 		return r;
 	for (;;) {
-		r = stream_recv_try(&c, iov, iovcnt, flags & MSG_PEEK ? 0 : (size_t)done,
-				    (size_t)len, rflags);
+		all.done = flags & MSG_PEEK ? 0 : done;
+		r = stream_recv_try(&c, &all, rflags);
 		if (likely(r > 0)) {
-			done = flags & MSG_PEEK ? r : done + r;
+			done = flags & MSG_PEEK ? (size_t)r : done + (size_t)r;
 			rflags |= flags & MSG_PEEK ? 0 : RECV_ON;
-			if (recv_enough(o, call_sk(&c), (size_t)done, (size_t)len, flags))
+			if (recv_enough(o, call_sk(&c), done, all.total, flags))
 				break;
-			if (flags & MSG_PEEK && (size_t)done < stack_unread(call_sk(&c)))
+			if (flags & MSG_PEEK && done < stack_unread(call_sk(&c)))
 				break; /* at the urgent mark */
 			if (flags & MSG_PEEK) {
 				r = call_sk(&c)->ready & RDY_RDHUP ? -EAGAIN : peek_wait(&c);
@@ -291,7 +393,7 @@ static ssize_t stream_recv(int fd, struct ofd *o, const struct iovec *iov, size_
 			break;
 	}
 	call_end(&c, RUN_LATER);
-	return done ? done : r;
+	return done ? (ssize_t)done : r;
 }
 
 /* The urgent byte: never waits. */
@@ -317,10 +419,15 @@ static ssize_t stream_recv_oob(int fd, struct ofd *o, const struct iovec *iov, s
 
 ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 {
+	struct span s = {.iov = msg->msg_iov, .n = msg->msg_iovlen};
 	ssize_t r;
 
 	if (msg->msg_iovlen > MSGS_MAX)
 		return -EMSGSIZE;
+	r = sock_iov_total(msg->msg_iov, msg->msg_iovlen);
+	if (r < 0)
+		return r;
+	s.total = (size_t)r;
 	if (o->socktype == SOCK_DGRAM)
 		return udp_recvmsg(fd, o, msg, flags);
 	if (flags & MSG_ERRQUEUE)
@@ -328,10 +435,11 @@ ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 	if (unlikely(flags & MSG_OOB))
 		r = stream_recv_oob(fd, o, msg->msg_iov, msg->msg_iovlen, flags);
 	else
-		r = stream_recv(fd, o, msg->msg_iov, msg->msg_iovlen, flags);
+		r = stream_recv(fd, o, &s, flags);
 	if (r < 0)
 		return r;
-	msg->msg_namelen = 0;
+	if (msg->msg_name)
+		msg->msg_namelen = 0;
 	msg->msg_controllen = 0;
 	msg->msg_flags = (flags & MSG_CMSG_CLOEXEC) | (flags & MSG_OOB && r > 0 ? MSG_OOB : 0);
 	return r;

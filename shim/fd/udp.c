@@ -33,6 +33,9 @@
 /* Datagrams in a row from the kernel's door while the stack has some. */
 #define UDP_DOOR_FAIR 64
 
+/* Of a receive's memory, touched before anything is known to have come. */
+#define UDP_TOUCH_BYTES 2048
+
 /* Flags of sendmsg() that make no difference for the stack's datagrams. */
 #define UDP_SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM | MSG_EOR)
 
@@ -402,8 +405,21 @@ static void udp_cmsgs(const struct ofd *o, const struct sock *sk, struct msghdr 
 	cmsg_end(&out);
 }
 
-/* The stack's door; sr->lock held. */
-static ssize_t udp_recv_stack(struct call *c, struct msghdr *msg, int flags)
+/* The caller's memory is touched without the lock (user.h): where the name and the control messages
+ * go, and n bytes of the pieces. Returns how many of those are good. */
+static size_t udp_recv_touch(const struct ofd *o, const struct msghdr *msg, size_t n)
+{
+	size_t name = sockaddr_bytes(o);
+
+	if (msg->msg_name)
+		user_writable(msg->msg_name, name < msg->msg_namelen ? name : msg->msg_namelen);
+	if (msg->msg_control)
+		user_writable(msg->msg_control, msg->msg_controllen);
+	return user_iov_writable(msg->msg_iov, msg->msg_iovlen, n);
+}
+
+/* The stack's door; sr->lock held, and given up while more has to be touched than *touched. */
+static ssize_t udp_recv_stack(struct call *c, struct msghdr *msg, int flags, size_t *touched)
 {
 	unsigned rflags =
 		(flags & MSG_PEEK ? RECV_PEEK : 0) | (c->o->cmsgs & CMSG_GRO ? RECV_GRO : 0);
@@ -413,7 +429,17 @@ static ssize_t udp_recv_stack(struct call *c, struct msghdr *msg, int flags)
 	struct udp_meta m;
 	ssize_t r;
 
-	if (user_iov_writable(msg->msg_iov, msg->msg_iovlen, room) < room) {
+	for (bool good = true; unlikely(room > *touched) && good;) {
+		call_pause(c, RUN_LATER);
+		*touched = udp_recv_touch(c->o, msg, room);
+		good = *touched >= room;
+		r = call_resume(c);
+		if (r < 0)
+			return r;
+		max = rflags & RECV_GRO ? max : stack_inq(call_sk(c)); /* the next may be another */
+		room = iov_bytes(msg->msg_iov, msg->msg_iovlen, max);
+	}
+	if (unlikely(*touched < room)) {
 		/* As the kernel: the datagram is gone. */
 		r = stack_udp_recv(c->sr->st, call_sk(c), NULL, 0, rflags & RECV_PEEK, NULL,
 				   now_ns());
@@ -472,7 +498,8 @@ static bool udp_kernel_first(struct call *c)
  * One look. Asks the kernel only when it is known to have something, an error above all, or when
  * nobody who would have noticed has looked for a while (look).
  */
-static ssize_t udp_recv_try(int fd, struct call *c, struct msghdr *msg, int flags, bool look)
+static ssize_t udp_recv_try(int fd, struct call *c, struct msghdr *msg, int flags, bool look,
+			    size_t *touched)
 {
 	uint8_t seen = atomic_load_explicit(&c->o->door_ready, memory_order_acquire);
 	bool door = seen & (RDY_IN | DOOR_ERR);
@@ -487,7 +514,7 @@ static ssize_t udp_recv_try(int fd, struct call *c, struct msghdr *msg, int flag
 			return r;
 		door = false;
 	}
-	r = udp_recv_stack(c, msg, flags);
+	r = udp_recv_stack(c, msg, flags, touched);
 	if (r == -EAGAIN && (door || look))
 		r = udp_recv_kernel(fd, c->o, msg, flags);
 	return r;
@@ -505,6 +532,7 @@ static ssize_t udp_recv_errors(int fd, struct ofd *o, struct msghdr *msg, int fl
 ssize_t udp_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 {
 	bool look = o->udp.left;
+	size_t touched;
 	struct call c;
 	ssize_t r;
 
@@ -512,13 +540,14 @@ ssize_t udp_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 		return udp_recv_errors(fd, o, msg, flags);
 	if (flags & MSG_OOB)
 		return sys_recvmsg(fd, msg, flags | MSG_DONTWAIT); /* refused */
+	touched = udp_recv_touch(o, msg, UDP_TOUCH_BYTES);
 	if (unlikely(ofd_ready(o) & RDY_RDHUP)) /* the end comes after what is there */
 		sock_catch_up(o, 0);
 	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->rcvtimeo_ns);
 	if (r < 0)
 		return r;
 	for (;;) {
-		r = udp_recv_try(fd, &c, msg, flags, look);
+		r = udp_recv_try(fd, &c, msg, flags, look, &touched);
 		if (r != -EAGAIN)
 			break;
 		/* A reader that is shut down reads the end. */

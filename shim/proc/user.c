@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <ucontext.h>
 
 #include "shim/proc/sys.h"
@@ -140,4 +141,39 @@ size_t user_iov_readable(const struct iovec *iov, size_t n, size_t max)
 size_t user_iov_writable(const struct iovec *iov, size_t n, size_t max)
 {
 	return touch_iov(iov, n, max, user_touch_write);
+}
+
+/* ---- where the application's half ends ------------------------------------------------------- */
+
+#if defined(__x86_64__)
+#define USER_END 0x7ffffffff000u
+#define USER_END_WIDE 0xfffffffffff000u /* with five levels of page tables */
+#elif defined(__aarch64__)
+#define USER_END 0x1000000000000u
+#define USER_END_WIDE 0x10000000000000u
+#else
+#define USER_END (UINTPTR_MAX / 2)
+#define USER_END_WIDE USER_END
+#endif
+
+/* Whether this machine has addresses beyond USER_END. Only who asks for them gets any. */
+static bool user_wide(void)
+{
+	void *hint = (void *)((uintptr_t)USER_END + PAGE_BYTES), *p;
+
+	p = sys_mmap(hint, PAGE_BYTES, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (sys_is_err(p))
+		return (intptr_t)p == -EEXIST;
+	sys_munmap(p, PAGE_BYTES);
+	return p == hint;
+}
+
+bool user_possible(const void *p, size_t n)
+{
+	uintptr_t end = (uintptr_t)p + n;
+
+	if (end < n)
+		return false;
+	return end <= USER_END || (end <= USER_END_WIDE && user_wide());
 }

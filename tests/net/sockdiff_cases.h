@@ -22,6 +22,7 @@ static void fill(int s)
 #include "sockdiff_v6.h"
 #include "sockdiff_udp.h"
 #include "sockdiff_urgent.h"
+#include "sockdiff_bytes.h"
 
 /* ---- the list ------------------------------------------------------------------------------- */
 

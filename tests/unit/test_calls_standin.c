@@ -160,6 +160,20 @@ int sock_msg_check(const struct msghdr *msg, bool out)
 	return msg ? 0 : -EFAULT;
 }
 
+ssize_t sock_iov_total(const struct iovec *iov, size_t n)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += iov[i].iov_len;
+	return (ssize_t)sum;
+}
+
+int sock_rwf_check(int rwf)
+{
+	return rwf & ~0x1f ? -EOPNOTSUPP : 0;
+}
+
 ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 {
 	long ret = see("sock_sendmsg", fd);
