@@ -13,7 +13,7 @@ libshim_la_SOURCES = \
 	shim/proc/sys.h
 nodist_libshim_la_SOURCES =
 # Both of these rename the very functions that the library defines.
-libshim_la_CPPFLAGS = $(AM_CPPFLAGS) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS
+libshim_la_CPPFLAGS = $(AM_CPPFLAGS) $(LIBURING_CFLAGS) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS -U_TIME_BITS
 libshim_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -fno-plt -ftls-model=initial-exec
 # The run time of clang's sanitizers comes with the program.
 if !SANITIZERS
@@ -22,7 +22,7 @@ endif
 # Nothing of a static library that is linked in shows; what shows is what the table names.
 libshim_la_LDFLAGS = -module -avoid-version -shared $(SHIM_Z_DEFS) -Wl,-z,now -Wl,--as-needed \
 	-Wl,--exclude-libs,ALL -Wl,--version-script=shim/libshim.map
-libshim_la_LIBADD = libstack.la
+libshim_la_LIBADD = libstack.la $(LIBURING_INSIDE)
 EXTRA_libshim_la_DEPENDENCIES = shim/libshim.map
 
 shim/libshim.map: scripts/gen $(TABLES)

@@ -406,6 +406,8 @@ enum { SEND_MORE = 1, SEND_OOB = 2 };
  * has begun). */
 ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		   unsigned flags, uint64_t now_ns);
+/* True when a send would take bytes now: nothing is in its way, and there is room. */
+bool stack_may_send(const struct sock *sk);
 /*
  * For filling send memory directly (sendfile): up to max_iov pieces of free send-buffer space, at
  * most max_bytes in all. Returns how many pieces; -EAGAIN, -EPIPE, ... as stack_send. Nothing else

@@ -14,8 +14,14 @@ ssize_t call_sendfile(int out_fd, int in_fd, off_t *off, size_t n)
 {
 	struct ofd *o = fdtab_stack(out_fd);
 
-	if (likely(!o))
-		return libc.sendfile(out_fd, in_fd, off, n);
+	if (likely(!o)) {
+		o = fdtab_stack(in_fd);
+		if (likely(!o) || off || (ssize_t)n <= 0 || o->socktype != SOCK_STREAM ||
+		    !sock_is_pipe_in(out_fd))
+			return libc.sendfile(out_fd, in_fd, off, n);
+		return EDGE_BLOCK(0, sock_sendfile_to_pipe(in_fd, o, out_fd, n),
+				  call_sendfile(out_fd, in_fd, off, n));
+	}
 	if (off && !user_can_write(off, sizeof(*off)))
 		return EDGE(-EFAULT);
 	return EDGE_BLOCK(0, sock_sendfile(out_fd, o, in_fd, off, n),

@@ -252,6 +252,7 @@ static int fl_set(int fd, struct ofd *o, unsigned long arg)
 			return r;
 	}
 	atomic_store_explicit(&o->nonblock, !!(arg & O_NONBLOCK), memory_order_relaxed);
+	o->append = !!(arg & O_APPEND);
 	return 0;
 }
 

@@ -26,6 +26,9 @@ libshim_la_SOURCES += \
 	shim/fd/sockaddr.c \
 	shim/fd/sock.h \
 	shim/fd/sock_int.h \
+	shim/fd/splice.c \
+	shim/fd/stage.c \
+	shim/fd/stage.h \
 	shim/fd/stream.c \
 	shim/fd/transfer.c \
 	shim/fd/udp.c \

@@ -65,6 +65,7 @@ struct ofd {
 	uint8_t kernel_only;        /* an option that the stack has not: never accelerated */
 	uint8_t claimed;            /* claim_add() holds for bound (with its peers) */
 	uint8_t stopped;            /* a listener that shutdown() has stopped */
+	uint8_t append;             /* O_APPEND: nothing is spliced into it */
 	uint8_t corked;             /* UDP: a datagram is being put together in the kernel */
 	uint8_t fair;               /* alternates between the two doors */
 	_Atomic uint8_t nonblock;   /* O_NONBLOCK of an accelerated socket */

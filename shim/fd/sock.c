@@ -113,6 +113,7 @@ void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, boo
 	int fl = sys_fcntl(fd, F_GETFL, 0);
 
 	atomic_store_explicit(&o->nonblock, fl >= 0 && (fl & O_NONBLOCK), memory_order_relaxed);
+	o->append = fl >= 0 && (fl & O_APPEND);
 	opts_import_timeouts(fd, o);
 	owner_import(fd, o);
 	o->sr = sr;
@@ -512,9 +513,7 @@ int call_again(struct call *c, uint32_t events)
 
 void call_pause(struct call *c, unsigned flags)
 {
-	if (!c->held)
-		ofd_hold(c->o);
-	c->held = true;
+	call_hold(c);
 	run_leave(c->sr, flags);
 }
 

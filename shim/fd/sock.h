@@ -64,6 +64,9 @@ int sock_recvmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flag
 		  struct timespec *timeout);
 /* file to socket, at *offset (advanced, file position untouched) or the file's position (NULL). */
 ssize_t sock_sendfile(int fd, struct ofd *o, int in_fd, off_t *offset, size_t count);
+/* The other way round, as the kernel has it where out_fd is a pipe's writing end: is it one? */
+bool sock_is_pipe_in(int out_fd);
+ssize_t sock_sendfile_to_pipe(int fd, struct ofd *o, int out_fd, size_t count);
 /* Either end may be the accelerated socket, the other a pipe. */
 ssize_t sock_splice(int fd_in, loff_t *off_in, int fd_out, loff_t *off_out, size_t len,
 		    unsigned flags);

@@ -30,6 +30,16 @@ static uint32_t send_space(const struct tcp_conn *c)
 	return c->snd.len < c->snd_limit ? c->snd_limit - c->snd.len : 0;
 }
 
+bool stack_may_send(const struct sock *sk)
+{
+	const struct tcp_conn *c = tcp_conn_of(sk);
+
+	return sk->type == STK_TCP && !sk->err && !c->shut_wr && !tcp_half_open(c) &&
+	       tcp_state_in(c, TCPS_BIT(TCPS_ESTABLISHED) | TCPS_BIT(TCPS_CLOSE_WAIT) |
+				       TCPS_BIT(TCPS_SYN_RCVD)) &&
+	       send_space(c);
+}
+
 /* The send buffer has room and memory has none: a socket that went on saying it is writable would
  * have its program spin. */
 static void blk_wait(struct stack *st, struct tcp_conn *c)

@@ -23,6 +23,7 @@ static void fill(int s)
 #include "sockdiff_udp.h"
 #include "sockdiff_urgent.h"
 #include "sockdiff_bytes.h"
+#include "sockdiff_file.h"
 
 /* ---- the list ------------------------------------------------------------------------------- */
 

@@ -210,6 +210,16 @@ ssize_t sock_sendfile(int fd, struct ofd *o, int in_fd, off_t *offset, size_t co
 	return see("sock_sendfile", fd);
 }
 
+bool sock_is_pipe_in(int out_fd)
+{
+	return false;
+}
+
+ssize_t sock_sendfile_to_pipe(int fd, struct ofd *o, int out_fd, size_t count)
+{
+	return see("sock_sendfile_to_pipe", fd);
+}
+
 ssize_t sock_splice(int fd_in, loff_t *off_in, int fd_out, loff_t *off_out, size_t len,
 		    unsigned flags)
 {
