@@ -7,6 +7,10 @@ tests_net_sockdiff_SOURCES = tests/net/sockdiff.c tests/net/sockdiff_cases.h \
 	tests/net/sockdiff_urgent.h tests/net/sockdiff_v6.h tests/net/sockdiff_wait.h \
 	tests/net/sockdiff_bytes.h tests/net/sockdiff_file.h
 tests_net_sockdiff_CFLAGS = $(AM_CFLAGS) -pthread
+noinst_PROGRAMS += tests/net/files
+tests_net_files_SOURCES = tests/net/files.c
+tests_net_files_CFLAGS = $(AM_CFLAGS) -pthread
+EXTRA_DIST += tests/net/files.sh
 EXTRA_DIST += tests/net/sockdiff.sh tests/net/sockdiff.diffs
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_fd
