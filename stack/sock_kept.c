@@ -12,6 +12,9 @@
 #include "internal.h"
 
 /* Of headers later than those of Debian 12, or of the kernel's beside libc's. */
+#ifndef SO_ZEROCOPY
+#define SO_ZEROCOPY 60
+#endif
 #ifndef IP_RECVORIGDSTADDR
 #define IP_RECVORIGDSTADDR 20
 #endif
@@ -52,6 +55,7 @@ static const struct {
 	{SOL_SOCKET, SO_RXQ_OVFL, KEPT_RXQ_OVFL, 0},
 	{SOL_SOCKET, SO_NO_CHECK, KEPT_NO_CHECK, 0},
 	{SOL_SOCKET, SO_SELECT_ERR_QUEUE, KEPT_SELECT_ERR_QUEUE, 0},
+	{SOL_SOCKET, SO_ZEROCOPY, KEPT_ZEROCOPY, ONE_AT_MOST},
 	{IPPROTO_IP, IP_PKTINFO, KEPT_PKTINFO, BYTE_DOES},
 	{IPPROTO_IP, IP_RECVTTL, KEPT_RECVTTL, BYTE_DOES},
 	{IPPROTO_IP, IP_RECVTOS, KEPT_RECVTOS, BYTE_DOES},

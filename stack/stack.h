@@ -337,6 +337,7 @@ enum sock_kept {
 	KEPT_RXQ_OVFL,
 	KEPT_NO_CHECK,
 	KEPT_SELECT_ERR_QUEUE,
+	KEPT_ZEROCOPY, /* its messages are counted: stack_zerocopy() */
 	KEPT_PKTINFO,
 	KEPT_RECVTTL,
 	KEPT_RECVTOS,
@@ -512,6 +513,14 @@ const struct sock_err *stack_err_peek(const struct sock *sk);
  * copied. */
 uint32_t stack_err_take(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 			struct sock_err *out);
+
+/*
+ * A message of n bytes sent with MSG_ZEROCOPY is in. It has been copied, so that its memory is the
+ * application's again, and the error queue says so at once (SO_EE_CODE_ZEROCOPY_COPIED): numbers of
+ * such messages from info to data, one entry for those in a row. Nothing on a socket without
+ * SO_ZEROCOPY, of an empty message, or of a datagram socket.
+ */
+void stack_zerocopy(struct stack *st, struct sock *sk, size_t n);
 
 /* ---- UDP ------------------------------------------------------------------------------------ */
 

@@ -34,9 +34,6 @@
 #ifndef TCP_TX_DELAY
 #define TCP_TX_DELAY 37
 #endif
-#ifndef SO_ZEROCOPY
-#define SO_ZEROCOPY 60
-#endif
 
 /* ---- options that a socket brings along ----------------------------------------------------- */
 
@@ -207,7 +204,6 @@ void opts_import_timeouts(int fd, struct ofd *o)
 static const struct {
 	int level, name, err;
 } kernel_only[] = {
-	{SOL_SOCKET, SO_ZEROCOPY, EOPNOTSUPP},
 	{SOL_SOCKET, SO_ATTACH_FILTER, EPERM},
 	{SOL_SOCKET, SO_ATTACH_BPF, EPERM},
 	{SOL_SOCKET, SO_BINDTODEVICE, EPERM},

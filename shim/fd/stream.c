@@ -216,6 +216,8 @@ static ssize_t stream_send(int fd, struct ofd *o, struct span *s, int flags, int
 				break;
 		}
 	}
+	if (unlikely(flags & MSG_ZEROCOPY) && call_sk(&c))
+		stack_zerocopy(c.sr->st, call_sk(&c), s->done);
 	call_end(&c, c.nonblock ? RUN_LATER : RUN_KICK);
 	if (s->done)
 		return (ssize_t)s->done;

@@ -8,6 +8,8 @@
 
 #include "tcp.h"
 
+#define ZEROCOPY_COPIED 1 /* SO_EE_CODE_ZEROCOPY_COPIED */
+
 /* 0: may send; or the errno. A pending error is reported once. */
 static int send_check(struct tcp_conn *c)
 {
@@ -138,6 +140,25 @@ ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, i
 		urgent_mark(c);
 	sent_more(st, c, done < want ? flags | SEND_MORE : flags);
 	return done;
+}
+
+/* As __msg_zerocopy_callback() of Linux, for a message that was copied. */
+void stack_zerocopy(struct stack *st, struct sock *sk, size_t n)
+{
+	struct tcp_conn *c = tcp_conn_of(sk);
+	struct sock_err *last, e = {.origin = SOCK_ERR_ZEROCOPY, .code = ZEROCOPY_COPIED};
+
+	if (n == 0 || sk->type != STK_TCP || !sock_kept_on(&c->o, KEPT_ZEROCOPY))
+		return;
+	e.info = e.data = c->zc_next++;
+	last = sock_err_last(sk);
+	if (last && last->origin == SOCK_ERR_ZEROCOPY && last->data + 1 == e.info &&
+	    e.info != last->info) {
+		last->data = e.info;
+		tcp_ready(st, c, RDY_ERR);
+	} else {
+		sock_err_push(st, sk, &e, c->rcv_limit);
+	}
 }
 
 int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int max_iov,

@@ -100,6 +100,7 @@ struct tcp_conn {
 	bool fin_rcvd;         /* and everything before it has come */
 	bool out_limited;      /* cwnd, and nothing else, stopped the last output */
 	bool out_blocked;      /* output waits for the device or the destination */
+	uint32_t zc_next;      /* number of the next message sent with MSG_ZEROCOPY */
 	bool nospace;          /* the application was turned away: room is news to it */
 	bool orphan_counted;
 	bool syn_resent;    /* our SYN (or SYN-ACK) timed out */
