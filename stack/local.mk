@@ -54,6 +54,9 @@ libstack_la_SOURCES = \
 	stack/tcp/cwv.c \
 	stack/tcp/cwv.h \
 	stack/tcp/reset.c \
+	stack/tcp/sockopt_stamp.c \
+	stack/tcp/stamp.c \
+	stack/tcp/stamp.h \
 	stack/tcp/demux.c \
 	stack/tcp/hystart.c \
 	stack/tcp/hystart.h \

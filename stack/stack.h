@@ -324,8 +324,14 @@ struct sock_opts {
 	uint8_t fastopen_no_cookie;
 	uint32_t fastopen_qlen; /* of a listener: pending connections at once; 0: no Fast Open */
 	struct fastopen_keys fastopen_key;
-	uint32_t kept; /* switches that are only kept: a bit for each enum sock_kept */
+	uint32_t kept;     /* switches that are only kept: a bit for each enum sock_kept */
+	uint32_t stamping; /* SO_TIMESTAMPING: SOF_TIMESTAMPING_* */
+	uint8_t stamp;     /* SO_TIMESTAMP and SO_TIMESTAMPNS: STAMP_* */
+	uint8_t inq;       /* TCP_INQ */
 };
+
+/* In use; in nanoseconds; and under their 64-bit names (SO_TIMESTAMPING, too). */
+enum { STAMP_ON = 1, STAMP_NS = 2, STAMP_NEW = 4 };
 
 enum sock_kept {
 	KEPT_RECVERR, /* IP_RECVERR ... */
@@ -401,7 +407,18 @@ bool stack_connecting(const struct sock *sk);
 bool stack_connected(const struct sock *sk); /* established or later, not yet fully closed */
 bool stack_deferred(const struct sock *sk);  /* connecting, and waits for the first stack_send() */
 
-enum { SEND_MORE = 1, SEND_OOB = 2 };
+enum {
+	SEND_MORE = 1,
+	SEND_OOB = 2,
+	SEND_EOR = 4,        /* MSG_EOR: the next write is told of by itself */
+	SEND_STAMP = 8,      /* what SO_TIMESTAMPING asks for is told of the last byte, if */
+	SEND_STAMP_CUT = 16, /* all of it could be queued; or (this one) if not all */
+	SEND_STAMP_OWN = 32, /* not as the socket has it: STAMP_SENT, ... << SEND_STAMP_SHIFT */
+	SEND_STAMP_SHIFT = 8,
+};
+/* What is told of a byte written, by entries of the error queue: that it was sent, queued for that,
+ * acknowledged. */
+enum { STAMP_SENT = 1, STAMP_QUEUED = 2, STAMP_ACKED = 4, STAMP_ALL = 7 };
 /* Bytes queued (at least 1 unless the sum is 0), -EAGAIN, -EPIPE, -ENOTCONN or a pending error. On
  * a deferred connection: the bytes that go with the SYN, -EINPROGRESS when none may (the handshake
  * has begun). */
@@ -427,6 +444,18 @@ enum { RECV_PEEK = 1, RECV_TRUNC = 2, RECV_OOB = 4, RECV_ON = 8, RECV_GRO = 0x10
  * it: then 0), -EINVAL without one, -EAGAIN before it has come. */
 ssize_t stack_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		   unsigned flags, uint64_t now_ns);
+
+/* What recvmsg() tells beside the bytes. */
+struct recv_notes {
+	uint8_t stamp; /* the options, as sock_opts has them */
+	uint32_t stamping;
+	uint64_t ns;     /* when the last byte came that was read; 0: not known */
+	bool inq;        /* TCP_INQ: */
+	uint32_t unread; /* bytes, and the end of the stream, still to be read */
+};
+/* Of the last stack_recv() on sk (and those before it in the same call: RECV_ON). False: nothing is
+ * asked for. */
+bool stack_recv_notes(const struct sock *sk, struct recv_notes *n);
 
 /* how: SHUT_RD, SHUT_WR, SHUT_RDWR. -ENOTCONN. On a listener: as Linux, stops listening. */
 int stack_shutdown(struct stack *st, struct sock *sk, int how, uint64_t now_ns);

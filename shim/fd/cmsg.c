@@ -375,7 +375,7 @@ bool cmsg_parse_datagram(const struct msghdr *msg, int family, bool to_v4, struc
 }
 
 /* As __sock_cmsg_send() of Linux, for what a socket of ours can do. */
-static int parse_socket(const struct cmsg_in *m, uint32_t *tsflags)
+static int parse_socket(const struct cmsg_in *m, uint32_t *own)
 {
 	uint32_t v;
 
@@ -387,7 +387,7 @@ static int parse_socket(const struct cmsg_in *m, uint32_t *tsflags)
 		memcpy(&v, m->data, sizeof(v));
 		if (v & ~(uint32_t)TX_RECORD_MASK)
 			return -EINVAL;
-		*tsflags = (*tsflags & ~(uint32_t)TX_RECORD_MASK) | v;
+		*own = CMSG_STAMPS_OWN | v;
 		return 0;
 	case SO_MARK:
 		return -EPERM;
@@ -399,7 +399,7 @@ static int parse_socket(const struct cmsg_in *m, uint32_t *tsflags)
 	}
 }
 
-int cmsg_parse_stream(const struct msghdr *msg, uint32_t *tsflags)
+int cmsg_parse_stream(const struct msghdr *msg, uint32_t *own)
 {
 	struct cmsg_walk w = walk_of(msg);
 	struct cmsg_in m;
@@ -409,7 +409,7 @@ int cmsg_parse_stream(const struct msghdr *msg, uint32_t *tsflags)
 		if (r < 0)
 			return r;
 		if (m.h.cmsg_level == SOL_SOCKET)
-			err = parse_socket(&m, tsflags);
+			err = parse_socket(&m, own);
 	}
 	return err;
 }

@@ -87,8 +87,9 @@ bool cmsg_parse_datagram(const struct msghdr *msg, int family, bool to_v4, struc
 
 /*
  * For a stream: only SOL_SOCKET counts, as in tcp_sendmsg() of Linux. 0, -EINVAL, -EPERM as the
- * kernel. tsflags: in, the socket's SO_TIMESTAMPING; out, those that this message asks for.
+ * kernel. *own: CMSG_STAMPS_OWN and SOF_TIMESTAMPING_TX_*, when the message asks for its own.
  */
-int cmsg_parse_stream(const struct msghdr *msg, uint32_t *tsflags);
+#define CMSG_STAMPS_OWN (1u << 31)
+int cmsg_parse_stream(const struct msghdr *msg, uint32_t *own);
 
 #endif

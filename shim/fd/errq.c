@@ -1,15 +1,72 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * recvmsg() with MSG_ERRQUEUE on a TCP socket: an entry of the stack's error queue as
- * ip_recv_error() and ipv6_recv_error() of Linux tell it. Never waits. What an entry is about was
- * decided by whoever queued it.
+ * What recvmsg() tells of a TCP socket beside its bytes: time stamps and TCP_INQ as tcp_recvmsg()
+ * of Linux does, and with MSG_ERRQUEUE an entry of the stack's error queue as ip_recv_error() and
+ * ipv6_recv_error() do. Never waits. What an entry is about was decided by whoever queued it.
  */
 #include "sock_int.h"
 
+#include <time.h>
+
 #include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
+#include <netinet/tcp.h>
 
 #include "cmsg.h"
 #include "shim/proc/user.h"
+
+/* Of headers later than those of Debian 12. */
+#define STAMPING_OPT_RX_FILTER (1u << 17)
+#ifndef TCP_CM_INQ
+#define TCP_CM_INQ 36 /* as TCP_INQ */
+#endif
+
+/* ---- beside the bytes ----------------------------------------------------------------------- */
+
+uint64_t stamp_real_ns(uint64_t mono_ns)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - (now_ns() - mono_ns);
+}
+
+/* CMSG_* of what the options ask for; told: a time that SO_TIMESTAMPING has to tell. */
+static uint32_t stamp_bits(const struct recv_notes *n, bool told)
+{
+	uint32_t bits = 0;
+
+	if (n->stamp & STAMP_ON)
+		bits = (n->stamp & STAMP_NS ? CMSG_STAMPNS : CMSG_STAMP) |
+		       (n->stamp & STAMP_NEW ? CMSG_STAMP_NEW : 0);
+	if (told && n->stamping & SOF_TIMESTAMPING_SOFTWARE)
+		bits |= CMSG_STAMPING | (n->stamp & STAMP_NEW ? CMSG_STAMPING_NEW : 0);
+	return bits;
+}
+
+static void notes_begin(struct cmsg_out *out, struct msghdr *msg)
+{
+	cmsg_begin(out, msg);
+	if (out->room && !user_can_write(msg->msg_control, out->room))
+		out->room = 0;
+}
+
+void stream_tell(struct msghdr *msg, const struct recv_notes *n)
+{
+	bool told = n->stamping & SOF_TIMESTAMPING_RX_SOFTWARE ||
+		    !(n->stamping & STAMPING_OPT_RX_FILTER);
+	struct cmsg_out out;
+	int inq = (int)n->unread;
+
+	notes_begin(&out, msg);
+	if (n->ns)
+		cmsg_put_stamps(&out, stamp_bits(n, told), stamp_real_ns(n->ns));
+	if (n->inq)
+		cmsg_put(&out, IPPROTO_TCP, TCP_CM_INQ, &inq, sizeof(inq));
+	cmsg_end(&out);
+}
+
+/* ---- the error queue ------------------------------------------------------------------------ */
 
 /* What IP_RECVERR and IPV6_RECVERR give. */
 struct err4 {
@@ -57,13 +114,14 @@ static size_t name_room(const struct ofd *o, const struct msghdr *msg)
 }
 
 /* All that is told beside the packet. */
-static void err_tell(const struct ofd *o, struct msghdr *msg, const struct sock_err *e)
+static void err_tell(const struct ofd *o, struct msghdr *msg, const struct sock_err *e,
+		     const struct recv_notes *n)
 {
 	struct cmsg_out out;
 
-	cmsg_begin(&out, msg);
-	if (out.room && !user_can_write(msg->msg_control, out.room))
-		out.room = 0;
+	notes_begin(&out, msg);
+	if (e->ns)
+		cmsg_put_stamps(&out, stamp_bits(n, true), stamp_real_ns(e->ns));
 	put_error(&out, o, e);
 	cmsg_end(&out);
 	if (msg->msg_name && e->named)
@@ -86,9 +144,10 @@ ssize_t stream_recv_error(int fd, struct ofd *o, struct msghdr *msg, int flags)
 {
 	const struct sock_err *first;
 	size_t name = name_room(o, msg);
+	struct recv_notes notes = {0};
 	struct sock_err e;
 	struct call c;
-	ssize_t r = -EAGAIN;
+	ssize_t r;
 
 	sock_settle(o->sr);
 	r = call_begin(&c, fd, o, true, 0);
@@ -107,11 +166,12 @@ ssize_t stream_recv_error(int fd, struct ofd *o, struct msghdr *msg, int flags)
 		call_end(&c, RUN_LATER);
 		return -EFAULT;
 	}
+	stack_recv_notes(call_sk(&c), &notes);
 	r = stack_err_take(c.sr->st, call_sk(&c), msg->msg_iov, (int)msg->msg_iovlen, &e);
 	call_end(&c, RUN_LATER);
 	msg->msg_flags = (flags & MSG_CMSG_CLOEXEC) | MSG_ERRQUEUE;
 	if ((uint32_t)r < e.bytes)
 		msg->msg_flags |= MSG_TRUNC;
-	err_tell(o, msg, &e);
+	err_tell(o, msg, &e, &notes);
 	return r;
 }

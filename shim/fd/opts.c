@@ -34,6 +34,14 @@
 #ifndef TCP_TX_DELAY
 #define TCP_TX_DELAY 37
 #endif
+#ifndef SO_TIMESTAMP_NEW
+#define SO_TIMESTAMP_NEW 63
+#define SO_TIMESTAMPNS_NEW 64
+#define SO_TIMESTAMPING_NEW 65
+#endif
+#ifndef TCP_INQ
+#define TCP_INQ 36
+#endif
 
 /* ---- options that a socket brings along ----------------------------------------------------- */
 
@@ -72,6 +80,7 @@ static const struct {
 	{IPPROTO_IPV6, IPV6_MINHOPCOUNT, FIELD(minhops)},
 	{IPPROTO_TCP, TCP_WINDOW_CLAMP, FIELD(window_clamp)},
 	{IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, FIELD(thin_linear)},
+	{IPPROTO_TCP, TCP_INQ, FIELD(inq)},
 	{IPPROTO_IP, IP_MTU_DISCOVER, FIELD(pmtudisc)},
 	{IPPROTO_IPV6, IPV6_TCLASS, FIELD(tclass)},
 	{IPPROTO_IPV6, IPV6_UNICAST_HOPS, FIELD(hops)},
@@ -80,12 +89,13 @@ static const struct {
 };
 
 /* Bits beyond the table. */
+#define OPT_STAMPS 59
 #define OPT_KEPT 60
 #define OPT_PACING 61
 #define OPT_LINGER 62
 #define OPT_CONGESTION 63
 #define OPT_BIT(i) (1ull << (i))
-_Static_assert(ARRAY_SIZE(imported) <= OPT_KEPT, "a bit each");
+_Static_assert(ARRAY_SIZE(imported) <= OPT_STAMPS, "a bit each");
 
 static const char *const cc_names[CC_ALGOS] = {
 	[CC_RENO] = "reno", [CC_CUBIC] = "cubic", [CC_BBR] = "bbr"};
@@ -128,6 +138,31 @@ static void import_kept(int fd, struct sock_opts *out)
 	}
 }
 
+static int import_flag(int fd, int name)
+{
+	int v = 0;
+	socklen_t len = sizeof(v);
+
+	return sys_getsockopt(fd, SOL_SOCKET, name, &v, &len) == 0 ? v : 0;
+}
+
+static void import_stamps(int fd, struct sock_opts *out)
+{
+	bool us = import_flag(fd, SO_TIMESTAMP), us_new = import_flag(fd, SO_TIMESTAMP_NEW);
+	bool ns = import_flag(fd, SO_TIMESTAMPNS), ns_new = import_flag(fd, SO_TIMESTAMPNS_NEW);
+
+	out->stamping = (uint32_t)import_flag(fd, SO_TIMESTAMPING);
+	out->stamp = (us || us_new || ns || ns_new ? STAMP_ON : 0) | (ns || ns_new ? STAMP_NS : 0) |
+		     (us_new || ns_new || import_flag(fd, SO_TIMESTAMPING_NEW) ? STAMP_NEW : 0);
+}
+
+static bool is_stamp(int level, int name)
+{
+	return level == SOL_SOCKET && (name == SO_TIMESTAMP || name == SO_TIMESTAMP_NEW ||
+				       name == SO_TIMESTAMPNS || name == SO_TIMESTAMPNS_NEW ||
+				       name == SO_TIMESTAMPING || name == SO_TIMESTAMPING_NEW);
+}
+
 static bool is_kept(int level, int name)
 {
 	int l, n;
@@ -159,6 +194,8 @@ void opts_import(int fd, struct ofd *o, struct sock_opts *out)
 	o->rcvlowat = out->rcvlowat;
 	if (o->opts_set & OPT_BIT(OPT_KEPT))
 		import_kept(fd, out);
+	if (o->opts_set & OPT_BIT(OPT_STAMPS))
+		import_stamps(fd, out);
 	if (out->fastopen_qlen)
 		import_fastopen_key(fd, &out->fastopen_key);
 	len = sizeof(lg);
@@ -209,7 +246,6 @@ static const struct {
 	{SOL_SOCKET, SO_BINDTODEVICE, EPERM},
 	{SOL_SOCKET, SO_MARK, EPERM},
 	{SOL_SOCKET, SO_TXTIME, EINVAL},
-	{SOL_SOCKET, SO_TIMESTAMPING, EINVAL},
 	{IPPROTO_TCP, TCP_MD5SIG, ENOPROTOOPT},
 	{IPPROTO_TCP, TCP_REPAIR, EPERM},
 	{IPPROTO_TCP, TCP_SAVE_SYN, EINVAL},
@@ -264,6 +300,8 @@ static void opts_note(int fd, struct ofd *o, int level, int name, const void *va
 		o->opts_set |= OPT_BIT(OPT_LINGER);
 	if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE)
 		o->opts_set |= OPT_BIT(OPT_PACING);
+	if (is_stamp(level, name))
+		o->opts_set |= OPT_BIT(OPT_STAMPS);
 	if (is_kept(level, name))
 		o->opts_set |= OPT_BIT(OPT_KEPT);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)

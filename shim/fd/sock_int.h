@@ -205,6 +205,10 @@ void owner_import(int fd, struct ofd *o);
 
 /* ---- the error queue (errq.c) --------------------------------------------------------------- */
 
+/* CLOCK_REALTIME of a time of the stack's, which keeps CLOCK_MONOTONIC. */
+uint64_t stamp_real_ns(uint64_t mono_ns);
+/* What is told beside the bytes that a receive has moved: msg's control messages. */
+void stream_tell(struct msghdr *msg, const struct recv_notes *n);
 /* recvmsg() with MSG_ERRQUEUE on an accelerated TCP socket. */
 ssize_t stream_recv_error(int fd, struct ofd *o, struct msghdr *msg, int flags);
 

@@ -10,7 +10,7 @@
 #include "sock_int.h"
 
 #include <limits.h>
-#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 
 #include "cmsg.h"
 #include "shim/proc/user.h"
@@ -167,7 +167,7 @@ static ssize_t stream_send_try(struct call *c, struct span *s, unsigned sflags, 
 	}
 	part_of(&p, s, s->reach);
 	if (s->done + p.bytes < s->total)
-		sflags |= SEND_MORE;
+		sflags = (sflags | SEND_MORE) & ~(unsigned)SEND_STAMP;
 	return stack_send(c->sr->st, sk, p.iov, p.n, sflags, now_ns());
 }
 
@@ -186,10 +186,19 @@ static ssize_t stream_send_first(struct call *c, struct span *s)
 	return r < 0 ? r : sent > 0 ? sent : 0;
 }
 
-/* Of the bytes in s; wrong: 0, or what is wrong with its control messages. */
-static ssize_t stream_send(int fd, struct ofd *o, struct span *s, int flags, int wrong)
+/* An entry of the error queue says that it has been sent. */
+static bool stamps_wait(const struct call *c)
 {
-	unsigned sflags = (flags & MSG_MORE ? SEND_MORE : 0) | (flags & MSG_OOB ? SEND_OOB : 0);
+	return call_sk(c) && unlikely(call_sk(c)->err_bytes);
+}
+
+/* Of the bytes in s. What its control messages ask for: stamps is SEND_STAMP_OWN and what goes with
+ * it, or 0; wrong is 0, or what is wrong with them. */
+static ssize_t stream_send(int fd, struct ofd *o, struct span *s, int flags, unsigned stamps,
+			   int wrong)
+{
+	unsigned sflags = (flags & MSG_MORE ? SEND_MORE : 0) | (flags & MSG_OOB ? SEND_OOB : 0) |
+			  (flags & MSG_EOR ? SEND_EOR : 0) | SEND_STAMP | stamps;
 	struct call c;
 	ssize_t r;
 
@@ -199,6 +208,8 @@ static ssize_t stream_send(int fd, struct ofd *o, struct span *s, int flags, int
 	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->sndtimeo_ns);
 	if (r < 0)
 		return r;
+	if (c.nonblock)
+		sflags |= SEND_STAMP_CUT;
 	for (;;) {
 		if (unlikely(!wrong && stack_deferred(call_sk(&c))))
 			r = stream_send_first(&c, s);
@@ -218,7 +229,8 @@ static ssize_t stream_send(int fd, struct ofd *o, struct span *s, int flags, int
 	}
 	if (unlikely(flags & MSG_ZEROCOPY) && call_sk(&c))
 		stack_zerocopy(c.sr->st, call_sk(&c), s->done);
-	call_end(&c, c.nonblock ? RUN_LATER : RUN_KICK);
+	/* Who is told when it was sent is told the truth, if it goes now. */
+	call_end(&c, c.nonblock && !stamps_wait(&c) ? RUN_LATER : RUN_KICK);
 	if (s->done)
 		return (ssize_t)s->done;
 	if (r == -EPIPE && !(flags & MSG_NOSIGNAL))
@@ -238,22 +250,30 @@ static long send_pass(void *arg)
 	return sys_sendmsg(p->fd, p->msg, p->flags);
 }
 
-/* The control messages: 0; *wrong: what the connection says to them, if it can send. */
-static int stream_control(const struct msghdr *msg, int *wrong)
+/* The control messages: 0; *stamps: what they ask for; *wrong: what the connection says to them, if
+ * it can send. */
+static int stream_control(const struct msghdr *msg, unsigned *stamps, int *wrong)
 {
-	uint32_t tsflags = 0;
+	uint32_t own = 0, what;
 
 	if (msg->msg_controllen > CONTROL_MAX)
 		return -ENOBUFS;
 	if (!user_can_read(msg->msg_control, msg->msg_controllen))
 		return -EFAULT;
-	*wrong = cmsg_parse_stream(msg, &tsflags);
+	*wrong = cmsg_parse_stream(msg, &own);
+	if (*wrong || !(own & CMSG_STAMPS_OWN))
+		return 0;
+	what = (own & SOF_TIMESTAMPING_TX_SOFTWARE ? STAMP_SENT : 0) |
+	       (own & SOF_TIMESTAMPING_TX_SCHED ? STAMP_QUEUED : 0) |
+	       (own & SOF_TIMESTAMPING_TX_ACK ? STAMP_ACKED : 0);
+	*stamps = SEND_STAMP_OWN | what << SEND_STAMP_SHIFT;
 	return 0;
 }
 
 ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 {
 	struct span s = {.iov = msg->msg_iov, .n = msg->msg_iovlen};
+	unsigned stamps = 0;
 	int r, wrong = 0;
 	ssize_t total;
 
@@ -266,7 +286,7 @@ ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 		return udp_sendmsg(fd, o, msg, flags);
 	s.total = (size_t)total;
 	if (unlikely(msg->msg_controllen)) {
-		r = stream_control(msg, &wrong);
+		r = stream_control(msg, &stamps, &wrong);
 		if (r < 0)
 			return r;
 	}
@@ -282,7 +302,7 @@ ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 		if (r < 0)
 			return r;
 	}
-	return stream_send(fd, o, &s, flags, wrong);
+	return stream_send(fd, o, &s, flags, stamps, wrong);
 }
 
 /* ---- in ------------------------------------------------------------------------------------- */
@@ -357,7 +377,9 @@ static void stream_recv_touch(struct span *s, const struct ofd *o)
 	s->bad = false; /* it may be beyond what comes */
 }
 
-static ssize_t stream_recv(int fd, struct ofd *o, struct span *s, int flags)
+/* *notes: what is to be told beside the bytes; *noted: whether there is anything. */
+static ssize_t stream_recv(int fd, struct ofd *o, struct span *s, int flags,
+			   struct recv_notes *notes, bool *noted)
 {
 	unsigned rflags = (flags & MSG_PEEK ? RECV_PEEK : 0) | (flags & MSG_TRUNC ? RECV_TRUNC : 0);
 	struct span all = *s;
@@ -394,13 +416,14 @@ static ssize_t stream_recv(int fd, struct ofd *o, struct span *s, int flags)
 		if (r < 0)
 			break;
 	}
+	*noted = call_sk(&c) && stack_recv_notes(call_sk(&c), notes);
 	call_end(&c, RUN_LATER);
 	return done ? (ssize_t)done : r;
 }
 
 /* The urgent byte: never waits. */
 static ssize_t stream_recv_oob(int fd, struct ofd *o, const struct iovec *iov, size_t iovcnt,
-			       int flags)
+			       int flags, struct recv_notes *notes, bool *noted)
 {
 	unsigned rflags = RECV_OOB | (flags & MSG_PEEK ? RECV_PEEK : 0);
 	struct call c;
@@ -415,6 +438,7 @@ static ssize_t stream_recv_oob(int fd, struct ofd *o, const struct iovec *iov, s
 	r = call_sk(&c)->type != STK_TCP
 		    ? -ENOTCONN
 		    : stack_recv(c.sr->st, call_sk(&c), iov, (int)iovcnt, rflags, now_ns());
+	*noted = call_sk(&c) && stack_recv_notes(call_sk(&c), notes);
 	call_end(&c, RUN_LATER);
 	return r;
 }
@@ -422,6 +446,8 @@ static ssize_t stream_recv_oob(int fd, struct ofd *o, const struct iovec *iov, s
 ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 {
 	struct span s = {.iov = msg->msg_iov, .n = msg->msg_iovlen};
+	struct recv_notes notes;
+	bool noted = false;
 	ssize_t r;
 
 	if (msg->msg_iovlen > MSGS_MAX)
@@ -435,15 +461,18 @@ ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 	if (flags & MSG_ERRQUEUE)
 		return stream_recv_error(fd, o, msg, flags);
 	if (unlikely(flags & MSG_OOB))
-		r = stream_recv_oob(fd, o, msg->msg_iov, msg->msg_iovlen, flags);
+		r = stream_recv_oob(fd, o, msg->msg_iov, msg->msg_iovlen, flags, &notes, &noted);
 	else
-		r = stream_recv(fd, o, &s, flags);
+		r = stream_recv(fd, o, &s, flags, &notes, &noted);
 	if (r < 0)
 		return r;
 	if (msg->msg_name)
 		msg->msg_namelen = 0;
-	msg->msg_controllen = 0;
 	msg->msg_flags = (flags & MSG_CMSG_CLOEXEC) | (flags & MSG_OOB && r > 0 ? MSG_OOB : 0);
+	if (unlikely(noted))
+		stream_tell(msg, &notes);
+	else
+		msg->msg_controllen = 0;
 	return r;
 }
 

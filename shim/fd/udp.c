@@ -369,15 +369,6 @@ ssize_t udp_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 
 /* ---- in ------------------------------------------------------------------------------------- */
 
-/* The stack keeps CLOCK_MONOTONIC. */
-static uint64_t real_ns(uint64_t mono_ns)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - (now_ns() - mono_ns);
-}
-
 /* What the application asked to be told about each datagram. */
 static void udp_cmsgs(const struct ofd *o, const struct sock *sk, struct msghdr *msg,
 		      const struct udp_meta *m)
@@ -399,7 +390,7 @@ static void udp_cmsgs(const struct ofd *o, const struct sock *sk, struct msghdr 
 		};
 
 		if (o->cmsgs & (CMSG_STAMP | CMSG_STAMPNS | CMSG_STAMPING))
-			p.real_ns = real_ns(m->rx_ns);
+			p.real_ns = stamp_real_ns(m->rx_ns);
 		cmsg_put_datagram(&out, o->cmsgs, &p);
 	}
 	cmsg_end(&out);

@@ -182,6 +182,7 @@ void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts 
 	list_init(&c->blkw);
 	list_init(&c->accept_node);
 	list_init(&c->fo_node);
+	list_init(&c->stamps.tx);
 	rcvbuf_init(&c->rcv);
 	reass_init(&c->reass);
 	sndbuf_init(&c->snd, seq_add(iss, 1));
@@ -291,6 +292,7 @@ void tcp_conn_free(struct stack *st, struct tcp_conn *c)
 {
 	ASSERT(c->state == TCPS_CLOSED);
 	rcvbuf_free(st, &c->rcv);
+	stamps_end_rx(st, c);
 	sock_fini(st, &c->sk);
 	if (!c->sk.claimed) {
 		pool_put(&st->tcp->conns, c);
@@ -394,6 +396,7 @@ bool tcp_conn_done(struct stack *st, struct tcp_conn *c, int err)
 	list_del(&c->blkw);
 	c->ack_wait = ACK_NONE;
 	list_del(&c->sk.txw);
+	stamps_end_tx(st, c);
 	sndbuf_free(st, &c->snd);
 	sent_reset(&c->sent);
 	reass_free(st, &c->reass);

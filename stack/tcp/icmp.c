@@ -41,6 +41,7 @@ static void queue_error(struct stack *st, struct tcp_conn *c, const struct icmp_
 		.info = e->info,
 		.to = c->sk.remote,
 		.offender = e->p->src,
+		.ns = stamp_wanted(&c->o) ? st->now_ns : 0,
 	};
 	uint32_t left = e->p->len - e->quoted_off, off = e->quoted_off;
 	struct sock_err *q = sock_err_push(st, &c->sk, &n, c->rcv_limit);

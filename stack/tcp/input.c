@@ -256,6 +256,8 @@ static void ack_progress(struct in *in, struct seq una_before)
 
 	if (c->state != TCPS_SYN_RCVD) /* a SYN-ACK's does not count, as Linux has it */
 		c->bytes_acked += (uint32_t)seq_diff(c->sent.una, una_before);
+	if (unlikely(!list_empty(&c->stamps.tx)))
+		stamp_acked(st, c);
 	if (seq_gt(upto, c->snd.una))
 		sndbuf_ack(st, &c->snd, upto);
 	if (seq_lt(c->snd_sml, c->sent.una))
@@ -644,6 +646,8 @@ static enum step do_data(struct in *in)
 			return drop(in, STAT_drop_tcp_window);
 		rx_trim(st, s->p, s->len);
 	}
+	if (unlikely(stamp_wanted(&c->o)) && seq_gt(seq_add(s->seq, s->len), c->rcv_nxt))
+		stamp_came(st, c, s->seq, s->len);
 	if (urgent_data(st, c, s))
 		in->raise |= RDY_PRI | RDY_IN;
 	if (seq_gt(s->seq, c->rcv_nxt))
@@ -796,6 +800,8 @@ void tcp_input_syn_data(struct stack *st, struct tcp_conn *c, struct tcp_seg *s)
 	tcp_seg_pull(st, s);
 	measure_rcv_mss(c, s->len);
 	c->last_data_rx_ns = st->now_ns;
+	if (stamp_wanted(&c->o))
+		stamp_came(st, c, s->seq, s->len);
 	if (!deliver(&in, s->p->frame, s->len))
 		return; /* not acknowledged: it comes again */
 	s->p->frame = FRAME_NONE;

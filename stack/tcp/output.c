@@ -131,6 +131,8 @@ static int xmit(struct stack *st, struct tcp_conn *c, const struct xmit *x)
 	if (want_sum)
 		sum = csum_add(sum, o.l4, hlen);
 	ip_commit(st, &o, CSUM_OFFSET, sum);
+	if (unlikely(!list_empty(&c->stamps.tx)) && x->len > 0)
+		stamp_sent(st, c, x->seq, x->len, o.ent);
 	c->segs_out += x->super ? (x->len + c->mss - 1) / c->mss : 1;
 	if (opt.nsack && st->cfg.tcp_dsack && !seq_eq(c->dsack.start, c->dsack.end))
 		COUNT(st, tcp_dsacks_sent);

@@ -621,6 +621,8 @@ int tcp_setopt(struct stack *st, struct sock *sk, int level, int name, const voi
 
 	if (r == -ENOPROTOOPT)
 		r = tcp_limits_set(st, sk, opts_of(sk), level, name, val, len);
+	if (r == -ENOPROTOOPT)
+		r = tcp_stamp_set(sk, opts_of(sk), level, name, val, len);
 	return r == -ENOPROTOOPT ? set_kept(st, sk, level, name, val, len) : r;
 }
 
@@ -631,5 +633,7 @@ int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val
 
 	if (r == -ENOPROTOOPT)
 		r = tcp_limits_get(st, sk, opts_of(sk), level, name, val, len);
+	if (r == -ENOPROTOOPT)
+		r = tcp_stamp_get(opts_of(sk), level, name, val, len);
 	return r == -ENOPROTOOPT ? sock_kept_get(opts_of(sk), level, name, val, len) : r;
 }

@@ -135,6 +135,9 @@ ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, i
 		tcp_ready(st, c, 0);
 		return -EAGAIN;
 	}
+	if (unlikely(c->o.stamping || flags & SEND_STAMP_OWN) &&
+	    flags & (done < want ? SEND_STAMP_CUT : SEND_STAMP))
+		stamp_written(st, c, flags);
 	/* what did not fit follows soon: as Linux, which pushes full segments only, until then */
 	if (unlikely(flags & SEND_OOB))
 		urgent_mark(c);
@@ -198,6 +201,8 @@ void stack_send_commit(struct stack *st, struct sock *sk, size_t n, unsigned fla
 	if (c->state == TCPS_CLOSED) /* reset meanwhile, and the reserved space with it */
 		return;
 	sndbuf_commit(st, &c->snd, (uint32_t)n);
+	if (unlikely(c->o.stamping) && n > 0)
+		stamp_written(st, c, 0);
 	if (n > 0)
 		sent_more(st, c, flags);
 }
@@ -247,6 +252,8 @@ static ssize_t recv_urgent(struct stack *st, struct tcp_conn *c, const struct io
 /* n bytes have left the receive queue, or now do (drop). */
 static void recv_took(struct stack *st, struct tcp_conn *c, uint32_t n, bool drop)
 {
+	if (unlikely(c->stamps.rx))
+		stamp_read(c, seq_add(c->copied, n), false);
 	if (drop)
 		rcvbuf_drop(st, &c->rcv, n);
 	tcp_rcvwin_read(st, c, n);
@@ -264,6 +271,8 @@ ssize_t stack_recv(struct stack *st, struct sock *sk, const struct iovec *iov, i
 	st->now_ns = now_ns;
 	if (sk->type != STK_TCP)
 		return -ENOTCONN;
+	if (!(flags & RECV_ON))
+		c->stamps.read_ns = 0;
 	if (unlikely(flags & RECV_OOB))
 		return recv_urgent(st, c, iov, iovcnt, flags);
 	if (unlikely((flags & RECV_ON) && urgent_at_mark(c)))
@@ -278,6 +287,8 @@ ssize_t stack_recv(struct stack *st, struct sock *sk, const struct iovec *iov, i
 	if (w.max == 0)
 		return iov_bytes(iov, iovcnt) ? recv_nothing(st, c) : 0;
 	n = rcvbuf_read(st, &c->rcv, iov, iovcnt, &w);
+	if (unlikely(c->stamps.rx) && w.peek && n > 0)
+		stamp_read(c, seq_add(c->copied, w.skip + (uint32_t)n), true);
 	if (w.peek || n == 0)
 		return (ssize_t)n;
 	recv_took(st, c, (uint32_t)n, false);

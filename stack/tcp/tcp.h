@@ -38,6 +38,7 @@
 #include "rtt.h"
 #include "sent.h"
 #include "sndbuf.h"
+#include "stamp.h"
 #include "urgent.h"
 
 #define TCP_HLEN_BYTES 20u
@@ -137,6 +138,7 @@ struct tcp_conn {
 	struct chrono chrono;
 	struct reass reass;
 	struct urgent urgent;
+	struct stamps stamps;
 	struct mtup mtup;
 	uint32_t path_mtu; /* that the MSS was made for */
 
@@ -262,7 +264,7 @@ struct tcp_listener {
 };
 
 struct tcp_state_tables {
-	struct pool conns, reqs, tws, ranges, listeners, sents;
+	struct pool conns, reqs, tws, ranges, listeners, sents, tx_stamps, rx_stamps;
 	struct tcp_conn **conn_hash;
 	struct tcp_mini **mini_hash;
 	uint32_t conn_mask, mini_mask;
@@ -594,6 +596,10 @@ int tcp_limits_set(struct stack *st, struct sock *sk, struct sock_opts *o, int l
 		   const void *val, uint32_t len);
 int tcp_limits_get(struct stack *st, const struct sock *sk, const struct sock_opts *o, int level,
 		   int name, void *val, uint32_t *len);
+/* Likewise (sockopt_stamp.c). */
+int tcp_stamp_set(struct sock *sk, struct sock_opts *o, int level, int name, const void *val,
+		  uint32_t len);
+int tcp_stamp_get(const struct sock_opts *o, int level, int name, void *val, uint32_t *len);
 /* RFC 5082: the packet has come too far for a socket with these options. */
 bool tcp_ttl_refused(const struct sock_opts *o, const struct rx_pkt *p);
 

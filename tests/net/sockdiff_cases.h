@@ -191,5 +191,6 @@ ADD_CASES(first_cases,
 #include "sockdiff_opts.h"
 #include "sockdiff_events.h"
 #include "sockdiff_wait.h"
+#include "sockdiff_stamp.h"
 
 #endif

@@ -612,7 +612,7 @@ static int64_t ss_write(struct ss *s, struct ss_sock *k, struct call *c)
 	struct endpoint to = {.addr = s->peer, .port = (uint16_t)(SC_PEER_PORT + c->peer)};
 	struct udp_out out = {.to = c->op == CALL_SENDTO ? &to : NULL};
 	struct iovec v = {c->buf, (size_t)c->n};
-	unsigned f = 0;
+	unsigned f = SEND_STAMP | SEND_STAMP_CUT;
 
 	if (c->flags & MSG_FASTOPEN && !k->udp) {
 		int64_t r = ss_fastopen(s, k, c);

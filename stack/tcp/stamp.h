@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Time stamps (SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING): when the bytes came that the
+ * application reads, and when those that it wrote were queued, sent and acknowledged. A connection
+ * without them pays for a look at a list and a pointer.
+ */
+#ifndef STACK_TCP_STAMP_H
+#define STACK_TCP_STAMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../list.h"
+#include "../seq.h"
+
+struct stack;
+struct sock_opts;
+struct tcp_conn;
+struct tx_ent;
+
+/* Arrivals that a connection tells apart; of more, neighbours have the later one's time, as those
+ * that Linux puts into one buffer. */
+#define STAMP_RX_MAX 30u
+
+struct rx_stamps {
+	uint32_t n;
+	struct {
+		struct seq end; /* of the bytes that came */
+		uint64_t ns;
+	} at[STAMP_RX_MAX + 1]; /* by end */
+};
+
+/* A byte whose way is told: the last of a write. */
+struct tx_stamp {
+	struct list node; /* stamps.tx */
+	struct seq key;
+	uint8_t what; /* STAMP_SENT, ... as asked for */
+	bool eor;     /* what follows has a mark of its own in any case */
+};
+
+struct stamps {
+	struct list tx;       /* struct tx_stamp, by key */
+	struct rx_stamps *rx; /* NULL: nothing is known */
+	struct seq key0;      /* what SOF_TIMESTAMPING_OPT_ID counts from */
+	uint64_t read_ns;     /* of the byte read last; 0: not known */
+};
+
+/* ---- in ------------------------------------------------------------------------------------- */
+
+/* [seq, seq + len) has come, in order or not. */
+void stamp_came(struct stack *st, struct tcp_conn *c, struct seq seq, uint32_t len);
+bool stamp_wanted(const struct sock_opts *o);
+/* What lies before upto has been read, or (peek) looked at: its time is read_ns. */
+void stamp_read(struct tcp_conn *c, struct seq upto, bool peek);
+
+/* ---- out ------------------------------------------------------------------------------------ */
+
+/* Bytes were written, the last of them at the end of the send buffer; flags: SEND_STAMP_*. */
+void stamp_written(struct stack *st, struct tcp_conn *c, unsigned flags);
+/* A segment of len bytes from seq on is in ent. */
+void stamp_sent(struct stack *st, struct tcp_conn *c, struct seq seq, uint32_t len,
+		const struct tx_ent *ent);
+/* Everything before c->sent.una is acknowledged, and still in the send buffer. */
+void stamp_acked(struct stack *st, struct tcp_conn *c);
+
+/* Nothing will be sent, or read, any more. */
+void stamps_end_tx(struct stack *st, struct tcp_conn *c);
+void stamps_end_rx(struct stack *st, struct tcp_conn *c);
+
+#endif
