@@ -8,6 +8,7 @@
 #include <fcntl.h>
 
 #include "shim/fd/exec.h"
+#include "shim/call/stdio.h"
 #include "shim/fd/sock.h"
 
 /* A vfork child's own descriptors: noted for its exec, and ours stay open for it. */
@@ -66,11 +67,18 @@ int call_dup(int fd)
 }
 EXPORT(dup);
 
+static int dup_done(int fd)
+{
+	if (fd >= 0)
+		stdio_take(fd);
+	return fd;
+}
+
 int call_dup2(int old, int new_fd)
 {
 	if (likely(!edge_concerns(old) && !edge_concerns(new_fd)))
 		return vfork_dup(old, libc.dup2(old, new_fd));
-	return EDGE(fd_dup3(old, new_fd, 0, true));
+	return dup_done(EDGE(fd_dup3(old, new_fd, 0, true)));
 }
 EXPORT(dup2);
 EXPORT_AS(__dup2, dup2);
@@ -79,7 +87,7 @@ int call_dup3(int old, int new_fd, int flags)
 {
 	if (likely(!edge_concerns(old) && !edge_concerns(new_fd)))
 		return vfork_dup(old, libc.dup3(old, new_fd, flags));
-	return EDGE(fd_dup3(old, new_fd, flags, false));
+	return dup_done(EDGE(fd_dup3(old, new_fd, flags, false)));
 }
 EXPORT(dup3);
 
@@ -94,7 +102,8 @@ int call_fcntl(int fd, int cmd, unsigned long arg)
 {
 	struct ofd *o = fdtab_tracked(fd);
 
-	if (likely(!o))
+	/* A group that owns it is a negative number, which only libc tells from an error. */
+	if (likely(!o) || cmd == F_GETOWN)
 		return vfork_fcntl(fd, cmd, libc.fcntl(fd, cmd, arg));
 	return EDGE(fd_fcntl(fd, o, cmd, arg));
 }
@@ -106,7 +115,7 @@ int call_fcntl64(int fd, int cmd, unsigned long arg)
 {
 	struct ofd *o = fdtab_tracked(fd);
 
-	if (likely(!o))
+	if (likely(!o) || cmd == F_GETOWN)
 		return vfork_fcntl(fd, cmd, libc.fcntl64(fd, cmd, arg));
 	return EDGE(fd_fcntl(fd, o, cmd, arg));
 }
@@ -124,11 +133,11 @@ EXPORT(ioctl);
 
 /*
  * libc closes the descriptor by an inner name, so the number has to be forgotten here, and before:
- * another thread may get it the moment it is closed.
+ * another thread may get it the moment it is closed. A stream of ours closes it by call_close().
  */
 int call_fclose(FILE *f)
 {
-	if (unlikely(fdtab != NULL) && f) {
+	if (unlikely(fdtab != NULL) && f && !stdio_is_stream(f)) {
 		int fd = fileno_unlocked(f);
 		struct ofd *o = fd >= 0 && fdtab_tracked(fd) ? fdtab_clear(fd) : NULL;
 

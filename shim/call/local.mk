@@ -19,6 +19,8 @@ libshim_la_SOURCES += \
 	shim/call/socket.c \
 	shim/call/spawn.c \
 	shim/call/start.c \
+	shim/call/stdio.c \
+	shim/call/stdio.h \
 	shim/call/start.h \
 	shim/call/syscall.c \
 	shim/call/vfork.c \

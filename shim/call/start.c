@@ -27,6 +27,7 @@
 #include "shim/proc/knobs.h"
 #include "shim/call/libc.h"
 #include "shim/call/signal.h"
+#include "shim/call/stdio.h"
 #include "shim/proc/thread.h"
 
 bool start_done;
@@ -85,10 +86,13 @@ static void __attribute__((constructor(101))) start_constructor(void)
 	start_now();
 	pthread_atfork(fork_begin, start_atfork_parent, fork_child);
 	at_quick_exit(start_exit);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		stdio_take(fd);
 }
 
 /* After the program's atexit handlers and destructors, which may still use sockets. */
 static void __attribute__((destructor(101))) start_destructor(void)
 {
+	stdio_exit();
 	start_exit();
 }

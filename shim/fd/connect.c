@@ -277,11 +277,18 @@ int sock_fastopen_wait(struct call *c)
 
 int sock_getsockname(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len)
 {
+	struct endpoint local = {.addr = o->bound.addr};
 	const struct sock *sk = o->sk;
 
 	/* A listener's and a UDP socket's shadow is bound and connected as it is itself. */
 	if (!sk || sk->type != STK_TCP)
 		return sys_getsockname(fd, addr, len);
+	/* A connection that was not made has left the address that only it had chosen. */
+	if (o->conn != OFD_CONNECTED && ip_addr_is_any(&o->bound.addr) && !stack_connecting(sk) &&
+	    !stack_connected(sk)) {
+		local.port = sk->local.port;
+		return sockaddr_put(o, &local, addr, len);
+	}
 	return sockaddr_put(o, &sk->local, addr, len);
 }
 

@@ -240,13 +240,22 @@ struct epwait {
 	bool held;
 };
 
-/* How many of max events the kernel's half may take before ours is asked. */
+/* How many of max events the kernel's half may take before ours is asked: all but what we have, of
+ * which half of the room is ours in any case. */
 static int kernel_share(struct epoll_set *set, int max)
 {
+	const struct list *pos;
+	int n = 0;
+
 	if (list_empty(&set->ready))
 		return max;
-	if (max > 1)
-		return (max + 1) / 2;
+	if (max > 1) {
+		epoll_lock(set);
+		for (pos = set->ready.next; pos != &set->ready && n < max / 2; pos = pos->next)
+			n++;
+		lock_release(&set->lock);
+		return max - n;
+	}
 	set->kernel_turn = !set->kernel_turn;
 	return set->kernel_turn;
 }

@@ -250,6 +250,7 @@ static int fl_set(int fd, struct ofd *o, unsigned long arg)
 		r = sys_fcntl(fd, F_SETFL, o->two_doors ? arg | O_NONBLOCK : arg);
 		if (r < 0)
 			return r;
+		owner_import(fd, o);
 	}
 	atomic_store_explicit(&o->nonblock, !!(arg & O_NONBLOCK), memory_order_relaxed);
 	o->append = !!(arg & O_APPEND);

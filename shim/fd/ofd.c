@@ -68,6 +68,7 @@ struct ofd *ofd_new(enum ofd_kind kind)
 
 		memset(o, 0, sizeof(*o));
 		o->idx = idx;
+		o->async_fd = -1;
 		list_init(&o->watches);
 		list_init(&o->peers);
 		o->kind = kind;

@@ -81,7 +81,9 @@ struct ofd {
 	struct sock *_Atomic sk;   /* NULL: not accelerated */
 	struct epoll_set *ep;      /* OFD_EPOLL */
 	struct list watches;       /* struct watch: who wants to know; sr->lock */
-	int32_t owner_type, owner; /* F_SETOWN_EX: who gets SIGURG; owner 0: nobody */
+	int32_t owner_type, owner; /* F_SETOWN_EX: who gets SIGURG and SIGIO; 0: nobody */
+	int32_t owner_sig;         /* F_SETSIG: in place of SIGIO; 0: SIGIO */
+	int32_t async_fd;          /* what O_ASYNC was set under; -1: it is not set */
 	uint64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
 	struct endpoint bound;  /* local address as the kernel bound it; port 0: not bound */
 	struct list peers;      /* others that share this listener by SO_REUSEPORT: events for
@@ -128,8 +130,8 @@ uint32_t ofd_ready(const struct ofd *o);
 /* Tells every watcher of the edges (RDY_*). sr->lock held. Implemented in fd/watch.c (run). */
 void ofd_notify(struct ofd *o, uint32_t edges);
 
-/* Urgent data has been announced on o: its owner is to get SIGURG. sr->lock held. (owner.c) */
-void owner_urgent(const struct ofd *o);
+/* o has news (RDY_*) that its owner may have asked to be signalled. sr->lock held. (owner.c) */
+void owner_tell(const struct ofd *o, uint32_t edges);
 /* Sends those signals. No lock held. */
 void owner_flush(void);
 

@@ -463,6 +463,8 @@ int sock_getsockopt(int fd, struct ofd *o, int level, int name, void *val, sockl
 		return -EFAULT;
 	if ((int)*len < 0)
 		return -EINVAL;
+	if (unlikely(o->stopped) && level == SOL_SOCKET && name == SO_ACCEPTCONN)
+		return sys_getsockopt(fd, level, name, val, len);
 	if (timeo) {
 		tv.tv_sec = (time_t)(*timeo / 1000000000u);
 		tv.tv_usec = (suseconds_t)(*timeo % 1000000000u / 1000u);
@@ -503,7 +505,11 @@ static int sock_ioctl_queue(int fd, struct ofd *o, unsigned long req, int *out)
 	if (r < 0)
 		return r;
 	sk = call_sk(&c);
-	if (sk->type == STK_LISTENER)
+	if (o->stopped || (sk->type == STK_UDP && req == SIOCATMARK))
+		r = sys_ioctl(fd, req, out);
+	else if (sk->type == STK_LISTENER && req == SIOCATMARK)
+		*out = 0;
+	else if (sk->type == STK_LISTENER)
 		r = -EINVAL;
 	else if (req == FIONREAD)
 		*out = sk->type == STK_UDP ? udp_inq(fd, sk) : (int)stack_inq(sk);
@@ -541,7 +547,7 @@ int sock_ioctl(int fd, struct ofd *o, unsigned long req, void *arg)
 		r = sock_own_shadow(fd, o);
 		if (r == 0)
 			r = sys_ioctl(fd, req, arg);
-		if (r == 0 && (req == FIOSETOWN || req == SIOCSPGRP))
+		if (r == 0 && (req == FIOSETOWN || req == SIOCSPGRP || req == FIOASYNC))
 			owner_import(fd, o);
 		return r;
 	}

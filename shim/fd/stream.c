@@ -387,7 +387,8 @@ static ssize_t stream_recv(int fd, struct ofd *o, struct span *s, int flags,
 	struct call c;
 	ssize_t r;
 
-	sock_catch_up(o, flags);
+	/* Who is shut down reads the end, but after what has come. */
+	sock_catch_up(o, ofd_ready(o) & RDY_RDHUP ? 0 : flags);
 	if (likely(!(rflags & RECV_TRUNC)))
 		stream_recv_touch(&all, o);
 	r = call_begin(&c, fd, o, ofd_nonblock(o, flags), o->rcvtimeo_ns);

@@ -117,7 +117,9 @@ static void take_charge(struct stackrec *sr, uint64_t now)
 	next = stack_next_ns(sr->st);
 	if (next <= now || dev_rx_pending(sr))
 		goto out;
-	if (next - now > CHARGE_NS)
+	if (sr->loopback && next - now > TICK_NS) /* no descriptor tells of its packets */
+		next = now + TICK_NS;
+	else if (next - now > CHARGE_NS)
 		next = now + CHARGE_NS;
 	ts.tv_sec = (time_t)((next - now) / 1000000000ull);
 	ts.tv_nsec = (long)((next - now) % 1000000000ull);

@@ -252,8 +252,8 @@ static void tell(struct stackrec *sr)
 		o = sk->user;
 		if (!o)
 			continue;
-		if (unlikely(edges & RDY_URG))
-			owner_urgent(o);
+		if (unlikely(o->owner))
+			owner_tell(o, edges);
 		ofd_notify(o, edges);
 		list_for_each(pos, &o->peers) /* a ring of those that share a listener */
 			ofd_notify(list_entry(pos, struct ofd, peers), edges);

@@ -15,7 +15,7 @@ calls_test_sources = \
 	shim/call/epoll.c shim/call/exec.c shim/call/fd.c shim/call/msg.c shim/call/poll.c shim/call/process.c \
 	shim/call/rw.c shim/call/sendfile.c shim/call/sig.c shim/call/socket.c shim/call/spawn.c \
 	shim/call/syscall.c shim/proc/knobs.c shim/proc/memlock.c shim/call/libc.c shim/proc/image.c shim/proc/log.c \
-	shim/call/signal.c shim/call/start.c shim/proc/thread.c shim/proc/user.c \
+	shim/call/signal.c shim/call/start.c shim/call/stdio.c shim/proc/thread.c shim/proc/user.c \
 	shim/call/vfork.c \
 	tests/unit/test_calls.h tests/unit/test_calls_standin.c
 calls_test_cppflags = $(AM_CPPFLAGS) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS
