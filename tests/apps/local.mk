@@ -7,6 +7,8 @@ EXTRA_DIST += \
 	tests/apps/echod.py \
 	tests/apps/fallback.sh \
 	tests/apps/inherit.sh \
+	tests/apps/jvm.sh \
+	tests/apps/JvmEcho.java \
 	tests/apps/lib.sh \
 	tests/apps/listen.sh \
 	tests/apps/many.sh \
