@@ -2,6 +2,7 @@
 /*
  * Intrusive doubly linked list with a head of the same type. Pointers into the arena are valid in
  * every process of the family, so these lists may be walked by any of them under the owner's lock.
+ * Without it list_empty() may be asked, as a hint: forward links change in one step.
  */
 #ifndef STACK_LIST_H
 #define STACK_LIST_H
@@ -15,22 +16,28 @@ struct list {
 	struct list *next, *prev;
 };
 
+static inline void list_link(struct list *l, struct list *next)
+{
+	__atomic_store_n(&l->next, next, __ATOMIC_RELAXED);
+}
+
 static inline void list_init(struct list *l)
 {
-	l->next = l->prev = l;
+	l->prev = l;
+	list_link(l, l);
 }
 
 /* True for an empty head, and for a node that is on no list (list_init'ed or list_del'ed). */
 static inline bool list_empty(const struct list *l)
 {
-	return l->next == l;
+	return __atomic_load_n(&l->next, __ATOMIC_RELAXED) == l;
 }
 
 static inline void list_insert_between(struct list *n, struct list *prev, struct list *next)
 {
 	n->prev = prev;
-	n->next = next;
-	prev->next = n;
+	list_link(n, next);
+	list_link(prev, n);
 	next->prev = n;
 }
 
@@ -47,7 +54,7 @@ static inline void list_push_back(struct list *head, struct list *n)
 /* Takes n off its list and leaves it pointing at itself; harmless on a node that is on none. */
 static inline void list_del(struct list *n)
 {
-	n->prev->next = n->next;
+	list_link(n->prev, n->next);
 	n->next->prev = n->prev;
 	list_init(n);
 }
@@ -58,9 +65,9 @@ static inline void list_splice_front(struct list *head, struct list *from)
 	if (list_empty(from))
 		return;
 	from->next->prev = head;
-	from->prev->next = head->next;
+	list_link(from->prev, head->next);
 	head->next->prev = from->prev;
-	head->next = from->next;
+	list_link(head, from->next);
 	list_init(from);
 }
 
@@ -70,8 +77,8 @@ static inline void list_splice_back(struct list *head, struct list *from)
 	if (list_empty(from))
 		return;
 	from->next->prev = head->prev;
-	from->prev->next = head;
-	head->prev->next = from->next;
+	list_link(from->prev, head);
+	list_link(head->prev, from->next);
 	head->prev = from->prev;
 	list_init(from);
 }

@@ -32,6 +32,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "shim/fd/epoll_set.h"
@@ -87,12 +88,17 @@ int epoll_created(int fd)
 	set = pool_get(&family->epsets);
 	family_leave();
 	if (set) {
-		memset(set, 0, sizeof(*set));
-		lock_init(&set->lock);
+		/* Who still looks at what it was before may hold its lock. */
+		if (!set->made)
+			lock_init(&set->lock);
+		set->made = true;
+		epoll_lock(set);
+		memset(&set->ofd, 0, sizeof(*set) - offsetof(struct epoll_set, ofd));
 		set->ofd = o;
 		list_init(&set->ready);
 		list_init(&set->sleepers);
 		list_init(&set->items);
+		lock_release(&set->lock);
 		o->ep = set;
 	}
 	if (!set || fdtab_set(fd, o) < 0)
@@ -119,7 +125,9 @@ static struct epitem *item_find(const struct epoll_set *set, struct ofd *o, int 
 
 bool epoll_has_ours(const struct ofd *o)
 {
-	return atomic_load_explicit(&o->ep->nours, memory_order_relaxed) != 0;
+	struct epoll_set *set = o->ep;
+
+	return set && atomic_load_explicit(&set->nours, memory_order_relaxed) != 0;
 }
 
 static bool item_is_ours(const struct epitem *it)
@@ -413,7 +421,7 @@ int epoll_ctl_op(int epfd, struct ofd *o, int op, int fd, struct epoll_event *ev
 			return -EINVAL;
 	}
 	run_enter(sr);
-	if (fdtab_get(fd) != t || fdtab_get(epfd) != o)
+	if (fdtab_get(fd) != t || fdtab_get(epfd) != o || o->ep != set)
 		ret = -EBADF;
 	else if (op == EPOLL_CTL_ADD)
 		ret = ctl_add(sr, set, epfd, t, fd, &e);

@@ -12,7 +12,9 @@
 #define EFD_FLAGS (EFD_CLOEXEC | EFD_NONBLOCK)
 
 struct epoll_set {
+	void *link; /* the pool's, while it is free */
 	struct shim_lock lock;
+	bool made;                  /* once: these two stay when it becomes another set */
 	struct ofd *ofd;            /* its description */
 	struct list ready;          /* struct epitem.rdy */
 	struct list sleepers;       /* struct waiter.on_set, longest asleep first */

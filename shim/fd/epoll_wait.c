@@ -329,7 +329,7 @@ static int doze(struct epwait *e)
 
 	if (!e->held) { /* another thread may close the set meanwhile, or has */
 		e->held = ofd_hold_live(e->o);
-		if (!e->held || fdtab_get(e->epfd) != e->o)
+		if (!e->held || fdtab_get(e->epfd) != e->o || e->o->ep != e->set)
 			return -EBADF;
 	}
 	if (!w || waiter_join(w, e->set))

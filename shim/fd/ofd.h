@@ -72,18 +72,18 @@ struct ofd {
 	uint8_t verdict;            /* enum verdict */
 	_Atomic uint8_t door_ready; /* kernel door: RDY_IN | RDY_ERR as last seen */
 	uint32_t idx;
-	uint32_t next_free;        /* free list link (index + 1); family.lock */
-	uint32_t cmsgs;            /* CMSG_* that recvmsg() is to give */
-	uint64_t opts_set;         /* options set before it was accelerated: opts.c's table */
-	uint32_t rcvlowat;         /* SO_RCVLOWAT, 0 as 1 */
-	_Atomic uint32_t refs;     /* over all processes; holds included */
-	struct stackrec *sr;       /* the stack it was born on; set with sk */
-	struct sock *_Atomic sk;   /* NULL: not accelerated */
-	struct epoll_set *ep;      /* OFD_EPOLL */
-	struct list watches;       /* struct watch: who wants to know; sr->lock */
-	int32_t owner_type, owner; /* F_SETOWN_EX: who gets SIGURG and SIGIO; 0: nobody */
-	int32_t owner_sig;         /* F_SETSIG: in place of SIGIO; 0: SIGIO */
-	int32_t async_fd;          /* what O_ASYNC was set under; -1: it is not set */
+	uint32_t next_free;           /* free list link (index + 1); family.lock */
+	uint32_t cmsgs;               /* CMSG_* that recvmsg() is to give */
+	uint64_t opts_set;            /* options set before it was accelerated: opts.c's table */
+	uint32_t rcvlowat;            /* SO_RCVLOWAT, 0 as 1 */
+	_Atomic uint32_t refs;        /* over all processes; holds included */
+	struct stackrec *sr;          /* the stack it was born on; set with sk */
+	struct sock *_Atomic sk;      /* NULL: not accelerated */
+	struct epoll_set *_Atomic ep; /* OFD_EPOLL */
+	struct list watches;          /* struct watch: who wants to know; sr->lock */
+	int32_t owner_type, owner;    /* F_SETOWN_EX: who gets SIGURG and SIGIO; 0: nobody */
+	int32_t owner_sig;            /* F_SETSIG: in place of SIGIO; 0: SIGIO */
+	int32_t async_fd;             /* what O_ASYNC was set under; -1: it is not set */
 	uint64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
 	struct endpoint bound;  /* local address as the kernel bound it; port 0: not bound */
 	struct list peers;      /* others that share this listener by SO_REUSEPORT: events for
@@ -97,7 +97,7 @@ enum watch_kind { WATCH_EPOLL, WATCH_WAITER };
 struct watch {
 	struct list node; /* on ofd->watches */
 	uint8_t kind;
-	uint32_t events; /* RDY_* of interest (RDY_ERR and RDY_HUP always are) */
+	_Atomic uint32_t events; /* RDY_* of interest (RDY_ERR and RDY_HUP always are) */
 };
 
 /* A new description with one reference for this process, verdict undecided; NULL: none left. */

@@ -28,7 +28,7 @@ static struct ofd *ours(int fd)
 	if (!o || thread_is_internal())
 		return NULL;
 	if (o->kind == OFD_EPOLL)
-		return o->ep && epoll_has_ours(o) ? o : NULL;
+		return epoll_has_ours(o) ? o : NULL;
 	return atomic_load_explicit(&o->sk, memory_order_acquire) ? o : NULL;
 }
 

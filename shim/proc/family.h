@@ -16,7 +16,11 @@
 #include "stack/stack.h"
 #include "verdict.h"
 
+#ifdef __SANITIZE_THREAD__ /* its own memory lies there, and it sees what lies below */
+#define FAMILY_BASE ((void *)0x001000000000ull)
+#else
 #define FAMILY_BASE ((void *)0x300000000000ull)
+#endif
 #define FAMILY_ABI 1u
 #define FAMILY_MEMFD_NAME "libshim" /* /proc/PID/fd shows "/memfd:libshim" */
 #define FAMILY_PROCS 1024u
@@ -72,7 +76,7 @@ struct stackrec {
 	_Atomic uint32_t tx_since_kick; /* packets queued or put on a ring and not yet kicked */
 	_Atomic uint64_t unkicked_ns;   /* since when the oldest of them waits; 0: there is none */
 	_Atomic uint64_t turns;         /* turns run */
-	uint64_t news_ns;               /* when dev_news() last ran; 0: it should, now */
+	_Atomic uint64_t news_ns;       /* when dev_news() last ran; 0: it should, now */
 	uint64_t dst_asked;             /* STAT_dst_requests then */
 	struct pool epitems;            /* struct epitem; lock */
 	struct pool watches;            /* struct waiter_watch; lock */

@@ -58,10 +58,13 @@ struct waiter {
 	_Atomic bool queued;    /* it is on such a chain, whose owner alone may touch later */
 	bool known;             /* it is on the chain of all */
 	_Atomic uint32_t state; /* WAITER_* */
-	pid_t pid, tid;
-	int wakefd;       /* hidden, in its own process: an abstract datagram socket */
-	uint8_t name_len; /* address of it, for wakers in other processes */
-	char name[8];
+	_Atomic pid_t pid;
+	pid_t tid;
+	int wakefd; /* hidden, in its own process: an abstract datagram socket */
+	/* Its address, for wakers, who may come when it is gone and another's: then they poke that,
+	 * which does no harm. */
+	_Atomic uint8_t name_len;
+	_Atomic uint64_t name;
 	_Atomic uint8_t covers;        /* stack that it counts as a sleeper of, plus 1 */
 	struct list watches;           /* struct waiter_watch.own (lock of stack 0) */
 	struct epoll_set *_Atomic set; /* the set it waits for events of */

@@ -77,7 +77,7 @@ static void exit_key_make(void)
 }
 
 /* A datagram socket with a name that the kernel makes up (unix(7), autobind); hidden. */
-static int wake_socket(char name[8], uint8_t *name_len)
+static int wake_socket(uint64_t *name, uint8_t *name_len)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	socklen_t len = sizeof(sun);
@@ -96,6 +96,7 @@ static int wake_socket(char name[8], uint8_t *name_len)
 		return ret;
 	}
 	*name_len = (uint8_t)(len - sizeof(sa_family_t));
+	*name = 0;
 	memcpy(name, sun.sun_path, *name_len);
 	return fd_hide_private(fd);
 }
@@ -104,8 +105,8 @@ static struct waiter *waiter_new(void)
 {
 	struct waiter *w;
 	uint8_t name_len = 0;
-	char name[8];
-	int fd = wake_socket(name, &name_len);
+	uint64_t name;
+	int fd = wake_socket(&name, &name_len);
 
 	if (fd < 0)
 		return NULL;
@@ -122,7 +123,7 @@ static struct waiter *waiter_new(void)
 		w->tid = sys_gettid();
 		w->wakefd = fd;
 		w->name_len = name_len;
-		memcpy(w->name, name, sizeof(name));
+		w->name = name;
 		w->covers = 0;
 		w->set = NULL;
 		w->gate = (struct gate){.fd = -1, .door = -1, .app = -1};
@@ -158,6 +159,8 @@ static void waiter_poke(const struct waiter *w)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	const struct waiter *self = waiter_self();
+	uint64_t name = w->name;
+	uint8_t name_len = w->name_len;
 	char byte = 0;
 
 	/* Without a socket of our own to send from (no descriptor is left) the sleeper's will do;
@@ -166,10 +169,10 @@ static void waiter_poke(const struct waiter *w)
 		self = w;
 	if (!self)
 		return;
-	memcpy(sun.sun_path, w->name, w->name_len);
+	memcpy(sun.sun_path, &name, name_len);
 	/* -EAGAIN: its queue is full of wake-ups. -ECONNREFUSED: it is gone. */
 	sys_sendto(fd_hidden_at(self->wakefd), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL,
-		   (struct sockaddr *)&sun, (socklen_t)(sizeof(sa_family_t) + w->name_len));
+		   (struct sockaddr *)&sun, (socklen_t)(sizeof(sa_family_t) + name_len));
 }
 
 /* True when it was asleep and is to be poked. */

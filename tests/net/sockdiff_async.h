@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A descriptor as such: who it is at every stage of a connection's life, its owner and the signals
- * the owner gets (SIGIO), streams over it, and what /proc says.
+ * A descriptor as such: who it is at every stage of a connection's life, its owner and SIGIO,
+ * streams over it, and what /proc says.
  */
 #ifndef SOCKDIFF_ASYNC_H
 #define SOCKDIFF_ASYNC_H

@@ -2,7 +2,8 @@
 # Locks, the family, waiting and epoll: with a real arena and stack, a device without packets, and
 # sockets whose readiness the test decides (run_env.c).
 if HAVE_CHECK
-run_tests = tests/unit/test_lock tests/unit/test_family tests/unit/test_wait tests/unit/test_epoll
+run_tests = tests/unit/test_lock tests/unit/test_family tests/unit/test_wait tests/unit/test_epoll \
+	tests/unit/test_threads
 check_PROGRAMS += $(run_tests)
 TESTS += $(run_tests)
 
@@ -30,4 +31,8 @@ tests_unit_test_epoll_SOURCES = tests/unit/test_epoll.c $(run_test_sources)
 tests_unit_test_epoll_CPPFLAGS = $(run_test_cppflags)
 tests_unit_test_epoll_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_epoll_LDADD = libstack.la $(CHECK_LIBS)
+tests_unit_test_threads_SOURCES = tests/unit/test_threads.c $(run_test_sources)
+tests_unit_test_threads_CPPFLAGS = $(run_test_cppflags)
+tests_unit_test_threads_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_threads_LDADD = libstack.la $(CHECK_LIBS)
 endif
