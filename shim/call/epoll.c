@@ -2,6 +2,8 @@
 /* epoll: a set that is tracked may hold sockets of ours; every other one is the kernel's alone. */
 #include "edge.h"
 
+#include <limits.h>
+
 #include "shim/fd/epoll.h"
 #include "shim/proc/user.h"
 #include "shim/call/start.h"
@@ -38,13 +40,27 @@ int call_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 }
 EXPORT(epoll_ctl);
 
+#define EVENTS_LOOKED_AT 4096u /* more are not told at once by any stack */
+
+/* How many events there is memory for: the kernel, too, tells those that it can, and a caller may
+ * have said more than he has. 0: none. */
+static int events_room(struct epoll_event *ev, int max)
+{
+	size_t want = (unsigned)max < EVENTS_LOOKED_AT ? (unsigned)max : EVENTS_LOOKED_AT;
+	size_t room = user_writable(ev, want * sizeof(*ev)) / sizeof(*ev);
+
+	if (max > (int)(INT_MAX / sizeof(*ev))) /* is refused */
+		return max;
+	return room < want ? (int)room : max;
+}
+
 /* Negative: for ever. */
 static int epoll_wait_ms(int epfd, struct ofd *o, struct epoll_event *ev, int max, int ms,
 			 const sigset_t *mask)
 {
 	struct timespec ts = {ms / 1000, ms % 1000 * 1000000l};
 
-	if (max > 0 && !user_can_write(ev, sizeof(*ev)))
+	if (max > 0 && (max = events_room(ev, max)) == 0)
 		return EDGE(-EFAULT);
 	return EDGE_WAIT(epoll_wait_op(epfd, o, ev, max, ms < 0 ? NULL : &ts, mask), -1);
 }
@@ -78,7 +94,7 @@ int call_epoll_pwait2(int epfd, struct epoll_event *ev, int max, const struct ti
 	if (unlikely(!o))
 		return libc.epoll_pwait2(epfd, ev, max, timeout, mask);
 	if ((timeout && !user_can_read(timeout, sizeof(*timeout))) ||
-	    (max > 0 && !user_can_write(ev, sizeof(*ev))))
+	    (max > 0 && (max = events_room(ev, max)) == 0))
 		return EDGE(-EFAULT);
 	if (timeout && (timeout->tv_sec < 0 || (unsigned long)timeout->tv_nsec >= 1000000000ul))
 		return EDGE(-EINVAL);

@@ -194,6 +194,28 @@ static void fault_waits(void)
 	pair_close(s, p);
 }
 
+/* Told are those that there is memory for, whatever the caller says he has. */
+static void fault_events(void)
+{
+	struct epoll_event *two = (struct epoll_event *)(void *)cliff(1) - 2, ev;
+	int s[3], p[3], ep = epoll_create1(0);
+
+	for (int i = 0; i < 3; i++) {
+		pair(&s[i], &p[i]);
+		ev = (struct epoll_event){.events = EPOLLOUT, .data.u32 = (uint32_t)i};
+		epoll_ctl(ep, EPOLL_CTL_ADD, s[i], &ev);
+	}
+	res("wait", epoll_wait(ep, two, 10, 0));
+	say("%u,%u", two[0].data.u32, two[1].data.u32);
+	res("again", epoll_wait(ep, two, 10, 0));
+	say("%u,%u", two[0].data.u32, two[1].data.u32);
+	res("none", epoll_wait(ep, two + 2, 10, 0));
+	res("many", epoll_wait(ep, two, 0x7fffffff, 0));
+	close(ep);
+	for (int i = 0; i < 3; i++)
+		pair_close(s[i], p[i]);
+}
+
 static void fault_sendfile(void)
 {
 	char *edge = cliff(1);
