@@ -97,6 +97,16 @@ static int accept_stack(int fd, struct ofd *o, bool held, struct endpoint *peer,
 	return nfd;
 }
 
+void door_taken(int fd, struct ofd *o)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct timespec none = {0, 0};
+
+	/* Cleared first: what comes meanwhile is seen, by this look or as an edge. */
+	if (door_clear(o) && sys_ppoll(&p, 1, &none, NULL) > 0 && p.revents & POLLIN)
+		door_found(o);
+}
+
 /*
  * The kernel's door. -EAGAIN: nobody there. What is known of the door is edge-triggered: it is
  * cleared before the look that finds nobody, so that an arrival in between is not forgotten.
@@ -113,8 +123,12 @@ static int accept_kernel(int fd, struct ofd *o, struct sockaddr *addr, socklen_t
 		if (r != -EAGAIN)
 			door_found(o);
 	}
-	if (r >= 0)
+	if (r >= 0) {
 		fd_forget(r);
+		run_enter(o->sr);
+		door_taken(fd, o);
+		run_leave(o->sr, RUN_LATER);
+	}
 	return r;
 }
 

@@ -80,6 +80,9 @@ static inline void door_found(struct ofd *o)
 	atomic_fetch_or_explicit(&o->door_ready, RDY_IN, memory_order_acq_rel);
 }
 
+/* Something was taken there: what is known of the door becomes what it has now. sr->lock held. */
+void door_taken(int fd, struct ofd *o);
+
 /* SIGPIPE to this thread, as a send on a broken connection does. No lock held. */
 void sock_sigpipe(void);
 

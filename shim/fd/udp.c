@@ -454,7 +454,7 @@ static ssize_t udp_recv_stack(struct call *c, struct msghdr *msg, int flags, siz
 	return flags & MSG_TRUNC ? (ssize_t)m.full_len : r;
 }
 
-/* The kernel's door; no lock needed. */
+/* The kernel's door. sr->lock held. */
 static ssize_t udp_recv_kernel(int fd, struct ofd *o, struct msghdr *msg, int flags)
 {
 	ssize_t r = sys_recvmsg(fd, msg, flags | MSG_DONTWAIT);
@@ -464,6 +464,8 @@ static ssize_t udp_recv_kernel(int fd, struct ofd *o, struct msghdr *msg, int fl
 		if (r != -EAGAIN)
 			door_found(o);
 	}
+	if (r >= 0 && !(flags & MSG_PEEK))
+		door_taken(fd, o);
 	if (r < 0 && r != -EAGAIN && udp_error_told(o)) {
 		atomic_fetch_and_explicit(&o->door_ready, (uint8_t)~DOOR_ERR, memory_order_acq_rel);
 		udp_error_level(fd, o);

@@ -3,8 +3,11 @@
  * The kernel's door of sockets that have two: a listener also takes what comes to its shadow
  * (loopback, other interfaces), a UDP socket what the kernel had to put together. One epoll
  * descriptor per process watches the shadows, edge-triggered, so that a door that the application
- * does not serve costs nothing. What was seen is kept in ofd.door_ready; whoever finds the shadow
- * empty (accept or recv: -EAGAIN) clears it before it looks for the last time.
+ * does not serve costs nothing. What was seen is kept in ofd.door_ready, which is a level: whoever
+ * finds the shadow empty (accept or recv: -EAGAIN) clears it before it looks for the last time,
+ * whoever takes something looks whether there is more, and an edge may be late: what it says is
+ * looked at again with the lock held. A poll() that tells of nothing makes who calls accept() or
+ * recv() then wait for ever.
  *
  * Each process has its own, because an edge is told once per epoll and a forked child shares its
  * parent's: the child finds it closed and makes another from its table when it first waits.
@@ -115,6 +118,15 @@ int door_fd(struct stackrec *sr)
 	return door < 0 ? -1 : fd_hidden_at(door);
 }
 
+/* Somebody may have taken it between the edge and our lock. */
+static bool door_still(int fd, const struct ofd *o)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct timespec none = {0, 0};
+
+	return fdtab_get(fd) != o || sys_ppoll(&p, 1, &none, NULL) != 0;
+}
+
 void door_poll(struct stackrec *sr)
 {
 	struct epoll_event ev[DOOR_BATCH];
@@ -135,6 +147,8 @@ void door_poll(struct stackrec *sr)
 		/* A registration outlives the description when another process holds the shadow. */
 		if (o->kind != OFD_SOCK || !o->two_doors)
 			continue;
+		if (seen & RDY_IN && !door_still((int)(ev[i].data.u64 >> 32), o))
+			seen &= ~(uint32_t)RDY_IN;
 		if (seen & RDY_IN && !(o->door_ready & RDY_IN))
 			o->udp.door_ns = now;
 		atomic_fetch_or(&o->door_ready, (uint8_t)(seen | (seen & RDY_ERR ? DOOR_ERR : 0)));

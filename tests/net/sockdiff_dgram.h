@@ -365,4 +365,28 @@ static void udp_both_doors(void)
 	pair_close(s, p);
 }
 
+/* Of the kernel's door, too, poll() tells what is there now, not what was: who reads one datagram
+ * for each POLLIN never waits. */
+static void udp_poll_both_doors(void)
+{
+	struct sockaddr_in sa, pa;
+	struct pollfd f = {.events = POLLIN};
+	int s, p, q = peer_socket(SOCK_DGRAM); /* not bound: the kernel's; fragments are, too */
+
+	udp_pair(&s, &p, &sa, &pa);
+	f.fd = s;
+	for (int i = 0; i < 3; i++) {
+		for (int j = 0; j <= i; j++)
+			sendto(q, big, 5000, 0, (struct sockaddr *)&sa, sizeof(sa));
+		nap();
+		for (int j = 0; j <= i; j++) {
+			res("poll", poll(&f, 1, 0));
+			res("recv", recv(s, sink, sizeof(sink), MSG_DONTWAIT));
+		}
+		res("empty", poll(&f, 1, 0));
+	}
+	close(q);
+	pair_close(s, p);
+}
+
 #endif

@@ -356,6 +356,32 @@ static void reuseport_two(void)
 	close(b);
 }
 
+/* Clients of the kernel's, then of the stack's: who accepts one for each POLLIN never waits. */
+static void listener_poll_both_doors(void)
+{
+	int l = listener(false, 5), c[2], a;
+	struct pollfd f = {.fd = l, .events = POLLIN};
+
+	for (int i = 0; i < 3; i++) {
+		for (int j = 0; j < 2; j++) {
+			c[j] = socket(AF_INET, SOCK_STREAM, 0);
+			if (i < 2) /* the kernel keeps it */
+				set_int(c[j], SOL_SOCKET, SO_ZEROCOPY, 1);
+			connect_to(c[j], here, port_of(l));
+		}
+		nap();
+		for (int j = 0; j < 2; j++) {
+			res("poll", poll(&f, 1, 0));
+			ok("accept", a = accept(l, NULL, NULL));
+			close(a);
+		}
+		res("empty", poll(&f, 1, 0));
+		close(c[0]);
+		close(c[1]);
+	}
+	close(l);
+}
+
 static void backlog_bounds(void)
 {
 	int l = listener(false, 0), p = peer_socket(SOCK_STREAM), a;
