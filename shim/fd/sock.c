@@ -292,8 +292,11 @@ int sock_listen(int fd, struct ofd *o, int backlog)
 		run_enter(sr);
 		why = o->sk ? VERDICT_stack : listener_make(fd, o, sr, backlog, &r);
 		run_leave(sr, RUN_LATER);
-		if (why == VERDICT_stack)
+		if (why == VERDICT_stack) {
 			helper_ensure(sr);
+			/* Now, so that it takes no descriptor when accept() has but one left. */
+			sock_placeholder(o->family);
+		}
 	}
 	if (r > 0)
 		r = sys_listen(fd, backlog);

@@ -30,6 +30,7 @@ static void fill(int s)
 
 /* clang-format off */
 ADD_CASES(first_cases,
+	ONCE(accept_last_descriptor), /* before anything else has been accepted */
 	BOTH(echo_small),
 	BOTH(bulk_out),
 	BOTH(bulk_in),

@@ -356,6 +356,39 @@ static void reuseport_two(void)
 	close(b);
 }
 
+/* With one descriptor left accept() works, and with none it says EMFILE and loses nothing: a server
+ * that keeps one in reserve gives it up to accept and close. */
+static void accept_last_descriptor(void)
+{
+	int l = listener(false, 5), c[2] = {peer_socket(SOCK_STREAM), peer_socket(SOCK_STREAM)};
+	struct rlimit old, few = {.rlim_cur = 64};
+	int dups[64], n = 0, a;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	few.rlim_max = old.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &few);
+	connect_to(c[0], here, port_of(l));
+	connect_to(c[1], here, port_of(l));
+	nap();
+	nonblock(l);
+	while (n < 64 && (dups[n] = dup(0)) >= 0)
+		n++;
+	res("none", accept(l, NULL, NULL));
+	close(dups[--n]);
+	ok("one", a = accept(l, NULL, NULL));
+	res("none", accept(l, NULL, NULL));
+	close(a);
+	ok("one", a = accept(l, NULL, NULL));
+	close(a);
+	res("empty", accept(l, NULL, NULL));
+	while (n > 0)
+		close(dups[--n]);
+	setrlimit(RLIMIT_NOFILE, &old);
+	close(c[0]);
+	close(c[1]);
+	close(l);
+}
+
 /* Clients of the kernel's, then of the stack's: who accepts one for each POLLIN never waits. */
 static void listener_poll_both_doors(void)
 {
