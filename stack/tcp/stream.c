@@ -210,6 +210,8 @@ void stack_send_commit(struct stack *st, struct sock *sk, size_t n, unsigned fla
 /* Nothing to read: why. */
 static ssize_t recv_nothing(struct stack *st, struct tcp_conn *c)
 {
+	if (c->fin_rcvd) /* the end comes before an error, which stays (SOCK_DONE in Linux) */
+		return 0;
 	if (c->sk.err) {
 		int err = c->sk.err;
 

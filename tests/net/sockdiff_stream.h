@@ -504,6 +504,34 @@ static void reset_so_error(void)
 	close(s);
 }
 
+/* The end that has come stays what a reader is told, and leaves the error to a writer. */
+static void reset_after_end(void)
+{
+	struct pollfd f = {.events = POLLIN | POLLRDHUP};
+	socklen_t len = sizeof(int);
+	char b[4];
+	int s, p, err = 0;
+
+	for (int i = 0; i < 2; i++) {
+		pair(&s, &p);
+		f.fd = s;
+		close(p);
+		nap();
+		res("send", send(s, "x", 1, MSG_NOSIGNAL)); /* answered with a reset */
+		nap();
+		res("poll", poll(&f, 1, 0));
+		say("%x", (unsigned)f.revents);
+		res("recv", recv(s, b, 4, 0));
+		res("peek", recv(s, b, 4, MSG_PEEK));
+		if (i)
+			getsockopt(s, SOL_SOCKET, SO_ERROR, &err, &len);
+		say("so_error=%d", err);
+		res("send", send(s, "x", 1, MSG_NOSIGNAL));
+		res("recv", recv(s, b, 4, 0));
+		close(s);
+	}
+}
+
 static void reset_wakes(void)
 {
 	int s, p;
