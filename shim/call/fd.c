@@ -9,6 +9,7 @@
 
 #include "shim/fd/exec.h"
 #include "shim/call/stdio.h"
+#include "shim/fd/pass.h"
 #include "shim/fd/sock.h"
 
 /* A vfork child's own descriptors: noted for its exec, and ours stay open for it. */
@@ -120,6 +121,18 @@ int call_fcntl64(int fd, int cmd, unsigned long arg)
 	return EDGE(fd_fcntl(fd, o, cmd, arg));
 }
 EXPORT(fcntl64);
+
+int call_pidfd_getfd(int pidfd, int target_fd, unsigned flags)
+{
+	int fd = libc.pidfd_getfd(pidfd, target_fd, flags), saved = errno;
+
+	if (fd >= 0 && family && !thread_is_internal()) {
+		pass_fetched(fd, pidfd, target_fd);
+		errno = saved;
+	}
+	return fd;
+}
+EXPORT(pidfd_getfd);
 
 int call_ioctl(int fd, unsigned long req, void *arg)
 {

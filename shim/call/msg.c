@@ -5,6 +5,7 @@
  */
 #include "edge.h"
 
+#include "shim/fd/pass.h"
 #include "shim/fd/sock.h"
 #include "shim/proc/user.h"
 
@@ -82,24 +83,62 @@ ssize_t call_sendto(int fd, const void *buf, size_t n, int flags, const struct s
 }
 EXPORT(sendto);
 
+/* Over a socket of the kernel's: descriptors in it may be ours. */
+static ssize_t kernel_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	ssize_t ret;
+	int r, saved;
+
+	if (likely(!pass_concerns_us(msg)))
+		return libc.sendmsg(fd, msg, flags);
+	r = pass_send(fd, msg);
+	if (r < 0)
+		return EDGE(r);
+	ret = libc.sendmsg(fd, msg, flags);
+	saved = errno;
+	pass_sent(msg, ret >= 0);
+	errno = saved;
+	return ret;
+}
+
 ssize_t call_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	struct ofd *o = msg_ofd(fd, flags);
 	int r;
 
 	if (likely(!o))
-		return libc.sendmsg(fd, msg, flags);
+		return kernel_sendmsg(fd, msg, flags);
 	r = sock_msg_check(msg, true);
 	return EDGE_WAIT(r < 0 ? r : sock_sendmsg(fd, o, msg, flags), call_sendmsg(fd, msg, flags));
 }
 EXPORT(sendmsg);
+
+/* One after the other, if one of them has descriptors: rare enough. */
+static int kernel_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
+{
+	bool ours = false;
+	unsigned i;
+
+	for (i = 0; family && v && i < n && !ours; i++)
+		ours = pass_concerns_us(&v[i].msg_hdr);
+	if (likely(!ours))
+		return libc.sendmmsg(fd, v, n, flags);
+	for (i = 0; i < n; i++) {
+		ssize_t r = kernel_sendmsg(fd, &v[i].msg_hdr, flags);
+
+		if (r < 0)
+			return i ? (int)i : -1;
+		v[i].msg_len = (unsigned)r;
+	}
+	return (int)i;
+}
 
 int call_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 {
 	struct ofd *o = msg_ofd(fd, flags);
 
 	if (likely(!o))
-		return libc.sendmmsg(fd, v, n, flags);
+		return kernel_sendmmsg(fd, v, n, flags);
 	return EDGE_WAIT(sock_sendmmsg(fd, o, v, n, flags), call_sendmmsg(fd, v, n, flags));
 }
 EXPORT(sendmmsg);
@@ -140,13 +179,24 @@ ssize_t call___recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,
 }
 EXPORT(__recvfrom_chk);
 
+static ssize_t received(ssize_t ret, const struct msghdr *msg, int flags)
+{
+	int saved = errno;
+
+	if (unlikely(ret >= 0 && pass_concerns_us(msg))) {
+		pass_received(msg, flags & MSG_PEEK);
+		errno = saved;
+	}
+	return ret;
+}
+
 ssize_t call_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct ofd *o = fdtab_stack(fd);
 	int r;
 
 	if (likely(!o))
-		return libc.recvmsg(fd, msg, flags);
+		return received(libc.recvmsg(fd, msg, flags), msg, flags);
 	r = sock_msg_check(msg, false);
 	return EDGE_WAIT(r < 0 ? r : sock_recvmsg(fd, o, msg, flags), call_recvmsg(fd, msg, flags));
 }
@@ -156,8 +206,13 @@ int call_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct times
 {
 	struct ofd *o = fdtab_stack(fd);
 
-	if (likely(!o))
-		return libc.recvmmsg(fd, v, n, flags, timeout);
+	if (likely(!o)) {
+		int got = libc.recvmmsg(fd, v, n, flags, timeout);
+
+		for (int i = 0; i < got; i++)
+			received(0, &v[i].msg_hdr, flags);
+		return got;
+	}
 	return EDGE_WAIT(sock_recvmmsg(fd, o, v, n, flags, timeout),
 			 call_recvmmsg(fd, v, n, flags, timeout));
 }

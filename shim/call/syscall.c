@@ -44,13 +44,8 @@
 	ROUTE(setsockopt, call_setsockopt(INT(a), INT(b), INT(c), PTR(void, d), (socklen_t)e))   \
 	ROUTE(sendto, call_sendto(INT(a), PTR(void, b), (size_t)c, INT(d),                       \
 				  PTR(struct sockaddr, e), (socklen_t)f))                        \
-	ROUTE(sendmsg, call_sendmsg(INT(a), PTR(struct msghdr, b), INT(c)))                      \
-	ROUTE(sendmmsg, call_sendmmsg(INT(a), PTR(struct mmsghdr, b), (unsigned)c, INT(d)))      \
 	ROUTE(recvfrom, call_recvfrom(INT(a), PTR(void, b), (size_t)c, INT(d),                   \
 				      PTR(struct sockaddr, e), PTR(socklen_t, f)))               \
-	ROUTE(recvmsg, call_recvmsg(INT(a), PTR(struct msghdr, b), INT(c)))                      \
-	ROUTE(recvmmsg, call_recvmmsg(INT(a), PTR(struct mmsghdr, b), (unsigned)c, INT(d),       \
-				      PTR(struct timespec, e)))                                  \
 	ROUTE(sendfile, call_sendfile(INT(a), INT(b), PTR(off_t, c), (size_t)d))                 \
 	ROUTE(dup, call_dup(INT(a)))                                                             \
 	ROUTE(mlockall, call_mlockall(INT(a)))                                                   \
@@ -65,6 +60,11 @@
 
 #define ROUTES_ANY                                                                                 \
 	ROUTE(close_range, call_close_range((unsigned)a, (unsigned)b, INT(c)))                     \
+	ROUTE(sendmsg, call_sendmsg(INT(a), PTR(struct msghdr, b), INT(c)))                        \
+	ROUTE(sendmmsg, call_sendmmsg(INT(a), PTR(struct mmsghdr, b), (unsigned)c, INT(d)))        \
+	ROUTE(recvmsg, call_recvmsg(INT(a), PTR(struct msghdr, b), INT(c)))                        \
+	ROUTE(recvmmsg, call_recvmmsg(INT(a), PTR(struct mmsghdr, b), (unsigned)c, INT(d),         \
+				      PTR(struct timespec, e)))                                    \
 	ROUTE(dup3, call_dup3(INT(a), INT(b), INT(c)))                                             \
 	ROUTE(splice,                                                                              \
 	      call_splice(INT(a), PTR(loff_t, b), INT(c), PTR(loff_t, d), (size_t)e, (unsigned)f)) \
@@ -180,6 +180,8 @@ long call_syscall(long nr, long a, long b, long c, long d, long e, long f)
 	case SYS_epoll_create:
 		return call_epoll_create(INT(a));
 #endif
+	case SYS_pidfd_getfd:
+		return call_pidfd_getfd(INT(a), INT(b), (unsigned)c);
 	case SYS_execve:
 		return call_execve(PTR(char, a), PTR(char *const, b), PTR(char *const, c));
 	case SYS_execveat:

@@ -207,8 +207,12 @@ bool dev_catch_up(struct dev_state *ds)
 			continue;
 		}
 		fd_leave(ds, i);
-		if (ds->id[i])
-			err = fd_fetch(ds, i);
+		if (!ds->id[i])
+			continue;
+		err = fd_fetch(ds, i);
+		/* The store of ports went with who had opened it: the next one makes another. */
+		if (err == -ENOENT && (i == DEV_FD_HOLD_IN || i == DEV_FD_HOLD_OUT))
+			err = 0, ds->id[i] = 0;
 	}
 	for (i = 0; i < ds->nnets && !err; i++) {
 		if (remap[i] && ds->net[i].used)
@@ -443,6 +447,7 @@ static int net_open(struct dev_state *ds, const char *name, enum verdict *why)
 		return err;
 	}
 	gso_open(ds, net);
+	hold_open(ds); /* by who has children, not by one of them: else tried again when needed */
 	net_tell(ds, net);
 	dev_changed(ds);
 	stack_dst_flush(ds->sr->st);

@@ -76,7 +76,7 @@ union fd_cmsg {
 	char b[CMSG_SPACE(sizeof(int))];
 };
 
-static int store_open(struct dev_state *ds)
+int hold_open(struct dev_state *ds)
 {
 	int pair[2], bytes = STORE_SNDBUF, err;
 
@@ -165,7 +165,7 @@ int hold_add(struct stackrec *sr, const struct endpoint *local, int fd)
 	}
 	if (fd < 0 || !ds)
 		return -ENOENT;
-	err = store_open(ds);
+	err = hold_open(ds);
 	if (err)
 		return err;
 	h = hold_new(ds, local);

@@ -245,6 +245,9 @@ static inline int net_fd(const struct dev_state *ds, unsigned net, unsigned whic
 int dev_fd_set(struct dev_state *ds, unsigned slot, int fd);
 void dev_fd_close(struct dev_state *ds, unsigned slot);
 
+/* Makes the store of ports in use (hold.c), unless there is one. 0 or -Exxx. */
+int hold_open(struct dev_state *ds);
+
 /* Tells the stack what net is now. */
 void net_tell(struct dev_state *ds, unsigned net);
 

@@ -45,7 +45,7 @@ static void accept_inherit(struct ofd *no, const struct ofd *lo, struct sock *sk
 	no->family = lo->family;
 	no->v6only = lo->v6only;
 	no->socktype = lo->socktype;
-	no->borrowed = 1;
+	no->borrowed = no->lent = 1;
 	no->conn = OFD_CONNECTED;
 	no->verdict = VERDICT_stack;
 	no->rcvtimeo_ns = lo->rcvtimeo_ns;

@@ -15,6 +15,7 @@
 #include "ofd.h"
 
 #include "epoll.h"
+#include "pass.h"
 #include "shim/proc/log.h"
 #include "sock_int.h"
 
@@ -82,6 +83,8 @@ struct ofd *ofd_new(enum ofd_kind kind)
 static void ofd_free(struct ofd *o)
 {
 	family_lock();
+	if (unlikely(o->names))
+		pass_forget(o);
 	o->kind = OFD_FREE;
 	o->next_free = family->ofd_free;
 	family->ofd_free = o->idx + 1;
@@ -142,6 +145,11 @@ static bool refs_sub(struct ofd *o, uint32_t n, uint16_t *row)
 void ofd_ref(struct ofd *o)
 {
 	atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+	row_add(family_self->ofd_refs, o->idx, 1);
+}
+
+void ofd_adopt(struct ofd *o)
+{
 	row_add(family_self->ofd_refs, o->idx, 1);
 }
 

@@ -59,6 +59,7 @@ struct ofd {
 	uint8_t socktype;           /* SOCK_STREAM, SOCK_DGRAM */
 	uint8_t borrowed;           /* the shadow is a duplicate of the placeholder socket */
 	uint8_t port_holder;        /* TCP: the shadow is bound to sk's local port */
+	uint8_t lent;               /* and maybe still is in some process, though not in all */
 	uint8_t two_doors;          /* the kernel's door is watched, too (listener, UDP) */
 	uint8_t conn;               /* enum ofd_conn */
 	uint8_t v6only;             /* IPV6_V6ONLY */
@@ -90,6 +91,7 @@ struct ofd {
 					sk concern each of them; sr->lock */
 	struct ofd_route route; /* UDP; sr->lock */
 	struct ofd_udp udp;
+	struct ofd_name *names; /* cookies that stand for it in messages; family.lock */
 };
 
 /* What to do when a description's readiness changes: an epoll item, or a sleeping thread. */
@@ -116,6 +118,8 @@ void ofd_drop(struct ofd *o);
 /* A hold for who has no lock: false if it is at an end. Another description may have taken its
  * place, so the caller looks into the table again. */
 bool ofd_hold_live(struct ofd *o);
+/* A reference that is in no row yet becomes one of this process's descriptors. */
+void ofd_adopt(struct ofd *o);
 /* n more, in no row yet: false if there was none any more, and it may be somebody else's. */
 bool ofd_refs_add(struct ofd *o, uint32_t n);
 /* The n references of a dead process that its row counts are gone. Takes sr->lock: to be called

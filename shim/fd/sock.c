@@ -417,10 +417,13 @@ int sock_rwf_check(int rwf)
  */
 int sock_own_shadow(int fd, struct ofd *o)
 {
+	return o->borrowed ? sock_new_shadow(fd, o) : 0;
+}
+
+int sock_new_shadow(int fd, struct ofd *o)
+{
 	int s, r, end = fdtab_end();
 
-	if (!o->borrowed)
-		return 0;
 	s = sys_socket(o->family, o->socktype | SOCK_CLOEXEC, 0);
 	if (s < 0)
 		return s;

@@ -198,6 +198,8 @@ int sock_take_error(struct stackrec *sr, struct sock *sk);
 void sock_release(struct ofd *o);
 /* Gives a socket that borrows the placeholder one of its own, under the same number. 0 or -Exxx. */
 int sock_own_shadow(int fd, struct ofd *o);
+/* Likewise, whatever it has now. */
+int sock_new_shadow(int fd, struct ofd *o);
 /* The placeholder that accepted connections of a family borrow, made on first use; -Exxx. */
 int sock_placeholder(int af);
 

@@ -37,6 +37,7 @@
 #include "config.h"
 #include "shim/fd/epoll.h"
 #include "shim/fd/ofd.h"
+#include "shim/fd/pass.h"
 #include "shim/proc/family.h"
 #include "shim/proc/knobs.h"
 #include "shim/proc/log.h"
@@ -147,6 +148,7 @@ static int family_make(void)
 	lock_init(&f->lock);
 	f->ofds = arena_carve(&f->arena, sizeof(struct ofd) * FAMILY_OFDS, 4096);
 	pool_init(&f->waiters, &f->arena, "waiter", sizeof(struct waiter), WAITERS_MAX);
+	pool_init(&f->names, &f->arena, "ofd_name", sizeof(struct ofd_name), FAMILY_OFDS);
 	ret = f->ofds ? stackrecs_init(f) : -ENOMEM;
 	if (ret < 0) {
 		fd_unhide_close(fd);

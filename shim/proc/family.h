@@ -25,6 +25,7 @@
 #define FAMILY_MEMFD_NAME "libshim" /* /proc/PID/fd shows "/memfd:libshim" */
 #define FAMILY_PROCS 1024u
 #define FAMILY_OFDS (1u << 20)
+#define FAMILY_NAME_BUCKETS 4096u
 #define FAMILY_STACKS 16u
 /* Descriptors from this number on are none of ours, neither tracked nor hidden. */
 #define FAMILY_FDS (1 << 20)
@@ -92,10 +93,13 @@ struct family {
 	_Atomic uint32_t procs_used; /* high-water mark */
 	uint32_t nstacks;
 	struct stackrec stacks[FAMILY_STACKS];
-	struct ofd *ofds;                  /* FAMILY_OFDS of them, lazily filled */
-	_Atomic uint32_t ofds_used;        /* high-water mark */
-	uint32_t ofd_free;                 /* free list head (index + 1), family.lock */
-	struct pool epsets, waiters;       /* family.lock */
+	struct ofd *ofds;            /* FAMILY_OFDS of them, lazily filled */
+	_Atomic uint32_t ofds_used;  /* high-water mark */
+	uint32_t ofd_free;           /* free list head (index + 1), family.lock */
+	struct pool epsets, waiters; /* family.lock */
+	struct pool names;           /* struct ofd_name (fd/pass.h); family.lock */
+	struct ofd_name *name_of[FAMILY_NAME_BUCKETS];
+	_Atomic uint32_t flights;          /* references of messages on their way */
 	struct waiter *_Atomic waiter_all; /* every waiter there ever was, through waiter.all */
 };
 

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "shim/fd/fdtab.h"
+#include "shim/fd/pass.h"
 #include "shim/proc/family.h"
 #include "shim/proc/log.h"
 #include "shim/proc/sys.h"
@@ -125,6 +126,7 @@ void family_fork_child(void)
 		return;
 	fd_hidden_fork_child();
 	run_fork_child();
+	pass_fork_child();
 	if (!p) { /* counted nowhere, it must touch nothing: every descriptor is the kernel's */
 		fdtab = NULL;
 		family_disown();

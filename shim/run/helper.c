@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "shim/dev/dev.h"
+#include "shim/fd/pass.h"
 #include "shim/proc/log.h"
 #include "shim/proc/sys.h"
 #include "shim/proc/thread.h"
@@ -88,7 +89,7 @@ static void park(struct stackrec *sr)
 	atomic_store(&sr->helper_word, HELPER_PARKED);
 	if (until != UINT64_MAX) /* the sleepers' first */
 		left = (until > now ? until - now : 0) + UNATTENDED_NS;
-	if (left > REAP_NS && family_members() > 1)
+	if (left > REAP_NS && (family_members() > 1 || atomic_load(&family->flights)))
 		left = REAP_NS;
 	ts = (struct timespec){(time_t)(left / 1000000000ull), (long)(left % 1000000000ull)};
 	/* Asked again: whoever comes from here on sees PARKED. */
@@ -145,6 +146,7 @@ static void look_after(struct stackrec *sr)
 			reaped = now;
 			if (family_members() > 1)
 				family_reap();
+			pass_reap();
 		}
 		attended = atomic_load_explicit(&sr->attended_ns, memory_order_relaxed);
 		quiet = sr->turns == turns && may_park(sr) ? quiet + 1 : 0;

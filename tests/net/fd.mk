@@ -22,6 +22,6 @@ tests_unit_test_fd_LDADD = $(CHECK_LIBS)
 endif
 
 # Sockets over exec (exec.sh).
-EXTRA_DIST += tests/net/exec.sh
+EXTRA_DIST += tests/net/exec.sh tests/net/pass.sh tests/net/passer.py
 check_PROGRAMS += tests/net/execer
 tests_net_execer_SOURCES = tests/net/execer.c

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The stand-ins: a device without packets, and sockets that are a word of readiness. */
 #include "run_env.h"
+#include "shim/fd/pass.h"
 
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -151,4 +152,17 @@ void env_close(int fd)
 	if (o)
 		ofd_unref(o);
 	close(fd);
+}
+
+/* Nothing is passed from process to process here. */
+void pass_forget(struct ofd *o)
+{
+}
+
+void pass_fork_child(void)
+{
+}
+
+void pass_reap(void)
+{
 }

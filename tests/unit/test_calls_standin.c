@@ -9,6 +9,7 @@
 #include "shim/fd/epoll.h"
 #include "shim/fd/exec.h"
 #include "shim/fd/fdtab.h"
+#include "shim/fd/pass.h"
 #include "shim/fd/sock.h"
 #include "shim/proc/sys.h"
 #include "shim/run/run.h"
@@ -395,6 +396,23 @@ void exec_vfork_close(int fd)
 }
 
 void exec_vfork_reset(void)
+{
+}
+
+int pass_send(int fd, const struct msghdr *msg)
+{
+	return 0;
+}
+
+void pass_sent(const struct msghdr *msg, bool ok)
+{
+}
+
+void pass_received(const struct msghdr *msg, bool peek)
+{
+}
+
+void pass_fetched(int fd, int pidfd, int target_fd)
 {
 }
 

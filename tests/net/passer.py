@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Descriptors that go from process to process. For tests/net/pass.sh:
+#
+#	passer.py server PORT STRANGER-PATH     one case per connection, named by its first line
+#	passer.py stranger PATH                 a process of its own that is sent descriptors
+#	passer.py client ADDRESS PORT CASE
+import array, ctypes, os, signal, socket, sys, time
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def line(s):
+    got = b""
+    while not got.endswith(b"\n"):
+        b = s.recv(1)
+        if not b:
+            break
+        got += b
+    return got.decode().strip()
+
+
+def say(s, text):
+    s.sendall(text.encode() + b"\n")
+
+
+def child(f):
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        signal.alarm(10)
+        f()
+        os._exit(0)
+    except BaseException as e:
+        print("child:", repr(e), flush=True)
+        os._exit(1)
+
+
+def ended(pid):
+    status = os.waitpid(pid, 0)[1]
+    assert status == 0, status
+
+
+def receive(u, flags=0):
+    _, anc, _, _ = u.recvmsg(16, socket.CMSG_SPACE(4), flags)  # recv_fds() ignores flags
+    return socket.socket(fileno=array.array("i", anc[0][2])[0])
+
+
+def echo(u, delay=0):
+    time.sleep(delay)
+    c = receive(u)
+    say(c, "got it")
+    say(c, "echo " + line(c))
+
+
+def case_child(l, c):
+    a, b = socket.socketpair()
+    pid = child(lambda: (c.close(), a.close(), echo(b)))
+    socket.send_fds(a, [b"x"], [c.fileno()])
+    c.close()
+    ended(pid)
+
+
+def case_flight(l, c):
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    pid = child(lambda: (c.close(), a.close(), echo(b, 2.5)))
+    socket.send_fds(a, [b"x"], [c.fileno()])
+    c.close()
+    ended(pid)
+
+
+def case_peek(l, c):
+    a, b = socket.socketpair()
+
+    def f():
+        c.close()
+        receive(b, socket.MSG_PEEK).close()
+        echo(b)
+
+    pid = child(f)
+    socket.send_fds(a, [b"x"], [c.fileno()])
+    c.close()
+    ended(pid)
+
+
+def case_lost(l, c):
+    a, b = socket.socketpair()
+    socket.send_fds(a, [b"x"], [c.fileno()])
+    c.close()
+
+
+def case_back(l, c):
+    # there and back again, the sender holding nothing meanwhile; twice, for the names
+    a, b = socket.socketpair()
+
+    def f():
+        n = receive(b)
+        socket.send_fds(b, [b"y"], [n.fileno()])
+
+    for _ in range(2):
+        pid = child(lambda: (c.close(), f()))
+        socket.send_fds(a, [b"x"], [c.fileno()])
+        c.close()
+        ended(pid)
+        c = receive(a)
+    say(c, "got it")
+    say(c, "echo " + line(c))
+
+
+def case_listener(l, c):
+    a, b = socket.socketpair()
+
+    def f():
+        m = receive(b)
+        n = m.accept()[0]
+        say(n, "got it")
+        say(n, "echo " + line(n))
+
+    m = socket.socket()
+    m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    m.bind(("", PORT + 1))
+    m.listen(8)
+    pid = child(lambda: (m.close(), f()))
+    socket.send_fds(a, [b"x"], [m.fileno()])
+    m.close()
+    say(c, "again")
+    ended(pid)
+
+
+def case_fetched(l, c):
+    r, w = os.pipe()
+
+    def f():
+        time.sleep(0.2)
+        pidfd = os.pidfd_open(os.getppid())
+        fd = libc.pidfd_getfd(pidfd, number, 0)
+        assert fd >= 0, ctypes.get_errno()
+        n = socket.socket(fileno=fd)
+        os.write(w, b"x")
+        say(n, "got it")
+        say(n, "echo " + line(n))
+
+    number = c.fileno()
+    pid = child(lambda: (c.close(), f()))
+    os.read(r, 1)
+    c.close()
+    ended(pid)
+
+
+def case_mmsg(l, c):
+    class iovec(ctypes.Structure):
+        _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
+
+    class msghdr(ctypes.Structure):
+        _fields_ = [("name", ctypes.c_void_p), ("namelen", ctypes.c_uint), ("iov", ctypes.POINTER(iovec)),
+                    ("iovlen", ctypes.c_size_t), ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t),
+                    ("flags", ctypes.c_int)]
+
+    class mmsghdr(ctypes.Structure):
+        _fields_ = [("hdr", msghdr), ("len", ctypes.c_uint)]
+
+    def make(control):
+        buf = ctypes.create_string_buffer(b"x", 4)
+        iov = iovec(ctypes.cast(buf, ctypes.c_void_p), 1)
+        m = mmsghdr()
+        m.hdr.iov, m.hdr.iovlen = ctypes.pointer(iov), 1
+        m.hdr.control, m.hdr.controllen = ctypes.cast(control, ctypes.c_void_p), len(control)
+        return m, buf, iov
+
+    def rights(fd):
+        return ctypes.create_string_buffer(
+            (20).to_bytes(8, "little") + (1).to_bytes(4, "little") + (1).to_bytes(4, "little")
+            + fd.to_bytes(4, "little") + bytes(4), 24)
+
+    a, b = socket.socketpair()
+
+    def f():
+        control = rights(0)
+        m, *keep = make(control)
+        assert libc.recvmmsg(b.fileno(), ctypes.byref(m), 1, 0, None) == 1
+        n = socket.socket(fileno=int.from_bytes(control.raw[16:20], "little"))
+        say(n, "got it")
+        say(n, "echo " + line(n))
+
+    pid = child(lambda: (c.close(), a.close(), f()))
+    control = rights(c.fileno())
+    m, *keep = make(control)
+    assert libc.sendmmsg(a.fileno(), ctypes.byref(m), 1, 0) == 1
+    c.close()
+    ended(pid)
+
+
+def case_stranger(l, c):
+    u = socket.socket(socket.AF_UNIX)
+    u.connect(PATH)
+    try:
+        socket.send_fds(u, [b"x"], [c.fileno()])
+        say(c, "was sent")
+    except PermissionError:
+        say(c, "got it")
+        say(c, "echo " + line(c))
+
+
+def case_stranger_listener(l, c):
+    u = socket.socket(socket.AF_UNIX)
+    u.connect(PATH)
+    m = socket.socket()
+    m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    m.bind(("", PORT + 1))
+    m.listen(8)
+    socket.send_fds(u, [b"x"], [m.fileno()])
+    say(c, "again")
+    line(u)
+    m.close()
+
+
+def server():
+    l = socket.socket()
+    l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    l.bind(("", PORT))
+    l.listen(8)
+    while True:
+        c = l.accept()[0]
+        name = line(c)
+        if name == "end":
+            return
+        try:
+            globals()["case_" + name](l, c)
+            print(name, "done", flush=True)
+        except BaseException as e:
+            print(name, "failed:", repr(e), flush=True)
+        c.close()
+
+
+def stranger():
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(sys.argv[2])
+    s.listen(8)
+    while True:
+        u = s.accept()[0]
+        _, fds, _, _ = socket.recv_fds(u, 16, 4)
+        if fds:
+            n = socket.socket(fileno=fds[0]).accept()[0]
+            say(n, "got it")
+            say(n, "echo " + line(n))
+            n.close()
+        u.close()
+
+
+def dial(port):
+    for _ in range(50):
+        try:
+            s = socket.create_connection((sys.argv[2], port), 8)
+            s.settimeout(8)
+            return s
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+    sys.exit("nobody listens on %d" % port)
+
+
+def client():
+    name = sys.argv[4]
+    s = dial(int(sys.argv[3]))
+    say(s, name)
+    if name in ("lost", "end"):
+        sys.exit(line(s) != "")
+    if "listener" in name:
+        assert line(s) == "again"
+        s.close()
+        s = dial(int(sys.argv[3]) + 1)
+    assert line(s) == "got it"
+    say(s, "hello")
+    assert line(s) == "echo hello"
+    assert line(s) == ""
+
+
+if sys.argv[1] == "server":
+    PORT, PATH = int(sys.argv[2]), sys.argv[3]
+globals()[sys.argv[1]]()
