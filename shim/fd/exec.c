@@ -226,6 +226,7 @@ static void listener_to_kernel(struct ofd *o)
 		ofd_unclaim(o->sr, o);
 	}
 	o->kernel_only = 1;
+	o->port_holder = 0; /* its shadow is another's, too, who must not lose it with us */
 	list_for_each(pos, &o->peers) {
 		struct ofd *peer = list_entry(pos, struct ofd, peers);
 

@@ -136,6 +136,7 @@ static bool refs_sub(struct ofd *o, uint32_t n, uint16_t *row)
 		return atomic_fetch_sub(&o->refs, n) == n;
 	}
 	run_enter(sr);
+	o->ender = (uint16_t)(family_self - family->procs + 1);
 	row_add(row, o->idx, -(int)n);
 	last = atomic_fetch_sub(&o->refs, n) == n;
 	run_leave(sr, RUN_LATER);
@@ -166,6 +167,21 @@ void ofd_unref_dead(struct ofd *o, uint32_t n, uint16_t *row)
 {
 	if (n && refs_sub(o, n, row))
 		ofd_end(o);
+}
+
+void ofd_end_for(const struct proc *p)
+{
+	uint16_t slot = (uint16_t)(p - family->procs + 1);
+	uint32_t end = atomic_load_explicit(&family->ofds_used, memory_order_acquire);
+
+	for (uint32_t i = 0; i < end; i++) {
+		struct ofd *o = &family->ofds[i];
+
+		if (o->kind == OFD_FREE || o->ender != slot || atomic_load(&o->refs))
+			continue;
+		o->ender = (uint16_t)(family_self - family->procs + 1);
+		ofd_end(o);
+	}
 }
 
 uint32_t ofd_refs_here(const struct ofd *o)

@@ -73,6 +73,7 @@ struct ofd {
 	uint8_t verdict;            /* enum verdict */
 	_Atomic uint8_t door_ready; /* kernel door: RDY_IN | RDY_ERR as last seen */
 	uint32_t idx;
+	uint16_t ender;               /* slot (+ 1) of who took the last reference and is to end it */
 	uint32_t next_free;           /* free list link (index + 1); family.lock */
 	uint32_t cmsgs;               /* CMSG_* that recvmsg() is to give */
 	uint64_t opts_set;            /* options set before it was accelerated: opts.c's table */
@@ -125,6 +126,8 @@ bool ofd_refs_add(struct ofd *o, uint32_t n);
 /* The n references of a dead process that its row counts are gone. Takes sr->lock: to be called
  * without any. */
 void ofd_unref_dead(struct ofd *o, uint32_t n, uint16_t *row);
+/* Ends what p, which is dead, had taken the last reference of and not ended yet. No lock held. */
+void ofd_end_for(const struct proc *p);
 /* Makes family->ofds's free list anew from what is free: after a holder of family.lock died. The
  * caller holds family.lock. */
 void ofd_free_rebuild(void);

@@ -341,8 +341,11 @@ void sock_release(struct ofd *o)
 	bool shared = !list_empty(&o->peers);
 	bool claimed = o->claimed;
 
-	if (!sk)
+	if (!sk) {
+		if (claimed && !shared) /* who began this died on the way */
+			ofd_unclaim(sr, o);
 		return;
+	}
 	atomic_store_explicit(&o->sk, NULL, memory_order_release);
 	if (shared) {
 		o->claimed = 0;

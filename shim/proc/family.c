@@ -401,6 +401,7 @@ int family_attach(int fd, uint32_t slot, uint64_t since_ns, bool self)
 	/* The threads of the image before, and what they slept on, are gone. */
 	waiters_drop(p);
 	row_drop(p->ofd_holds, family->ofds_used);
+	ofd_end_for(p);
 	waiters_poke_marked();
 	return 0;
 }
@@ -415,6 +416,7 @@ void family_slot_drop(struct proc *p)
 	waiters_poke_marked();
 	row_drop(p->ofd_refs, end);
 	row_drop(p->ofd_holds, end);
+	ofd_end_for(p);
 	family_enter();
 	p->pid = 0;
 	p->state = PROC_FREE;

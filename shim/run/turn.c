@@ -158,7 +158,7 @@ static bool exit_gate(struct stackrec *sr)
  * What o stands for is still wanted; if its end was under way, it is at an end. Nobody refers to o
  * any more when refs is 0, but whoever dropped the last reference may be alive and waiting for the
  * lock to end it: what it then finds must not be a socket that the reset has given to somebody
- * else. A claim is its to end.
+ * else. A claim is its to end; if it was the one who died, its reaper's (ofd_end_for()).
  */
 static void keep(struct ofd *o)
 {

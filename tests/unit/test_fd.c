@@ -312,6 +312,25 @@ START_TEST(dead_process_gives_up_its_references)
 }
 END_TEST
 
+START_TEST(what_a_dead_process_was_to_end_is_ended_once)
+{
+	struct ofd *o = accelerated(), *other = accelerated();
+
+	/* Killed inside the lock, having taken the last reference: nobody's any more. */
+	family->procs[0].ofd_refs[o->idx] = 0;
+	atomic_store(&o->refs, 0);
+	o->ender = 1;
+	become(1);
+	ofd_end_for(&family->procs[0]);
+	ck_assert_int_eq(released, 1);
+	ck_assert_ptr_eq(last_released, o);
+	ck_assert_int_eq(o->kind, OFD_FREE);
+	ofd_end_for(&family->procs[0]);
+	ck_assert_int_eq(released, 1);
+	ck_assert_int_eq(other->kind, OFD_SOCK);
+}
+END_TEST
+
 START_TEST(hold_outlives_the_close)
 {
 	struct ofd *o = accelerated();
@@ -420,6 +439,7 @@ int main(void)
 	tcase_add_test(c, epoll_set_ends_as_one);
 	tcase_add_test(c, fork_keeps_it_open_on_both_sides);
 	tcase_add_test(c, dead_process_gives_up_its_references);
+	tcase_add_test(c, what_a_dead_process_was_to_end_is_ended_once);
 	tcase_add_test(c, hold_outlives_the_close);
 	tcase_add_test(c, freed_description_is_used_again_clean);
 	tcase_add_test(c, free_list_is_made_anew);
