@@ -173,7 +173,7 @@ int sock_accept(int fd, struct ofd *o, struct sockaddr *addr, socklen_t *len, in
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
 	if (!l && fdtab_get(fd) != o)
-		return -EBADF; /* closed by another thread, between its look at the table and ours */
+		return -EBADF; /* another thread has closed it since */
 	if (!l || l->type != STK_LISTENER || o->stopped)
 		return o->borrowed || !l || l->type == STK_TCP ? -EINVAL
 							       : sys_accept4(fd, addr, len, flags);

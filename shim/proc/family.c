@@ -431,7 +431,11 @@ static bool proc_is_gone(struct proc *p, uint64_t now)
 
 	switch (p->state) {
 	case PROC_FORKING:
-		return now - p->since_ns > FORKING_MAX_NS && !byte_locked(p);
+		if (byte_locked(p))
+			return false;
+		/* Killed before its first instruction of ours, if its parent says who it is. */
+		return now - p->since_ns > FORKING_MAX_NS ||
+		       (p->pid && !proc_stat(p->pid, comm, &start));
 	case PROC_LIVE:
 		if (byte_locked(p)) {
 			p->suspect = 0;

@@ -51,10 +51,15 @@ void family_fork_prepare(void)
 void family_fork_parent(pid_t child)
 {
 	struct proc *p = fork_slot;
+	pid_t none = 0;
 
 	fork_slot = NULL;
-	if (!p || child >= 0)
+	if (!p || child >= 0) {
+		/* Unless it has said so itself, by a number that may be of its own namespace. */
+		if (p && child > 0)
+			atomic_compare_exchange_strong(&p->pid, &none, child);
 		return;
+	}
 	p->reaper = (uint32_t)(family_self - family->procs);
 	p->state = PROC_LEAVING;
 	family_slot_drop(p);

@@ -16,6 +16,7 @@ EXTRA_DIST += \
 	tests/apps/redis.sh \
 	tests/apps/udp.sh \
 	tests/apps/udp_trains.py \
+	tests/apps/activate.sh \
 	tests/apps/upgrade.sh \
 	tests/apps/v6.sh \
 	tests/apps/quic.sh tests/apps/dns.sh tests/apps/iperf.sh tests/apps/bystanders.sh

@@ -22,6 +22,8 @@ tests_unit_test_fd_LDADD = $(CHECK_LIBS)
 endif
 
 # Sockets over exec (exec.sh).
-EXTRA_DIST += tests/net/exec.sh tests/net/pass.sh tests/net/passer.py
-check_PROGRAMS += tests/net/execer
+EXTRA_DIST += tests/net/storm.sh tests/net/exec.sh tests/net/pass.sh tests/net/passer.py
+check_PROGRAMS += tests/net/execer tests/net/storm
+tests_net_storm_SOURCES = tests/net/storm.c
+tests_net_storm_CFLAGS = $(AM_CFLAGS) -pthread
 tests_net_execer_SOURCES = tests/net/execer.c

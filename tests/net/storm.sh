@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# timeout: 110
+#
+# A storm of forks: 200 children a second, each for one connection, a third of them killed at random
+# instants. Those that are not killed serve whole, none stands still, nothing stays behind. Then
+# nginx with four workers under load, its workers killed one by one and its configuration reloaded:
+# no more requests fail than on the kernel. STORM_SECONDS and STORM_SEED choose.
+# shellcheck source=tests/apps/lib.sh disable=SC2154
+. "$(dirname "$0")/../apps/lib.sh"
+need python3 nginx wrk
+make -s -C "$builddir" tests/net/storm >&2 || exit 1
+net_up || exit 1
+SECS=${STORM_SECONDS:-10}
+SEED=${STORM_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
+storm=$builddir/tests/net/storm
+echo "# STORM_SEED=$SEED STORM_SECONDS=$SECS"
+field() { sed -n "s/.*$2=\([0-9]*\).*/\1/p" "$work/$1"; }
+
+srv server "$storm" server 7500 "$SEED" "$SECS"
+server=$pid
+check "a server that forks" wait_port "$NS_CLI" "$IP_SRV" 7500
+cli "$storm" client "$IP_SRV" 7500 200 "$SECS" >"$work/during"
+inside=$(grep -c 'died inside the stack' "$work/server.log")
+echo "# $(cat "$work/during"); died inside: $inside"
+check "most are served while children are killed" \
+	[ "$(field during whole)" -gt $((SECS * 200 * 4 / 10)) ]
+check "none stands still" [ "$(field during hung)" = 0 ]
+check "no byte is wrong" [ "$(field during wrong)" = 0 ]
+sleep 3 # the reaper's time
+cli "$storm" client "$IP_SRV" 7500 200 2 >"$work/after"
+echo "# after: $(cat "$work/after")"
+check "afterwards every one is whole" [ "$(field after cut)$(field after hung)" = 00 ]
+sleep 2.5
+"$SHIMSTAT" --json "$server" >"$work/stat" 2>&1
+check "every pool has come to rest" python3 - "$work/stat" <<'PY'
+import json, sys
+j = json.load(open(sys.argv[1]))
+rest = {"tcp-conn": 0, "tcp-req": 0, "tcp-listen": 1, "tcp-reass": 0, "tcp-sent": 0, "blk": 0,
+        "epoll_item": 0, "watch": 0, "ofd_name": 0}
+bad = []
+def walk(o):
+    if isinstance(o, dict):
+        if o.get("name") in rest and o.get("out", 0) > rest[o["name"]]:
+            bad.append((o["name"], o["out"]))
+        for v in o.values(): walk(v)
+    elif isinstance(o, list):
+        for v in o: walk(v)
+walk(j)
+print(bad or "")
+sys.exit(bool(bad) or "tcp-conn" not in open(sys.argv[1]).read())
+PY
+[ $tap_bad = 0 ] || { "$SHIMSTAT" "$server"; "$SHIMSTAT" -v "$server"; } 2>&1 | sed 's/^/# /'
+check "no assertion failed" bash -c "! grep ASSERT '$work/server.log'"
+check "it ends" end_pid "$server"
+
+mkdir -p "$work/www"
+head -c 612 /dev/urandom >"$work/www/612"
+chmod -R 755 "$work/www"
+cat >"$work/nginx.conf" <<CONF
+user www-data;
+worker_processes 4;
+daemon off;
+pid $work/nginx.pid;
+error_log $work/error.log crit;
+events { worker_connections 1024; }
+http {
+	access_log off;
+	client_body_temp_path $work/b; proxy_temp_path $work/p;
+	fastcgi_temp_path $work/f; uwsgi_temp_path $work/u; scgi_temp_path $work/s;
+	server { listen 0.0.0.0:8085 backlog=1024 reuseport; listen 0.0.0.0:8086 backlog=1024; root $work/www; }
+}
+CONF
+
+# nginx_run ADDRESS: kills and reloads under load; failed requests to $failed, served ones to $served.
+nginx_run() {
+	cli wrk -t 1 -c 16 -d 6 --timeout 5s "http://$1:8086/612" >"$work/wrk" 2>&1 &
+	local load=$! w
+	sleep 0.5
+	for i in $(seq 20); do
+		if [ $((i % 5)) = 0 ]; then
+			w=$(pgrep -P "$nginx" | head -n 1)
+			[ -n "$w" ] && kill -KILL "$w"
+		fi
+		kill -HUP "$nginx"
+		sleep 0.2
+	done
+	wait "$load"
+	cat "$work/wrk"
+	failed=$(awk '/Socket errors/ { gsub(",", ""); print $4 + $6 + $8 + $10 }' "$work/wrk")
+	failed=${failed:-0}
+	served=$(awk '/requests in/ { print $1 }' "$work/wrk")
+	[ "${served:-0}" -gt 200 ]
+}
+srv_kernel "$NS_SRV" nginx-kernel nginx -c "$work/nginx.conf"
+nginx=$pid
+check "nginx with four workers on the kernel" wait_port "$NS_CLI" "$NET_KERN_SRV" 8086
+check "it serves while workers are killed and it reloads" nginx_run "$NET_KERN_SRV"
+kernel_failed=$failed
+echo "# kernel: $served served, $failed failed"
+check "it ends" end_pid "$nginx"
+srv nginx nginx -c "$work/nginx.conf"
+nginx=$pid
+check "nginx with four workers under the shim" wait_port "$NS_CLI" "$IP_SRV" 8086
+check "it serves while workers are killed and it reloads" nginx_run "$IP_SRV"
+echo "# shim: $served served, $failed failed, $(grep -c 'died inside' "$work/nginx.log") inside the stack"
+# A worker that dies inside the stack takes every connection along: 16 for each.
+inside=$(grep -c 'died inside' "$work/nginx.log")
+check "no more requests fail than on the kernel" \
+	[ "$failed" -le $((kernel_failed + 4 * 4 + inside * 16)) ]
+check "it ends" end_pid "$nginx"
+[ $tap_bad = 0 ] || tail -n 20 "$work/server.log" "$work/nginx.log" | sed 's/^/# /'
+tap_done
