@@ -423,6 +423,15 @@ void family_slot_drop(struct proc *p)
 	family_leave();
 }
 
+/* Is there a /proc, and of p's namespace, so that who is not in it is nowhere? */
+static bool proc_is_seen(const struct proc *p)
+{
+	char comm[16];
+	uint64_t start;
+
+	return proc_stat(p->pid, comm, &start) && start == p->start_time;
+}
+
 /* family.lock held. */
 static bool proc_is_gone(struct proc *p, uint64_t now)
 {
@@ -435,7 +444,8 @@ static bool proc_is_gone(struct proc *p, uint64_t now)
 			return false;
 		/* Killed before its first instruction of ours, if its parent says who it is. */
 		return now - p->since_ns > FORKING_MAX_NS ||
-		       (p->pid && !proc_stat(p->pid, comm, &start));
+		       (p->pid && proc_is_seen(&family->procs[p->reaper]) &&
+			!proc_stat(p->pid, comm, &start));
 	case PROC_LIVE:
 		if (byte_locked(p)) {
 			p->suspect = 0;

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# timeout: 100
+#
+# A process that has sockets of the stack becomes another user, enters other namespaces and roots,
+# changes its limits, forks twice, and becomes a daemon at every step: they go on.
+# shellcheck source=tests/apps/lib.sh disable=SC2154
+. "$(dirname "$0")/../apps/lib.sh"
+need python3
+net_up || exit 1
+changes=$srcdir/tests/net/changes.py
+ask() { cli python3 "$changes" client "$IP_SRV" "$1" "$2"; }
+
+srv server python3 "$changes" server 7600
+check "double_fork" ask 7600 double_fork
+segs=$(kernel_tcp_in)
+for c in pid_namespace setuid pid_namespace double_fork setuid double_fork setuid namespaces namespaces pid_namespace; do
+	check "$c" ask 7600 $c
+done
+check "the server saw nothing wrong" bash -c "! grep -E 'failed|Traceback' '$work/server.log'"
+check "it ends" end_pid "$pid"
+srv daemon python3 "$changes" daemon 7601
+check "a daemon, step by step" ask 7601 x
+segs=$(($(kernel_tcp_in) - segs))
+check "the kernel had none of it ($segs segments)" [ "$segs" = 0 ]
+[ $tap_bad = 0 ] || sed 's/^/# /' "$work/server.log" "$work/daemon.log"
+tap_done

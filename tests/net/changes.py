@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# A process that changes what it is while it has sockets of the stack. For tests/net/changes.sh:
+#
+#	changes.py server PORT     a child for each connection, which does what its first line says
+#	changes.py daemon PORT     itself, in the middle of making its listener and its epoll set
+#	changes.py client ADDRESS PORT CASE
+import ctypes, os, resource, select, signal, socket, sys, time
+
+libc = ctypes.CDLL(None, use_errno=True)
+NEWNS, NEWUTS, NEWPID, NEWNET = 0x20000, 0x4000000, 0x20000000, 0x40000000
+
+
+def line(s):
+    got = b""
+    while not got.endswith(b"\n"):
+        b = s.recv(1)
+        if not b:
+            break
+        got += b
+    return got.decode().strip()
+
+
+def say(s, text):
+    s.sendall(text.encode() + b"\n")
+
+
+def unshare(flags):
+    assert libc.unshare(flags) == 0, os.strerror(ctypes.get_errno())
+
+
+def in_child(f):
+    pid = os.fork()
+    if pid == 0:
+        f()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os._exit(0)
+
+
+def case_setuid():
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def case_setuid_fork():
+    case_setuid()
+    if os.fork():
+        os._exit(0)
+
+
+def case_chroot():
+    os.chroot("/var/empty" if os.path.isdir("/var/empty") else "/var/tmp")
+    os.chdir("/")
+
+
+def case_namespaces():
+    unshare(NEWNS | NEWUTS)
+
+
+def case_pid_namespace():
+    unshare(NEWPID)
+    if os.fork():
+        os.wait()
+        os._exit(0)
+    assert os.getpid() == 1
+
+
+def case_net_namespace():
+    unshare(NEWNET)
+
+
+def case_nofile_low():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
+
+
+def case_nofile_high():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+    keep = [os.dup(0) for _ in range(1500)]
+    for fd in keep:
+        os.close(fd)
+
+
+def case_double_fork():
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+
+
+def talk(c):
+    """Blocking, by an epoll set made now, and by a thread of its own wake-ups."""
+    say(c, "ready")
+    say(c, "echo " + line(c))
+    ep = select.epoll()
+    ep.register(c.fileno(), select.EPOLLIN)
+    assert ep.poll(5)
+    say(c, "echo " + line(c))
+    time.sleep(0.3)
+    say(c, "late")
+
+
+def listener(port):
+    l = socket.socket()
+    l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    l.bind(("", port))
+    return l
+
+
+def server():
+    l = listener(int(sys.argv[2]))
+    l.listen(16)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        c = l.accept()[0]
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.alarm(20)
+            l.close()
+            name = line(c)
+            try:
+                globals()["case_" + name]()
+                talk(c)
+            except BaseException as e:
+                if not isinstance(e, SystemExit):
+                    print(name, "failed:", repr(e), flush=True)
+            os._exit(0)
+        c.close()
+
+
+def away():
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+
+
+def daemon():
+    l = listener(int(sys.argv[2]))
+    away()  # after bind
+    ep = select.epoll()
+    away()  # after epoll_create
+    l.listen(16)
+    ep.register(l.fileno(), select.EPOLLIN)
+    away()  # after listen and epoll_ctl
+    assert ep.poll(20)
+    c = l.accept()[0]
+    away()  # after accept
+    line(c)
+    talk(c)
+
+
+def client():
+    for _ in range(50):
+        try:
+            s = socket.create_connection((sys.argv[2], int(sys.argv[3])), 8)
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+    s.settimeout(8)
+    say(s, sys.argv[4])
+    assert line(s) == "ready"
+    time.sleep(0.2)  # until it sleeps
+    for word in ("one", "two"):
+        say(s, word)
+        assert line(s) == "echo " + word
+        time.sleep(0.2)
+    assert line(s) == "late"
+    assert line(s) == ""
+
+
+globals()[sys.argv[1]]()
