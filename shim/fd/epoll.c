@@ -27,8 +27,8 @@
  * KERNEL_CHECK_NS and may then take half of the events asked for; else each gets what the other
  * leaves. Within a half the order is round-robin.
  *
- * Locks: the stack's (stack 0's for what belongs to none) guards watches and thus which items there
- * are; the set's guards ready list, sleepers and what items ask for. Outer before inner set.
+ * Locks: that of what is watched (ofd_guard()) guards watches and thus which items there are; the
+ * set's guards ready list, sleepers and what items ask for. Outer before inner set.
  */
 #include <errno.h>
 #include <limits.h>
@@ -55,10 +55,12 @@ static _Atomic int poke_fd = -1;
 bool epoll_pools_init(struct family *f)
 {
 	pool_init(&f->epsets, &f->arena, "epoll_set", sizeof(struct epoll_set), EPSETS_MAX);
-	for (uint32_t i = 0; i < FAMILY_STACKS; i++) {
-		pool_init(&f->stacks[i].epitems, &f->arena, "epoll_item", sizeof(struct epitem),
+	for (uint32_t i = 0; i <= FAMILY_STACKS; i++) {
+		struct stackrec *sr = i < FAMILY_STACKS ? &f->stacks[i] : &f->shared;
+
+		pool_init(&sr->epitems, &f->arena, "epoll_item", sizeof(struct epitem),
 			  EPITEMS_MAX);
-		pool_init(&f->stacks[i].watches, &f->arena, "watch", sizeof(struct waiter_watch),
+		pool_init(&sr->watches, &f->arena, "watch", sizeof(struct waiter_watch),
 			  WATCHES_MAX);
 	}
 	return true;
@@ -108,7 +110,7 @@ int epoll_created(int fd)
 
 /* ---- items ---------------------------------------------------------------------------------- */
 
-/* sr->lock held. */
+/* o's guard held. */
 static struct epitem *item_find(const struct epoll_set *set, struct ofd *o, int fd)
 {
 	struct list *pos;
@@ -146,7 +148,7 @@ static bool item_raise(struct epitem *it)
 	return epoll_wake_one(set);
 }
 
-/* After an item was added or changed: its level counts as an edge. sr->lock held. */
+/* After an item was added or changed: its level counts as an edge. Its guard held. */
 static void item_check(struct epitem *it)
 {
 	struct epoll_set *set = it->set;
@@ -183,8 +185,8 @@ bool epoll_item_notify(struct watch *w, uint32_t edges, bool quiet)
 	return exclusive && woke;
 }
 
-/* sr->lock held. */
-static void item_free(struct stackrec *sr, struct epitem *it)
+/* Its guard held. */
+static void item_free(struct epitem *it)
 {
 	struct epoll_set *set = it->set;
 
@@ -195,7 +197,11 @@ static void item_free(struct stackrec *sr, struct epitem *it)
 		set->nours--;
 	lock_release(&set->lock);
 	list_del(&it->watch.node);
-	pool_put(&sr->epitems, it);
+	if (it->home == &family->shared)
+		shared_enter();
+	pool_put(&it->home->epitems, it);
+	if (it->home == &family->shared)
+		shared_leave();
 }
 
 static void item_set(struct epitem *it, const struct epoll_event *ev)
@@ -213,6 +219,7 @@ static struct epitem *item_new(struct stackrec *sr, struct epoll_set *set, struc
 	if (!it)
 		return NULL;
 	it->watch.kind = WATCH_EPOLL;
+	it->home = sr;
 	it->set = set;
 	it->o = o;
 	it->fd = fd;
@@ -389,7 +396,7 @@ static int ctl_mod(struct epoll_set *set, int epfd, struct ofd *t, int fd, struc
 	return 0;
 }
 
-static int ctl_del(struct stackrec *sr, struct epoll_set *set, int epfd, struct ofd *t, int fd)
+static int ctl_del(struct epoll_set *set, int epfd, struct ofd *t, int fd)
 {
 	struct epitem *it = item_find(set, t, fd);
 	struct epoll_event ev;
@@ -399,15 +406,15 @@ static int ctl_del(struct stackrec *sr, struct epoll_set *set, int epfd, struct 
 		ret = sys_epoll_ctl(epfd, EPOLL_CTL_DEL, fd, &ev);
 	if (!it)
 		return atomic_load(&t->sk) ? -ENOENT : ret;
-	item_free(sr, it);
+	item_free(it);
 	return ret;
 }
 
 int epoll_ctl_op(int epfd, struct ofd *o, int op, int fd, struct epoll_event *ev)
 {
 	struct epoll_set *set = o->ep;
-	struct stackrec *sr = &family->stacks[0];
 	struct ofd *t = fdtab_get(fd);
+	struct stackrec *sr;
 	struct epoll_event e;
 	int ret;
 
@@ -420,7 +427,7 @@ int epoll_ctl_op(int epfd, struct ofd *o, int op, int fd, struct epoll_event *ev
 		if (op == EPOLL_CTL_MOD && (e.events & EPOLLEXCLUSIVE))
 			return -EINVAL;
 	}
-	run_enter(sr);
+	sr = ofd_guard_enter(t);
 	if (fdtab_get(fd) != t || fdtab_get(epfd) != o || o->ep != set)
 		ret = -EBADF;
 	else if (op == EPOLL_CTL_ADD)
@@ -428,7 +435,7 @@ int epoll_ctl_op(int epfd, struct ofd *o, int op, int fd, struct epoll_event *ev
 	else if (op == EPOLL_CTL_MOD)
 		ret = ctl_mod(set, epfd, t, fd, &e);
 	else if (op == EPOLL_CTL_DEL)
-		ret = ctl_del(sr, set, epfd, t, fd);
+		ret = ctl_del(set, epfd, t, fd);
 	else
 		ret = -EINVAL;
 	run_leave(sr, RUN_LATER);
@@ -439,31 +446,61 @@ int epoll_ctl_op(int epfd, struct ofd *o, int op, int fd, struct epoll_event *ev
 
 void epoll_forget(struct ofd *sock)
 {
-	struct stackrec *sr = sock->sr ? sock->sr : &family->stacks[0];
+	bool shared = ofd_guard(sock) == &family->shared;
 	struct list *pos, *tmp;
 
+	if (shared)
+		shared_enter();
 	list_for_each_safe(pos, tmp, &sock->watches) {
 		struct watch *w = list_entry(pos, struct watch, node);
 
 		if (w->kind == WATCH_EPOLL)
-			item_free(sr, container_of(w, struct epitem, watch));
+			item_free(container_of(w, struct epitem, watch));
 		else
 			waiter_wake_later(container_of(w, struct waiter_watch, watch)->waiter);
 	}
+	if (shared)
+		shared_leave();
+}
+
+/* The first item of a set that gets no more of them, unless it goes by itself meanwhile: what it
+ * is on may be closed by another thread. False: there is none. */
+static bool item_free_first(struct epoll_set *set)
+{
+	struct epitem *it = NULL;
+	struct stackrec *sr;
+	struct ofd *o;
+	bool still;
+
+	epoll_lock(set);
+	if (!list_empty(&set->items))
+		it = list_first(&set->items, struct epitem, in_set);
+	o = it ? it->o : NULL;
+	lock_release(&set->lock);
+	if (!it)
+		return false;
+	sr = ofd_guard_enter(o);
+	epoll_lock(set);
+	still = !list_empty(&set->items) && list_first(&set->items, struct epitem, in_set) == it &&
+		it->o == o;
+	lock_release(&set->lock);
+	if (still)
+		item_free(it);
+	run_leave(sr, RUN_LATER);
+	return true;
 }
 
 void epoll_set_free(struct ofd *o)
 {
-	struct stackrec *sr = &family->stacks[0];
 	struct epoll_set *set = o->ep;
 
 	if (!set)
 		return;
-	run_enter(sr);
+	run_enter(family_shared());
 	epoll_forget(o);
-	while (!list_empty(&set->items))
-		item_free(sr, list_first(&set->items, struct epitem, in_set));
-	run_leave(sr, RUN_LATER);
+	run_leave(family_shared(), RUN_LATER);
+	while (item_free_first(set))
+		;
 	o->ep = NULL;
 	family_enter();
 	pool_put(&family->epsets, set);

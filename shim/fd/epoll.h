@@ -25,7 +25,8 @@ int epoll_wait_op(int epfd, struct ofd *o, struct epoll_event *ev, int max,
 		  const struct timespec *timeout, const sigset_t *sigmask);
 /* The set's description lost its last descriptor. */
 void epoll_set_free(struct ofd *o);
-/* The last descriptor of a socket is gone: it leaves every set, as in the kernel. sr->lock held. */
+/* The last descriptor of a socket is gone: it leaves every set, as in the kernel. sr->lock held, if
+ * there is one. */
 void epoll_forget(struct ofd *sock);
 
 /*

@@ -39,9 +39,10 @@ enum item_state {
 struct epitem {
 	struct watch watch; /* events: RDY_* asked for; 0 when a one-shot has fired */
 	struct epoll_set *set;
-	struct ofd *o;      /* whose readiness it reports */
-	struct list rdy;    /* on set->ready */
-	struct list in_set; /* on set->items */
+	struct ofd *o;         /* whose readiness it reports; its guard is the item's */
+	struct stackrec *home; /* whose pool it is from */
+	struct list rdy;       /* on set->ready */
+	struct list in_set;    /* on set->items */
 	uint64_t data;
 	uint32_t events; /* as epoll_ctl() gave them */
 	int fd, epfd;    /* as epoll_ctl() named them */

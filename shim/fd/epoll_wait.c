@@ -286,7 +286,7 @@ static int collect(struct epwait *e, bool kernel)
 
 	if (kernel) {
 		set->kcheck_ns = now_ns();
-		door_poll(e->sr);
+		door_poll();
 		k = kernel_poll(set, e->epfd, e->ev, kernel_share(set, e->max));
 		if (k < 0)
 			return k;
@@ -314,7 +314,7 @@ static bool spin(struct epwait *e, uint64_t now)
 		until = end - now > KERNEL_CHECK_NS ? now + KERNEL_CHECK_NS : end;
 		if (wait_spin(e->sr, until, until == end, e->nsigs0, set_is_ready, e->set))
 			return !thread_interrupted(e->nsigs0);
-		if (until < end && (e->set->kernel_used || door_fd(e->sr) >= 0))
+		if (until < end && (e->set->kernel_used || door_fd() >= 0))
 			return true;
 	}
 	return false;
@@ -352,8 +352,7 @@ static void epwait_end(void *arg)
 /* Something has come while we looked: no sleep, and no reason to ask the kernel either. */
 static bool turn_is_due(const struct epwait *e)
 {
-	return !thread_interrupted(e->nsigs0) &&
-	       (dev_rx_pending(e->sr) || (e->sr->st && stack_next_ns(e->sr->st) <= now_ns()));
+	return !thread_interrupted(e->nsigs0) && attend_due(e->sr, now_ns());
 }
 
 static int wait_both(struct epwait *e)
@@ -363,7 +362,7 @@ static int wait_both(struct epwait *e)
 	int n, ret = 0;
 
 	for (;;) {
-		run_turn(e->sr);
+		attend_turn(e->sr);
 		now = now_ns();
 		kernel |= now - e->set->kcheck_ns >= KERNEL_CHECK_NS;
 		n = collect(e, kernel);
@@ -430,7 +429,7 @@ int epoll_wait_op(int epfd, struct ofd *o, struct epoll_event *ev, int max,
 			timeout = &left;
 		}
 	}
-	e.sr = &family->stacks[0];
+	e.sr = attend_own();
 	thread_undo_push(&undo, epwait_end, &e);
 	ret = wait_both(&e);
 	thread_undo_pop();

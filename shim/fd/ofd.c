@@ -99,15 +99,26 @@ static void ofd_end(struct ofd *o)
 	if (o->kind == OFD_EPOLL)
 		epoll_set_free(o);
 	else if (sr || !list_empty(&o->watches)) {
-		/* Sets remember a socket that the kernel serves, too: under the first stack's
-		 * lock. */
-		run_enter(sr ? sr : &family->stacks[0]);
+		/* Sets remember a socket that the kernel serves, too. */
+		run_enter(sr ? sr : family_shared());
 		epoll_forget(o);
 		if (sr)
 			sock_release(o);
-		run_leave(sr ? sr : &family->stacks[0], RUN_LATER);
+		run_leave(sr ? sr : family_shared(), RUN_LATER);
 	}
 	ofd_free(o);
+}
+
+struct stackrec *ofd_guard_enter(const struct ofd *o)
+{
+	for (;;) {
+		struct stackrec *sr = ofd_guard(o);
+
+		run_enter(sr);
+		if (likely(ofd_guard(o) == sr))
+			return sr;
+		run_leave(sr, RUN_LATER);
+	}
 }
 
 /*

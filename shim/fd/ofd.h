@@ -81,19 +81,31 @@ struct ofd {
 	_Atomic uint32_t refs;        /* over all processes; holds included */
 	struct stackrec *sr;          /* the stack it was born on; set with sk */
 	struct sock *_Atomic sk;      /* NULL: not accelerated */
+	struct parts *parts;          /* a listener on several stacks: its sockets there; else NULL */
 	struct epoll_set *_Atomic ep; /* OFD_EPOLL */
-	struct list watches;          /* struct watch: who wants to know; sr->lock */
+	struct list watches;          /* struct watch: who wants to know; ofd_guard()'s lock */
 	int32_t owner_type, owner;    /* F_SETOWN_EX: who gets SIGURG and SIGIO; 0: nobody */
 	int32_t owner_sig;            /* F_SETSIG: in place of SIGIO; 0: SIGIO */
 	int32_t async_fd;             /* what O_ASYNC was set under; -1: it is not set */
 	uint64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
 	struct endpoint bound;  /* local address as the kernel bound it; port 0: not bound */
 	struct list peers;      /* others that share this listener by SO_REUSEPORT: events for
-					sk concern each of them; sr->lock */
+					sk concern each of them; ofd_guard()'s lock */
 	struct ofd_route route; /* UDP; sr->lock */
 	struct ofd_udp udp;
 	struct ofd_name *names; /* cookies that stand for it in messages; family.lock */
 };
+
+/* The record whose lock guards who watches o: its stack's, or family.shared. It changes once at
+ * most, when a socket comes to a stack, under both locks. */
+static inline struct stackrec *ofd_guard(const struct ofd *o)
+{
+	if (likely(family->nstacks == 1))
+		return &family->stacks[0];
+	return o->sr && !o->parts ? o->sr : &family->shared;
+}
+/* Takes that lock; to be undone with run_leave(). */
+struct stackrec *ofd_guard_enter(const struct ofd *o);
 
 /* What to do when a description's readiness changes: an epoll item, or a sleeping thread. */
 enum watch_kind { WATCH_EPOLL, WATCH_WAITER };
@@ -134,7 +146,7 @@ void ofd_free_rebuild(void);
 
 /* The level now: the stack's readiness and the kernel door's. Needs no lock. */
 uint32_t ofd_ready(const struct ofd *o);
-/* Tells every watcher of the edges (RDY_*). sr->lock held. Implemented in fd/watch.c (run). */
+/* Tells every watcher of the edges (RDY_*). sr->lock held, if there is one. In fd/watch.c. */
 void ofd_notify(struct ofd *o, uint32_t edges);
 
 /* o has news (RDY_*) that its owner may have asked to be signalled. sr->lock held. (owner.c) */

@@ -83,15 +83,25 @@ static int state_init(struct poll_state *ps, struct pollfd *fds, nfds_t n)
 	return 0;
 }
 
+/* Holds the lock that guards o, in place of held (NULL: none). */
+static struct stackrec *guard_switch(struct stackrec *held, const struct ofd *o)
+{
+	if (held && held == ofd_guard(o))
+		return held;
+	if (held)
+		run_leave(held, RUN_KICK);
+	return ofd_guard_enter(o);
+}
+
 /* What is watched is held, too: closed by another thread, it may not become another's meanwhile. */
 static void state_watch(struct poll_state *ps)
 {
 	struct waiter *w = waiter_self();
+	struct stackrec *guard = NULL;
 
 	if (ps->watching || !w)
 		return;
 	ps->watching = true;
-	run_enter(ps->sr);
 	for (nfds_t i = 0; i < ps->n; i++) {
 		if (!ps->o[i])
 			continue;
@@ -101,13 +111,15 @@ static void state_watch(struct poll_state *ps)
 			ps->kernel = true;
 			continue;
 		}
-		ps->ww[i] = watch_add(ps->sr, w, ps->o[i], rdy_wanted((uint16_t)ps->fds[i].events));
+		guard = guard_switch(guard, ps->o[i]);
+		ps->ww[i] = watch_add(guard, w, ps->o[i], rdy_wanted((uint16_t)ps->fds[i].events));
 		if (ps->ww[i])
 			ofd_hold(ps->o[i]);
 		else
 			ps->blind = true;
 	}
-	run_leave(ps->sr, RUN_KICK);
+	if (guard)
+		run_leave(guard, RUN_KICK);
 }
 
 static void state_fini(void *arg)
@@ -115,13 +127,17 @@ static void state_fini(void *arg)
 	struct poll_state *ps = arg;
 
 	if (ps->watching) {
-		run_enter(ps->sr);
-		for (nfds_t i = 0; i < ps->n; i++)
-			if (ps->ww[i]) {
-				ps->o[i] = ps->ww[i]->o; /* select may have let go of it */
-				watch_del(ps->sr, ps->ww[i]);
-			}
-		run_leave(ps->sr, RUN_LATER);
+		struct stackrec *home = NULL;
+
+		for (nfds_t i = 0; i < ps->n; i++) {
+			if (!ps->ww[i])
+				continue;
+			ps->o[i] = ps->ww[i]->o; /* select may have let go of it */
+			home = guard_switch(home, ps->o[i]);
+			watch_del(ps->ww[i]);
+		}
+		if (home)
+			run_leave(home, RUN_LATER);
 		for (nfds_t i = 0; i < ps->n; i++)
 			if (ps->ww[i])
 				ofd_drop(ps->o[i]);
@@ -263,9 +279,9 @@ static int wait_loop(struct poll_state *ps, uint64_t deadline, const sigset_t *m
 	for (;;) {
 		uint64_t now, spin;
 
-		run_turn(ps->sr);
+		attend_turn(ps->sr);
 		if (ps->doors)
-			door_poll(ps->sr);
+			door_poll();
 		n = look(ps);
 		if (n && ps->filter)
 			n = ps->filter(ps, n);
@@ -308,7 +324,10 @@ int poll_run(struct poll_state *ps, struct pollfd *fds, nfds_t n, uint64_t deadl
 
 	if (ret < 0)
 		return ret;
-	ps->sr = &family->stacks[0];
+	ps->sr = attend_own();
+	for (nfds_t i = 0; i < n; i++) /* where its sockets are it helps along */
+		if (ps->o[i] && ps->o[i]->sr && !ps->o[i]->parts)
+			attend_mask(ps->o[i]->sr);
 	thread_undo_push(&undo, state_fini, ps);
 	ret = wait_loop(ps, deadline, mask);
 	thread_undo_pop();

@@ -85,7 +85,7 @@ static int udp_error_look(int fd, struct ofd *o)
 		now = now_ns();
 		if (now - o->udp.looked_ns > UDP_ERROR_NS) {
 			o->udp.looked_ns = now;
-			door_poll(o->sr);
+			door_poll();
 		}
 	}
 	return udp_error_take(fd, o, false);

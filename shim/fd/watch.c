@@ -14,7 +14,10 @@
 void ofd_notify(struct ofd *o, uint32_t edges)
 {
 	struct list *pos, *tmp, *woken = NULL;
+	bool shared = unlikely(ofd_guard(o) == &family->shared);
 
+	if (shared)
+		shared_enter();
 	list_for_each_safe(pos, tmp, &o->watches) {
 		struct watch *w = list_entry(pos, struct watch, node);
 
@@ -29,6 +32,8 @@ void ofd_notify(struct ofd *o, uint32_t edges)
 		list_del(woken);
 		list_push_back(&o->watches, woken);
 	}
+	if (shared)
+		shared_leave();
 }
 
 struct waiter_watch *watch_add(struct stackrec *sr, struct waiter *w, struct ofd *o,
@@ -42,16 +47,17 @@ struct waiter_watch *watch_add(struct stackrec *sr, struct waiter *w, struct ofd
 	ww->watch.events = events | RDY_ERR | RDY_HUP;
 	ww->waiter = w;
 	ww->o = o;
+	ww->home = sr;
 	list_push_back(&w->watches, &ww->own);
 	list_push_back(&o->watches, &ww->watch.node);
 	return ww;
 }
 
-void watch_del(struct stackrec *sr, struct waiter_watch *ww)
+void watch_del(struct waiter_watch *ww)
 {
 	list_del(&ww->watch.node);
 	list_del(&ww->own);
-	pool_put(&sr->watches, ww);
+	pool_put(&ww->home->watches, ww);
 }
 
 void list_mend(struct list *head)

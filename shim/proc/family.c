@@ -109,14 +109,14 @@ static int arena_map(int fd, uint64_t *bytes)
 
 static int stackrecs_init(struct family *f)
 {
-	for (uint32_t i = 0; i < FAMILY_STACKS; i++) {
-		struct stackrec *sr = &f->stacks[i];
+	for (uint32_t i = 0; i <= FAMILY_STACKS; i++) {
+		struct stackrec *sr = i < FAMILY_STACKS ? &f->stacks[i] : &f->shared;
 
 		sr->idx = i;
 		lock_init(&sr->lock);
 		lock_init(&sr->lease);
 	}
-	f->nstacks = 1;
+	f->nstacks = (uint32_t)knobs.stacks;
 	return epoll_pools_init(f) ? 0 : -ENOMEM;
 }
 

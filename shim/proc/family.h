@@ -81,6 +81,7 @@ struct stackrec {
 	uint64_t dst_asked;             /* STAT_dst_requests then */
 	struct pool epitems;            /* struct epitem; lock */
 	struct pool watches;            /* struct waiter_watch; lock */
+	_Atomic uint32_t attendants;    /* threads whose own stack it is (run/attend.c) */
 };
 
 struct family {
@@ -93,6 +94,8 @@ struct family {
 	_Atomic uint32_t procs_used; /* high-water mark */
 	uint32_t nstacks;
 	struct stackrec stacks[FAMILY_STACKS];
+	struct stackrec shared;      /* no stack: guards what belongs to none, or to several */
+	_Atomic uint64_t attend_gen; /* changes with any of .attendants */
 	struct ofd *ofds;            /* FAMILY_OFDS of them, lazily filled */
 	_Atomic uint32_t ofds_used;  /* high-water mark */
 	uint32_t ofd_free;           /* free list head (index + 1), family.lock */
@@ -107,6 +110,13 @@ struct family {
 extern struct family *family;
 /* This process's slot; NULL while there is no family. */
 extern struct proc *family_self;
+
+/* The record whose lock guards what belongs to no stack alone: watches on epoll sets, on listeners
+ * and on sockets that the kernel serves. With one stack that is the stack's own. */
+static inline struct stackrec *family_shared(void)
+{
+	return family->nstacks > 1 ? &family->shared : &family->stacks[0];
+}
 
 /* family.lock, and what it guards mended if its last holder died inside. */
 void family_enter(void);

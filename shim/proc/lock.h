@@ -4,7 +4,9 @@
  * While a thread holds one, signal handlers of the application are put off (thread.h), so that a
  * handler that uses sockets can never meet a lock that its own thread holds.
  *
- * Order, outermost first: family.lock, stackrec.lock, epoll_set.lock. Never two of one kind.
+ * Order, outermost first: family.lock, the stacks' stackrec.lock, that of family.shared (which its
+ * holder may take again), a queue's (struct xqueue), epoll_set.lock. Never two of one kind, but for
+ * the stacks' in the order of their indexes (run_enter_all()), and sets inside sets.
  */
 #ifndef SHIM_PROC_LOCK_H
 #define SHIM_PROC_LOCK_H

@@ -12,9 +12,10 @@
  * Each process has its own, because an edge is told once per epoll and a forked child shares its
  * parent's: the child finds it closed and makes another from its table when it first waits.
  *
- * All state here is guarded by the stack's lock.
+ * All state here is guarded by a mutex of the process, inside every other lock.
  */
 #include <errno.h>
+#include <pthread.h>
 
 #include "shim/fd/fdtab.h"
 #include "shim/proc/sys.h"
@@ -22,6 +23,7 @@
 
 #define DOOR_BATCH 32
 
+static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int door = -1;
 static _Atomic bool door_wanted; /* the parent had doors: ours is to be built */
 
@@ -58,6 +60,18 @@ static int door_watch(int fd, const struct ofd *o)
 	return ret == -EEXIST ? 0 : ret;
 }
 
+static void door_enter(void)
+{
+	thread_enter();
+	pthread_mutex_lock(&door_lock);
+}
+
+static void door_leave(void)
+{
+	pthread_mutex_unlock(&door_lock);
+	thread_leave();
+}
+
 /* There is room again. */
 static void door_drained(int fd, struct ofd *o)
 {
@@ -66,7 +80,7 @@ static void door_drained(int fd, struct ofd *o)
 	ofd_notify(o, RDY_OUT);
 }
 
-/* Watches every two-door socket in this process's table. sr->lock held. */
+/* Watches every two-door socket in this process's table. */
 static void door_build(void)
 {
 	door_wanted = false;
@@ -80,23 +94,27 @@ static void door_build(void)
 
 void door_full(int fd, struct ofd *o)
 {
-	run_enter(o->sr);
-	if (door_wanted)
-		door_build();
+	struct stackrec *sr = ofd_guard_enter(o);
+
+	door_fd(); /* built, if it is to be */
 	atomic_fetch_or(&o->door_ready, DOOR_FULL);
 	/* Room that has come meanwhile is an edge. */
 	if (door < 0 || door_ctl(EPOLL_CTL_MOD, fd, o) < 0)
 		atomic_fetch_and(&o->door_ready, (uint8_t)~DOOR_FULL);
-	run_leave(o->sr, RUN_LATER);
+	run_leave(sr, RUN_LATER);
 }
 
 int door_add(int fd, struct ofd *o)
 {
-	int ret = door_open();
+	int ret;
 
+	door_enter();
+	ret = door_open();
 	if (door_wanted)
 		door_build();
-	return ret < 0 ? ret : door_watch(fd, o);
+	ret = ret < 0 ? ret : door_watch(fd, o);
+	door_leave();
+	return ret;
 }
 
 void door_del(int fd)
@@ -107,13 +125,13 @@ void door_del(int fd)
 		sys_epoll_ctl(fd_hidden_at(door), EPOLL_CTL_DEL, fd, &ev);
 }
 
-int door_fd(struct stackrec *sr)
+int door_fd(void)
 {
 	if (unlikely(door_wanted)) {
-		run_enter(sr);
+		door_enter();
 		if (door_wanted)
 			door_build();
-		run_leave(sr, RUN_LATER);
+		door_leave();
 	}
 	return door < 0 ? -1 : fd_hidden_at(door);
 }
@@ -127,10 +145,29 @@ static bool door_still(int fd, const struct ofd *o)
 	return fdtab_get(fd) != o || sys_ppoll(&p, 1, &none, NULL) != 0;
 }
 
-void door_poll(struct stackrec *sr)
+/* The shadow of o, as it was watched under fd, has news. ofd_guard()'s lock. */
+static void door_news(int fd, struct ofd *o, uint32_t events, uint64_t now)
+{
+	uint32_t seen = events & (RDY_IN | RDY_PRI | RDY_ERR);
+
+	/* A registration outlives the description when another process holds the shadow. */
+	if (o->kind != OFD_SOCK || !o->two_doors)
+		return;
+	if (seen & RDY_IN && !door_still(fd, o))
+		seen &= ~(uint32_t)RDY_IN;
+	if (seen & RDY_IN && !(o->door_ready & RDY_IN))
+		o->udp.door_ns = now;
+	atomic_fetch_or(&o->door_ready, (uint8_t)(seen | (seen & RDY_ERR ? DOOR_ERR : 0)));
+	ofd_notify(o, seen);
+	if (events & EPOLLOUT && o->door_ready & DOOR_FULL)
+		door_drained(fd, o);
+}
+
+void door_poll(void)
 {
 	struct epoll_event ev[DOOR_BATCH];
-	int fd = door_fd(sr), n;
+	struct stackrec *sr = NULL;
+	int fd = door_fd(), n;
 	uint64_t now;
 
 	if (fd < 0)
@@ -139,28 +176,22 @@ void door_poll(struct stackrec *sr)
 	if (n <= 0)
 		return;
 	now = now_ns();
-	run_enter(sr);
 	for (int i = 0; i < n; i++) {
 		struct ofd *o = &family->ofds[(uint32_t)ev[i].data.u64 % FAMILY_OFDS];
-		uint32_t seen = ev[i].events & (RDY_IN | RDY_PRI | RDY_ERR);
 
-		/* A registration outlives the description when another process holds the shadow. */
-		if (o->kind != OFD_SOCK || !o->two_doors)
-			continue;
-		if (seen & RDY_IN && !door_still((int)(ev[i].data.u64 >> 32), o))
-			seen &= ~(uint32_t)RDY_IN;
-		if (seen & RDY_IN && !(o->door_ready & RDY_IN))
-			o->udp.door_ns = now;
-		atomic_fetch_or(&o->door_ready, (uint8_t)(seen | (seen & RDY_ERR ? DOOR_ERR : 0)));
-		ofd_notify(o, seen);
-		if (ev[i].events & EPOLLOUT && o->door_ready & DOOR_FULL)
-			door_drained((int)(ev[i].data.u64 >> 32), o);
+		if (!sr || sr != ofd_guard(o)) {
+			if (sr)
+				run_leave(sr, RUN_LATER);
+			sr = ofd_guard_enter(o);
+		}
+		door_news((int)(ev[i].data.u64 >> 32), o, ev[i].events, now);
 	}
 	run_leave(sr, RUN_LATER);
 }
 
 void door_fork_child(void)
 {
+	pthread_mutex_init(&door_lock, NULL); /* another thread of the parent may have had it */
 	door_wanted = door >= 0 || door_wanted;
 	door = -1;
 }

@@ -47,9 +47,29 @@ void gate_close(struct gate *g)
 	*g = (struct gate){.fd = -1, .door = -1, .app = -1};
 }
 
-static int gate_make(struct gate *g, const struct waiter *w, struct stackrec *sr, int door)
+/* Changes when what dev_fds() gives of any of them does. */
+static uint64_t gate_generation(uint32_t stacks)
 {
-	int dev[GATE_DEV_FDS], n, ret;
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; stacks; i++, stacks >>= 1)
+		if (stacks & 1)
+			sum += dev_generation(&family->stacks[i]);
+	return sum;
+}
+
+static int gate_add_devices(struct gate *g, const struct stackrec *sr)
+{
+	int dev[GATE_DEV_FDS], n = dev_fds(sr, dev, GATE_DEV_FDS), ret = 0;
+
+	for (int i = 0; i < n && ret == 0; i++)
+		ret = gate_add(g, fd_hidden_at(dev[i]), EPOLLIN | EPOLLEXCLUSIVE, GATE_DEV);
+	return ret;
+}
+
+static int gate_make(struct gate *g, const struct waiter *w, uint32_t stacks, int door)
+{
+	int ret;
 
 	gate_close(g);
 	ret = sys_epoll_create1(EPOLL_CLOEXEC);
@@ -58,12 +78,12 @@ static int gate_make(struct gate *g, const struct waiter *w, struct stackrec *sr
 	if (ret < 0)
 		return ret;
 	g->fd = ret;
-	g->gen = dev_generation(sr);
-	g->stack = sr->idx;
-	n = dev_fds(sr, dev, GATE_DEV_FDS);
+	g->gen = gate_generation(stacks);
+	g->stacks = stacks;
 	ret = gate_add(g, fd_hidden_at(w->wakefd), EPOLLIN, GATE_WAKE);
-	for (int i = 0; i < n && ret == 0; i++)
-		ret = gate_add(g, fd_hidden_at(dev[i]), EPOLLIN | EPOLLEXCLUSIVE, GATE_DEV);
+	for (uint32_t i = 0; stacks >> i && ret == 0; i++)
+		if (stacks >> i & 1)
+			ret = gate_add_devices(g, &family->stacks[i]);
 	if (ret == 0 && door >= 0)
 		ret = gate_add(g, door, EPOLLIN, GATE_DOOR);
 	g->door = door;
@@ -90,13 +110,14 @@ static int gate_app(struct gate *g, int app)
 	return ret == -EEXIST ? 0 : ret;
 }
 
-int gate_prepare(struct waiter *w, struct stackrec *sr, int app)
+int gate_prepare(struct waiter *w, uint32_t stacks, int app)
 {
 	struct gate *g = &w->gate;
-	int door = door_fd(sr), ret;
+	int door = door_fd(), ret;
 
-	if (g->fd < 0 || g->gen != dev_generation(sr) || g->stack != sr->idx || g->door != door) {
-		ret = gate_make(g, w, sr, door);
+	if (g->fd < 0 || g->gen != gate_generation(stacks) || g->stacks != stacks ||
+	    g->door != door) {
+		ret = gate_make(g, w, stacks, door);
 		if (ret < 0)
 			return ret;
 	}

@@ -5,9 +5,9 @@
  * never compete with an application that attends: it looks at two words of memory per tick, takes
  * the lock only by trylock, and turns only when nobody has for UNATTENDED_NS.
  *
- * One per process, made when a socket is first accelerated, and in a forked child when it first
- * waits. Of all the processes of a family one holds the stack's lease; the others' helpers are
- * blocked on it and take over when that process ends.
+ * One per process and stack, made when a socket is first accelerated, and in a forked child when it
+ * first waits. Of all the processes of a family one holds the stack's lease; the others' helpers
+ * are blocked on it and take over when that process ends.
  *
  * Its states: ticking (somebody attends, or output waits for a kick: every TICK_NS); in charge
  * (asleep on the devices, until the next timer; meanwhile others kick their own output), also when
@@ -41,7 +41,7 @@
 #define HELPER_STACK_BYTES (256 * 1024)
 #define HELPER_DEV_FDS 64
 
-static _Atomic uint32_t started; /* this process has its helper */
+static _Atomic uint32_t started[FAMILY_STACKS]; /* this process has a helper for it */
 
 static void sleep_ns(uint64_t ns)
 {
@@ -191,7 +191,7 @@ void helper_start(struct stackrec *sr)
 	pthread_t t;
 	int err;
 
-	if (likely(started) || !sr->st || atomic_exchange(&started, 1))
+	if (likely(started[sr->idx]) || !sr->st || atomic_exchange(&started[sr->idx], 1))
 		return;
 	thread_enter();
 	/* pthread_sigmask leaves libc's own signals (setxid, cancellation) open, as it must. */
@@ -216,5 +216,6 @@ void helper_start(struct stackrec *sr)
 
 void helper_fork_child(void)
 {
-	started = 0;
+	for (uint32_t i = 0; i < FAMILY_STACKS; i++)
+		started[i] = 0;
 }

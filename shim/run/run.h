@@ -6,6 +6,7 @@
 #ifndef SHIM_RUN_RUN_H
 #define SHIM_RUN_RUN_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,8 +16,15 @@
  * *why says why nothing can be accelerated. loopback_only: an interface is not needed. */
 struct stackrec *run_stack(bool loopback_only, enum verdict *why);
 
-/* Takes the stack's lock (a dead holder's connections are reset first). */
+/* Takes the stack's lock (a dead holder's connections are reset first), or family.shared's. */
 void run_enter(struct stackrec *sr);
+/* Those of all stacks, and gives them back: for what has a part in each of them. */
+void run_enter_all(void);
+void run_leave_all(unsigned flags);
+/* The lock of family.shared alone, by whoever holds a stack's, or none, or this one already;
+ * nothing with one stack. */
+void shared_enter(void);
+void shared_leave(void);
 
 enum {
 	RUN_LATER = 0, /* output may wait for the end of the application's turn, within a bound */
@@ -45,8 +53,8 @@ struct epoll_set;
 struct gate {
 	int fd;           /* hidden, of this process alone; -1: none */
 	int door, app;    /* what it holds of these, or -1 */
-	uint32_t stack;   /* index of the one whose devices it holds */
-	uint64_t gen;     /* their generation then */
+	uint32_t stacks;  /* those whose devices it holds, a bit each */
+	uint64_t gen;     /* the sum of their generations then */
 	uint64_t entered; /* times that an application's set was entered */
 };
 
@@ -65,8 +73,11 @@ struct waiter {
 	 * which does no harm. */
 	_Atomic uint8_t name_len;
 	_Atomic uint64_t name;
-	_Atomic uint8_t covers;        /* stack that it counts as a sleeper of, plus 1 */
-	struct list watches;           /* struct waiter_watch.own (lock of stack 0) */
+	_Atomic uint32_t covers;       /* stacks that it counts as a sleeper of, a bit each */
+	uint8_t own1;                  /* its own stack, plus 1; 0: it has never waited */
+	uint32_t attends;              /* the stacks that it attends, a bit each, */
+	uint64_t attend_gen;           /* as of this family.attend_gen */
+	struct list watches;           /* struct waiter_watch.own (the thread's alone) */
 	struct epoll_set *_Atomic set; /* the set it waits for events of */
 	struct list on_set;            /* on that set's sleepers (set->lock) */
 	struct gate gate;              /* the thread's own */
@@ -78,7 +89,8 @@ struct waiter_watch {
 	struct watch watch; /* WATCH_WAITER */
 	struct waiter *waiter;
 	struct ofd *o;
-	struct list own; /* on waiter->watches */
+	struct stackrec *home; /* whose pool it is from, and whose lock guards it */
+	struct list own;       /* on waiter->watches */
 };
 
 /* This thread's waiter; NULL: none can be had (then callers poll at short intervals). */
@@ -100,15 +112,28 @@ void waiters_poke_marked(void);
 /* Those of a process that is gone. */
 void waiters_drop(struct proc *p);
 
-/* Registers w's interest in o (events: RDY_*), and ends it. sr->lock held. NULL: no memory. */
+/* Who attends which stack: the head of attend.c. */
+/* The calling thread's own stack. */
+struct stackrec *attend_own(void);
+/* w has no own stack any more: its thread ends, or has ended. */
+void attend_end(struct waiter *w);
+/* The stacks that the calling thread attends, sr among them: a bit each. */
+uint32_t attend_mask(const struct stackrec *sr);
+/* A turn on each of these. Returns the number of packets taken. */
+int attend_turn(struct stackrec *sr);
+
+/* Registers w's interest in o (events: RDY_*), and ends it. sr is o's guard (ofd_guard()), whose
+ * lock is held. NULL: no memory. */
 struct waiter_watch *watch_add(struct stackrec *sr, struct waiter *w, struct ofd *o,
 			       uint32_t events);
-void watch_del(struct stackrec *sr, struct waiter_watch *ww);
+void watch_del(struct waiter_watch *ww); /* ww->home's lock held */
 /* After a death in the middle of a change: forward links are always whole, so they mend the
  * rest. */
 void list_mend(struct list *head);
 
 /*
+ * Where sr is given to a wait, it stands for all the stacks that the thread attends, sr among them.
+ *
  * Sleeps in one kernel wait that covers: the packets of sr (NULL: none), the kernel doors of this
  * process, kfds[0..nkfds) (the application's own kernel descriptors, revents filled in), a wake-up,
  * and the earlier of deadline_ns and the stack's next timer. sigmask (NULL: unchanged) is in force
@@ -127,11 +152,11 @@ int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const 
 		     uint32_t nsigs0);
 
 /*
- * Enters into w's gate what there is to sleep on: sr's devices, doors, w's wake-up, app (an epoll
- * set of the application's, or -1). 0, or -Exxx: there is no gate, the caller polls. Own thread
+ * Enters into w's gate what there is to sleep on: the stacks' devices, doors, w's wake-up, app (an
+ * epoll set of the application's, or -1). 0, or -Exxx: there is no gate, the caller polls. Own thread
  * only.
  */
-int gate_prepare(struct waiter *w, struct stackrec *sr, int app);
+int gate_prepare(struct waiter *w, uint32_t stacks, int app);
 enum { GATE_WOKEN = 1, GATE_DEVICE = 2, GATE_KERNEL = 4 }; /* KERNEL: doors or app */
 /* Sleeps until one of them has something, or ts (NULL: for ever) has passed: GATE_*, or -EINTR. */
 int gate_sleep(struct waiter *w, const struct timespec *ts, const sigset_t *sigmask);
@@ -153,7 +178,7 @@ bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs
 /* How often the kernel's side is looked at while the stack's side keeps the thread busy. */
 #define KERNEL_CHECK_NS 100000ull
 
-/* The kernel's door of a two-door socket: watched by this process from now on / no more. sr->lock.
+/* The kernel's door of a two-door socket: watched by this process from now on / no more.
  * What is known of the door stays: it is the description's, which other descriptors may name. */
 int door_add(int fd, struct ofd *o);
 /* fd names o, whose shadow has no room to send: o is not writable (DOOR_FULL) until the door tells
@@ -161,9 +186,9 @@ int door_add(int fd, struct ofd *o);
 void door_full(int fd, struct ofd *o);
 void door_del(int fd);
 /* Asks the kernel which doors have something and notifies watchers. A system call; no lock held. */
-void door_poll(struct stackrec *sr);
+void door_poll(void);
 /* The descriptor to sleep on for that, or -1: this process has no doors. No lock held. */
-int door_fd(struct stackrec *sr);
+int door_fd(void);
 
 /* A stack has something open: the helper thread of this process exists and is awake. */
 void helper_ensure(struct stackrec *sr);
@@ -180,6 +205,8 @@ static inline bool helper_away(const struct stackrec *sr)
 /* A turn on behalf of an application that does not attend: as run_turn(), but not counted as
  * attendance. -EBUSY: somebody is inside. */
 int run_turn_helper(struct stackrec *sr);
+/* True when a turn would find packets or timers: a look at memory. */
+bool attend_due(const struct stackrec *sr, uint64_t now);
 /* True when a turn would find something to do: a look at memory. */
 bool run_due(struct stackrec *sr, uint64_t now);
 

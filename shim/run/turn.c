@@ -178,7 +178,7 @@ static void recover(struct stackrec *sr)
 	for (uint32_t i = 0; i < end; i++) {
 		struct ofd *o = &family->ofds[i];
 
-		if (o->watches.next) {
+		if (o->watches.next && ofd_guard(o) == sr) {
 			list_mend(&o->watches);
 			list_mend(&o->peers);
 		}
@@ -195,12 +195,45 @@ static void recover(struct stackrec *sr)
 	waiters_wake_all();
 }
 
+/* The lock of family.shared nests: news of a listener or of a set in a set come to its holder. */
+static __thread uint32_t shared_depth __attribute__((tls_model("initial-exec")));
+
+void shared_enter(void)
+{
+	struct stackrec *sr = &family->shared;
+
+	if (family->nstacks > 1 && shared_depth++ == 0 && unlikely(lock_acquire(&sr->lock)))
+		recover(sr);
+}
+
+void shared_leave(void)
+{
+	if (family->nstacks > 1 && --shared_depth == 0)
+		lock_release(&family->shared.lock);
+}
+
 void run_enter(struct stackrec *sr)
 {
+	if (unlikely(sr == &family->shared)) {
+		shared_enter();
+		return;
+	}
 	do {
 		if (unlikely(lock_acquire(&sr->lock)))
 			recover(sr);
 	} while (unlikely(exit_gate(sr)));
+}
+
+void run_enter_all(void)
+{
+	for (uint32_t i = 0; i < family->nstacks; i++)
+		run_enter(&family->stacks[i]);
+}
+
+void run_leave_all(unsigned flags)
+{
+	for (uint32_t i = family->nstacks; i-- > 0;)
+		run_leave(&family->stacks[i], flags);
 }
 
 static bool run_try(struct stackrec *sr)
@@ -223,6 +256,8 @@ void run_exit(void)
 		exiting_tid = sys_gettid();
 		lock_release(&family->stacks[i].lock);
 	}
+	shared_enter(); /* whoever is in there comes out */
+	shared_leave();
 }
 
 void run_exec(void)
@@ -320,7 +355,10 @@ static int turn(struct stackrec *sr)
 static void leave(struct stackrec *sr)
 {
 	thread_enter(); /* no handler runs, for however long, before those are woken that must be */
-	lock_release(&sr->lock);
+	if (unlikely(sr == &family->shared))
+		shared_leave();
+	else
+		lock_release(&sr->lock);
 	/* Those asleep go by the timers of when they fell asleep, and the helper relies on them. */
 	if (sr->st && unlikely(stack_next_ns(sr->st) < atomic_load(&sr->helper_until)))
 		helper_unpark(sr);
@@ -378,6 +416,19 @@ int run_turn(struct stackrec *sr)
 		leave(sr);
 	}
 	return n;
+}
+
+bool attend_due(const struct stackrec *sr, uint64_t now)
+{
+	uint32_t mask = attend_mask(sr);
+
+	for (uint32_t i = 0; mask; i++, mask >>= 1) {
+		const struct stackrec *s = &family->stacks[i];
+
+		if ((mask & 1) && s->st && (dev_rx_pending(s) || stack_next_ns(s->st) <= now))
+			return true;
+	}
+	return false;
 }
 
 int run_turn_helper(struct stackrec *sr)

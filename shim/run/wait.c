@@ -68,6 +68,7 @@ static void waiter_exit(void *arg)
 	thread_self.waiter = NULL;
 	fd_unhide_close(w->wakefd);
 	gate_close(&w->gate);
+	attend_end(w);
 	waiter_free(w);
 }
 
@@ -125,6 +126,8 @@ static struct waiter *waiter_new(void)
 		w->name_len = name_len;
 		w->name = name;
 		w->covers = 0;
+		w->own1 = 0;
+		w->attends = 0;
 		w->set = NULL;
 		w->gate = (struct gate){.fd = -1, .door = -1, .app = -1};
 		list_init(&w->watches);
@@ -235,21 +238,32 @@ void waiters_poke_marked(void)
 			waiter_poke(w);
 }
 
+/* Counts w out as a sleeper on these stacks. */
+static void uncover(struct waiter *w, uint32_t mask)
+{
+	if (w)
+		w->covers = 0;
+	for (uint32_t i = 0; mask; i++, mask >>= 1)
+		if (mask & 1)
+			atomic_fetch_sub(&family->stacks[i].sleepers, 1);
+}
+
 void waiters_drop(struct proc *p)
 {
-	struct stackrec *sr = &family->stacks[0];
-
 	while (p->waiters.next && !list_empty(&p->waiters)) {
 		struct waiter *w = list_first(&p->waiters, struct waiter, proc);
 
-		run_enter(sr);
-		while (!list_empty(&w->watches))
-			watch_del(sr, list_first(&w->watches, struct waiter_watch, own));
-		run_leave(sr, RUN_LATER);
+		while (!list_empty(&w->watches)) {
+			struct waiter_watch *ww = list_first(&w->watches, struct waiter_watch, own);
+			struct stackrec *home = ww->home;
+
+			run_enter(home);
+			watch_del(ww);
+			run_leave(home, RUN_LATER);
+		}
 		epoll_waiter_leave(w);
-		if (w->covers)
-			atomic_fetch_sub(&family->stacks[w->covers - 1].sleepers, 1);
-		w->covers = 0;
+		uncover(w, w->covers);
+		attend_end(w);
 		waiter_free(w);
 	}
 }
@@ -257,7 +271,6 @@ void waiters_drop(struct proc *p)
 /* ---- sleeping ------------------------------------------------------------------------------- */
 
 struct sleep {
-	struct stackrec *sr;
 	struct waiter *w;
 	struct timespec *ts;
 	const sigset_t *sigmask;
@@ -266,9 +279,10 @@ struct sleep {
 	size_t bytes; /* of fds, when it is not small */
 	unsigned n;
 	unsigned dev, ndev;
-	int wake;   /* index, or -1 */
-	bool gate;  /* nothing of the above: on the thread's gate */
-	int events; /* GATE_* */
+	uint32_t stacks; /* those slept on, a bit each */
+	int wake;        /* index, or -1 */
+	bool gate;       /* nothing of the above: on the thread's gate */
+	int events;      /* GATE_* */
 };
 
 static void sleep_add(struct sleep *s, int fd)
@@ -276,11 +290,21 @@ static void sleep_add(struct sleep *s, int fd)
 	s->fds[s->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
-/* All but the array of descriptors, which is large. */
-static void sleep_init(struct sleep *s, struct stackrec *sr, struct waiter *w,
-		       const sigset_t *sigmask)
+/* The stacks that sr stands for, as far as they are there. */
+static uint32_t sleep_stacks(const struct stackrec *sr)
 {
-	s->sr = sr;
+	uint32_t all = sr ? attend_mask(sr) : 0, mask = 0;
+
+	for (uint32_t i = 0; all >> i; i++)
+		if ((all >> i & 1) && family->stacks[i].st)
+			mask |= 1u << i;
+	return mask;
+}
+
+/* All but the array of descriptors, which is large. */
+static void sleep_init(struct sleep *s, uint32_t stacks, struct waiter *w, const sigset_t *sigmask)
+{
+	s->stacks = stacks;
 	s->w = w;
 	s->ts = NULL;
 	s->sigmask = sigmask;
@@ -291,13 +315,13 @@ static void sleep_init(struct sleep *s, struct stackrec *sr, struct waiter *w,
 
 static int sleep_fill(struct sleep *s, const struct pollfd *kfds, unsigned nkfds)
 {
-	struct stackrec *sr = s->sr;
+	unsigned room = nkfds + 2 + (unsigned)__builtin_popcount(s->stacks) * WAIT_DEV_FDS;
 	const struct waiter *w = s->w;
 	int dev[WAIT_DEV_FDS], door;
 
 	s->fds = s->small;
-	if (nkfds + WAIT_DEV_FDS + 2 > WAIT_STACK_FDS) {
-		s->bytes = (nkfds + WAIT_DEV_FDS + 2) * sizeof(*s->fds);
+	if (room > WAIT_STACK_FDS) {
+		s->bytes = room * sizeof(*s->fds);
 		s->fds = sys_mmap(NULL, s->bytes, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (sys_is_err(s->fds))
@@ -309,14 +333,15 @@ static int sleep_fill(struct sleep *s, const struct pollfd *kfds, unsigned nkfds
 	s->dev = s->n;
 	s->ndev = 0;
 	s->wake = -1;
-	if (sr && sr->st) {
-		s->ndev = (unsigned)dev_fds(sr, dev, WAIT_DEV_FDS);
-		for (unsigned i = 0; i < s->ndev; i++)
+	for (uint32_t k = 0; s->stacks >> k; k++) {
+		int n = s->stacks >> k & 1 ? dev_fds(&family->stacks[k], dev, WAIT_DEV_FDS) : 0;
+
+		for (int i = 0; i < n; i++, s->ndev++)
 			sleep_add(s, fd_hidden_at(dev[i]));
-		door = door_fd(sr);
-		if (door >= 0)
-			sleep_add(s, door);
 	}
+	door = s->stacks ? door_fd() : -1;
+	if (door >= 0)
+		sleep_add(s, door);
 	if (w) {
 		s->wake = (int)s->n;
 		sleep_add(s, fd_hidden_at(w->wakefd));
@@ -324,21 +349,28 @@ static int sleep_fill(struct sleep *s, const struct pollfd *kfds, unsigned nkfds
 	return 0;
 }
 
-/* Until when to sleep at the latest, for the stack's sake or the caller's. */
-static uint64_t sleep_until(struct stackrec *sr, const struct waiter *w, uint64_t deadline,
+/* Until when to sleep at the latest, for the stacks' sake or the caller's. */
+static uint64_t sleep_until(uint32_t stacks, const struct waiter *w, uint64_t deadline,
 			    uint64_t now)
 {
-	uint64_t next;
-
 	if (!w && deadline > now + WAIT_BLIND_NS)
 		deadline = now + WAIT_BLIND_NS;
-	if (!sr || !sr->st)
-		return deadline;
-	next = stack_next_ns(sr->st);
-	if (next < deadline)
-		deadline = next;
-	if (txq_used(stack_txq(sr->st)) && deadline > now + WAIT_STUCK_NS)
-		deadline = now + WAIT_STUCK_NS;
+	for (uint32_t i = 0; stacks; i++, stacks >>= 1) {
+		struct stackrec *sr = &family->stacks[i];
+		uint64_t next;
+
+		if (!(stacks & 1))
+			continue;
+		next = stack_next_ns(sr->st);
+		if (next < deadline)
+			deadline = next;
+		if (txq_used(stack_txq(sr->st)) && deadline > now + WAIT_STUCK_NS)
+			deadline = now + WAIT_STUCK_NS;
+		/* What came while we were not yet counted as a sleeper must not wait for the next
+		 * one. */
+		if (dev_rx_pending(sr))
+			deadline = now;
+	}
 	return deadline;
 }
 
@@ -383,13 +415,15 @@ static int sleep_wait(struct sleep *s)
 
 static void sleep_uncount(const struct sleep *s)
 {
-	if (!s->sr || !s->sr->st)
-		return;
-	atomic_fetch_sub(&s->sr->sleepers, 1);
-	if (s->w)
-		s->w->covers = 0;
-	atomic_store_explicit(&s->sr->attended_ns, now_ns(), memory_order_relaxed);
-	helper_unpark(s->sr);
+	uint64_t now = now_ns();
+
+	uncover(s->w, s->stacks);
+	for (uint32_t i = 0; s->stacks >> i; i++) {
+		if (!(s->stacks >> i & 1))
+			continue;
+		atomic_store_explicit(&family->stacks[i].attended_ns, now, memory_order_relaxed);
+		helper_unpark(&family->stacks[i]);
+	}
 }
 
 /* Cancelled asleep. */
@@ -407,22 +441,18 @@ static void sleep_undo(void *arg)
 /* Accounts for the sleep. 0 or -EINTR; what woke it is in s. */
 static int sleep_once(struct sleep *s, uint64_t deadline)
 {
-	struct stackrec *sr = s->sr;
 	struct waiter *w = s->w;
 	struct thread_undo undo;
 	struct timespec ts;
 	uint64_t now = now_ns(), until;
 	int ret;
 
-	if (sr && sr->st) {
-		if (w)
-			w->covers = (uint8_t)(sr->idx + 1);
-		atomic_fetch_add(&sr->sleepers, 1);
-	}
-	until = sleep_until(sr, w, deadline, now);
-	/* What came while we were not yet counted as a sleeper must not wait for the next one. */
-	if (sr && sr->st && dev_rx_pending(sr))
-		until = now;
+	if (w)
+		w->covers = s->stacks;
+	for (uint32_t i = 0; s->stacks >> i; i++)
+		if (s->stacks >> i & 1)
+			atomic_fetch_add(&family->stacks[i].sleepers, 1);
+	until = sleep_until(s->stacks, w, deadline, now);
 	if (until != UINT64_MAX) {
 		uint64_t left = until > now ? until - now : 0;
 
@@ -450,8 +480,9 @@ static void sleep_done(struct sleep *s)
 				;
 	}
 	/* Woken by a device without a packet: it is netlink that has something to say. */
-	if ((s->events & GATE_DEVICE) && !dev_rx_pending(s->sr))
-		s->sr->news_ns = 0;
+	for (uint32_t i = 0; (s->events & GATE_DEVICE) && s->stacks >> i; i++)
+		if ((s->stacks >> i & 1) && !dev_rx_pending(&family->stacks[i]))
+			family->stacks[i].news_ns = 0;
 }
 
 static void spin_learn(uint64_t slept_ns)
@@ -491,14 +522,15 @@ int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const 
 {
 	struct pollfd kfd = {.fd = epfd, .events = POLLIN};
 	struct waiter *w = waiter_self();
+	uint32_t stacks = sleep_stacks(sr);
 	struct sleep s;
 	int ret;
 
-	if (!w || !sr || !sr->st || gate_prepare(w, sr, epfd) < 0) {
+	if (!w || !stacks || gate_prepare(w, stacks, epfd) < 0) {
 		ret = wait_sleep(sr, &kfd, epfd >= 0, deadline_ns, sigmask, nsigs0);
 		return ret < 0 ? ret : 1;
 	}
-	sleep_init(&s, sr, w, sigmask);
+	sleep_init(&s, stacks, w, sigmask);
 	s.gate = true;
 	ret = sleep_guarded(&s, deadline_ns, nsigs0);
 	return ret < 0 ? ret : !!(s.events & GATE_KERNEL);
@@ -513,7 +545,7 @@ int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_
 
 	for (unsigned i = 0; i < nkfds; i++)
 		kfds[i].revents = 0;
-	sleep_init(&s, sr, w, sigmask);
+	sleep_init(&s, sleep_stacks(sr), w, sigmask);
 	ret = sleep_fill(&s, kfds, nkfds);
 	if (ret < 0)
 		return ret;
@@ -566,7 +598,7 @@ bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs
 	uint64_t now = now_ns(), before;
 
 	while (now < until_ns) {
-		if ((sr && sr->st && (dev_rx_pending(sr) || stack_next_ns(sr->st) <= now)) ||
+		if ((sr && attend_due(sr, now)) ||
 		    (w && atomic_load_explicit(&w->state, memory_order_relaxed) == WAITER_WOKEN) ||
 		    thread_interrupted(nsigs0) || (ready && ready(arg))) {
 			spin_score += 2;
@@ -596,12 +628,14 @@ struct ofd_wait {
 static void ofd_wait_end(void *arg)
 {
 	struct ofd_wait *ow = arg;
+	struct stackrec *home;
 
 	if (!ow->ww)
 		return;
-	run_enter(ow->o->sr);
-	watch_del(ow->o->sr, ow->ww);
-	run_leave(ow->o->sr, RUN_LATER);
+	home = ow->ww->home;
+	run_enter(home);
+	watch_del(ow->ww);
+	run_leave(home, RUN_LATER);
 }
 
 static bool ofd_is_ready(void *arg)
@@ -624,7 +658,7 @@ static bool ofd_is_ready(void *arg)
 int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)
 {
 	struct ofd_wait ow = {o, events | RDY_ERR | RDY_HUP, NULL};
-	struct stackrec *sr = o->sr;
+	struct stackrec *own = attend_own(), *sr = o->parts ? own : o->sr, *guard;
 	struct thread_undo undo;
 	struct waiter *w = waiter_self();
 	uint32_t nsigs0 = thread_self.nsigs;
@@ -634,9 +668,9 @@ int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)
 	while (!ofd_is_ready(&ow)) {
 		uint64_t now, spin;
 
-		run_turn(sr);
+		attend_turn(sr);
 		if (o->two_doors)
-			door_poll(sr);
+			door_poll();
 		if (ofd_is_ready(&ow))
 			break;
 		now = now_ns();
@@ -653,9 +687,9 @@ int wait_ofd(struct ofd *o, uint32_t events, uint64_t deadline_ns)
 		    !thread_interrupted(nsigs0))
 			continue;
 		if (!ow.ww && w) {
-			run_enter(sr);
-			ow.ww = watch_add(sr, w, o, ow.events);
-			run_leave(sr, RUN_KICK);
+			guard = ofd_guard_enter(o);
+			ow.ww = watch_add(guard, w, o, ow.events);
+			run_leave(guard, RUN_KICK);
 			if (ofd_is_ready(&ow))
 				break;
 		}

@@ -12,7 +12,7 @@ run_test_sources = \
 	shim/fd/owner.c shim/fd/select.c shim/fd/watch.c shim/proc/clock.c shim/proc/family.c shim/proc/fork.c \
 	shim/proc/hide.c shim/proc/knobs.c shim/proc/lock.c shim/proc/log.c shim/proc/panic.c \
 	shim/proc/sysctl.c shim/proc/thread.c shim/proc/verdict.c shim/run/door.c \
-	shim/run/gate.c shim/run/helper.c shim/run/turn.c shim/run/wait.c tests/unit/run_env.c tests/unit/run_env.h
+	shim/run/attend.c shim/run/gate.c shim/run/helper.c shim/run/turn.c shim/run/wait.c tests/unit/run_env.c tests/unit/run_env.h
 run_test_cppflags = $(AM_CPPFLAGS) -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS
 
 tests_unit_test_lock_SOURCES = tests/unit/test_lock.c shim/proc/lock.c shim/proc/log.c \
