@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
- * Steers packets of claimed addresses and flows to the AF_XDP socket of the queue they came on, and
+ * Steers packets of claimed addresses and flows to an AF_XDP socket of the queue they came on: that
+ * of the stack which serves them, or of one that the flow's hash chooses among several; and
  * passes everything else: other protocols, VLAN tags, IPv4 options, fragments (the kernel
  * reassembles), what is too short to tell, and UDP longer than the MTU: a veth neighbour's train of
  * datagrams (UDP_SEGMENT), which only the kernel can take apart. It never drops, and never changes
@@ -53,7 +54,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
-	__uint(max_entries, STEER_QUEUES);
+	__uint(max_entries, STEER_QUEUES *STEER_STACKS);
 	__type(key, __u32);
 	__type(value, __u32);
 } xsks SEC(".maps");
@@ -81,7 +82,7 @@ struct ext_head {
 	__u8 type, segments_left;
 };
 
-/* What is_ours() asks about. */
+/* What whose() asks about. */
 struct packet {
 	struct steer_flow flow;
 	__u32 syn;       /* opens a connection, and belongs to none */
@@ -107,18 +108,55 @@ static __always_inline int is_mapped(const struct in6_addr *a)
 	return !a->s6_addr32[0] && !a->s6_addr32[1] && a->s6_addr32[2] == bpf_htonl(0xffff);
 }
 
-static __always_inline int is_ours(const struct packet *p)
+/* A quoted packet of a flow has the hash of the flow's own. */
+static __always_inline __u32 flow_hash(const struct steer_flow *f)
+{
+	const __u32 *w = (const __u32 *)f;
+	__u32 h = 0, i;
+
+#pragma unroll
+	for (i = 0; i < sizeof(*f) / sizeof(*w); i++) {
+		h = (h ^ w[i]) * 0x9e3779b1u;
+		h ^= h >> 15;
+	}
+	h *= 0x85ebca6bu;
+	return h ^ h >> 13;
+}
+
+/* Of several stacks that share a claim: a flow that one of them opened itself is that one's. */
+static __always_inline int shared_stack(const struct packet *p, __u32 claim)
+{
+	__u32 *flow = bpf_map_lookup_elem(&flows, &p->flow);
+
+	if (flow)
+		return STEER_FLOW_STACK(*flow);
+	return STEER_CLAIM_FIRST(claim) +
+	       (__u32)((__u64)flow_hash(&p->flow) * STEER_CLAIM_COUNT(claim) >> 32);
+}
+
+static __always_inline int claim_stack(const struct packet *p, __u32 claim)
+{
+	return STEER_CLAIM_COUNT(claim) > 1 ? shared_stack(p, claim) : STEER_CLAIM_FIRST(claim);
+}
+
+#define NOT_OURS -1
+
+/* Whose it is: the number of a stack, or NOT_OURS. */
+static __always_inline int whose(const struct packet *p)
 {
 	struct steer_claim c = {.port = p->flow.lport, .proto = p->flow.proto};
-	__u32 *how;
+	__u32 *claim, *flow;
 
 	__builtin_memcpy(c.addr, p->flow.laddr, sizeof(c.addr));
-	how = bpf_map_lookup_elem(&claims, &c);
-	if (how && !*how)
-		return 1;
-	if (how && *how == STEER_HOW_PASSES)
-		return !bpf_map_lookup_elem(&passes, &p->flow);
-	return (how && p->syn) || bpf_map_lookup_elem(&flows, &p->flow);
+	claim = bpf_map_lookup_elem(&claims, &c);
+	if (claim && !STEER_CLAIM_HOW(*claim))
+		return claim_stack(p, *claim);
+	if (claim && STEER_CLAIM_HOW(*claim) == STEER_HOW_PASSES)
+		return bpf_map_lookup_elem(&passes, &p->flow) ? NOT_OURS : claim_stack(p, *claim);
+	if (claim && p->syn)
+		return claim_stack(p, *claim);
+	flow = bpf_map_lookup_elem(&flows, &p->flow);
+	return flow ? STEER_FLOW_STACK(*flow) : NOT_OURS;
 }
 
 static __always_inline int is_syn(__u8 *tcp, void *end)
@@ -258,37 +296,40 @@ static __always_inline int parse6(struct packet *p, struct ipv6hdr *ip, void *en
 
 /* ---- deciding ------------------------------------------------------------------------------- */
 
-static __always_inline int concerns_us(struct xdp_md *ctx)
+static __always_inline int steer_to(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ethhdr *eth = data;
 	struct packet p = {};
+	int known = 0, stack;
 	__u32 bytes;
-	int known = 0;
 
 	if ((void *)(eth + 1) > end)
-		return 0;
+		return NOT_OURS;
 	if (eth->h_proto == bpf_htons(ETH_P_IP))
 		known = parse4(&p, (void *)(eth + 1), end);
 	else if (eth->h_proto == bpf_htons(ETH_P_IPV6))
 		known = parse6(&p, (void *)(eth + 1), end);
-	if (!known || !is_ours(&p))
-		return 0;
+	stack = known ? whose(&p) : NOT_OURS;
 	/* Several datagrams under one header. */
 	bytes = p.udp_bytes;
-	return !bytes || bpf_check_mtu(ctx, 0, &bytes, 0, 0) == 0;
+	if (stack == NOT_OURS || (bytes && bpf_check_mtu(ctx, 0, &bytes, 0, 0) != 0))
+		return NOT_OURS;
+	return stack;
 }
 
 SEC("xdp.frags")
 int steer(struct xdp_md *ctx)
 {
-	int ours = concerns_us(ctx);
-	__u32 which = ours ? STEER_REDIRECTED : STEER_PASSED;
+	int stack = steer_to(ctx);
+	__u32 which = stack != NOT_OURS ? STEER_REDIRECTED : STEER_PASSED;
 	__u64 *n = bpf_map_lookup_elem(&counts, &which);
 
 	if (n)
 		++*n;
-	return ours ? bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS) : XDP_PASS;
+	if (stack == NOT_OURS)
+		return XDP_PASS;
+	return bpf_redirect_map(&xsks, STEER_SLOT(ctx->rx_queue_index, (__u32)stack), XDP_PASS);
 }
 
 /* For packets that we give back to the kernel (shim/dev/back.c): it takes them. */

@@ -105,7 +105,7 @@ int stack_create(struct arena *a, const struct stack_cfg *cfg, const uint8_t sec
 	wheel_init(&st->wheel, now_ns);
 	pool_init(&st->blks, a, "blk", sizeof(struct blk), cfg->max_blks);
 	pool_init(&st->errs, a, "err", sizeof(struct sock_err), cfg->max_conns);
-	err = frame_pool_init(&st->frames, a, cfg->frames);
+	err = frame_pool_init(&st->frames, a, cfg->frames, cfg->frame_mem);
 	if (err == 0)
 		err = dst_init(st);
 	if (err == 0)

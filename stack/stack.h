@@ -104,7 +104,8 @@ struct stack_cfg {
 	uint8_t ip6_hop_limit;       /* net.ipv6.conf.all.hop_limit */
 	uint8_t ip6_auto_flowlabels; /* net.ipv6.auto_flowlabels: 0 to 3 */
 	enum cc_algo cc;
-	uint32_t frames;    /* size of the UMEM, in frames */
+	uint32_t frames;    /* the stack's frames: its part of the UMEM */
+	uint8_t *frame_mem; /* where they lie, page aligned, in the arena; NULL: taken from it */
 	uint32_t max_conns; /* limits of the pools */
 	uint32_t max_blks;
 };

@@ -37,6 +37,8 @@
 
 struct dev_priv dev_priv[FAMILY_STACKS];
 
+_Static_assert(FAMILY_STACKS <= STEER_STACKS, "the map of sockets has a slot for every stack");
+
 /* ---- descriptors ---------------------------------------------------------------------------- */
 
 static bool slot_is_bpf(unsigned slot)
@@ -275,6 +277,7 @@ static int state_get(struct stackrec *sr, struct dev_state **out)
 		if (!ds->lent)
 			return -ENOMEM;
 		ds->sr = sr;
+		ds->frame0 = (uint64_t)sr->idx * fp->count;
 		ds->gen = 1;
 		priv_of(ds)->gen = 1;
 		steer_init(ds);
@@ -458,6 +461,53 @@ static int net_open(struct dev_state *ds, const char *name, enum verdict *why)
 	return 0;
 }
 
+/* net as the first stack has it, with sockets of this one's own. */
+static int net_join(struct dev_state *ds, const struct netdev *first, unsigned net,
+		    enum verdict *why)
+{
+	struct netdev *nd = &ds->net[net];
+	int err;
+
+	*nd = *first;
+	memset(nd->q, 0, sizeof(nd->q));
+	nd->gso_door = nd->gso_cuts = false;
+	nd->rx_ring_full = nd->rx_invalid = nd->rx_fill_empty = 0;
+	if (net >= ds->nnets)
+		ds->nnets = net + 1;
+	ds->nused++;
+	err = xsk_open(ds, net, why);
+	if (!err)
+		err = steer_join(ds, net);
+	if (!err)
+		err = xsk_start(ds, net);
+	if (err) {
+		log_info("%s: stack %u is not attached: error %d", nd->name, ds->sr->idx, -err);
+		net_close(ds, net);
+		return err;
+	}
+	gso_open(ds, net);
+	net_tell(ds, net);
+	dev_changed(ds);
+	return 0;
+}
+
+int dev_join(struct stackrec *sr, enum verdict *why)
+{
+	struct dev_state *first = family->stacks[0].dev, *ds;
+	unsigned net;
+	int err;
+
+	*why = VERDICT_error;
+	err = state_get(sr, &ds);
+	for (net = 0; net < first->nnets && !err; net++) {
+		if (first->net[net].used && !ds->net[net].used)
+			err = net_join(ds, &first->net[net], net, why);
+	}
+	if (err)
+		dev_close(sr);
+	return err;
+}
+
 int dev_open(struct stackrec *sr, const char *iface, enum verdict *why)
 {
 	char name[DEV_NETS][IFNAMSIZ];
@@ -507,7 +557,8 @@ void dev_close(struct stackrec *sr)
 	for (i = 0; i < ds->nnets; i++) {
 		if (!ds->net[i].used)
 			continue;
-		steer_detach(ds, i);
+		if (sr->idx == 0) /* whose the program is */
+			steer_detach(ds, i);
 		net_close(ds, i);
 	}
 	ds->nnets = 0;

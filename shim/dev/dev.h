@@ -3,6 +3,11 @@
  * Devices: how packets come and go, which flows come to us, and what the kernel knows about the
  * neighbourhood. One dev_state per stack, in the arena. It holds no private copies of ring indices,
  * so any process of the family may run it under the stack's lock. All calls need that lock.
+ *
+ * Several stacks of a family have the same interfaces: the first opens them, the others join. Each
+ * has an AF_XDP socket of its own on every queue, all in one UMEM, of which each stack's frames are
+ * a part; the sockets of a queue share its fill and completion ring (struct xqueue). Packets come
+ * to the stack that the steering program finds; frames stay with the stack whose they are.
  */
 #ifndef SHIM_DEV_DEV_H
 #define SHIM_DEV_DEV_H
@@ -24,6 +29,11 @@ int dev_open_loopback(struct stackrec *sr);
  */
 int dev_open(struct stackrec *sr, const char *iface, enum verdict *why);
 void dev_close(struct stackrec *sr);
+/*
+ * Opens for sr what the first stack has open, whose lock is held, too. 0, or -Exxx with *why set:
+ * nothing is left behind.
+ */
+int dev_join(struct stackrec *sr, enum verdict *why);
 
 /* Takes up to max packets from every ring into the stack (stack_rx). Returns how many. */
 int dev_rx(struct stackrec *sr, int max, uint64_t now_ns);
@@ -65,8 +75,9 @@ int dev_route_mtu(struct stackrec *sr, const struct ip_addr *dst, int *dev, stru
  * us on? loopback addresses only with the loopback device open. */
 bool dev_serves(const struct stackrec *sr, const struct ip_addr *local);
 
-/* Steers all of (proto, local address, port) to the stack / no more. 0.0.0.0 (mapped) stands for
- * all IPv4 addresses, :: for all of IPv6: who wants both claims both. 0, -EEXIST, -ENOSPC. */
+/* Steers all of (proto, local address, port) to the stack / no more; of TCP, with several stacks,
+ * to them all, connection by connection: then sr is the first. 0.0.0.0 (mapped) stands for all IPv4
+ * addresses, :: for all of IPv6: who wants both claims both. 0, -EEXIST, -ENOSPC. */
 int claim_add(struct stackrec *sr, uint8_t proto, const struct endpoint *local);
 void claim_del(struct stackrec *sr, uint8_t proto, const struct endpoint *local);
 /* Steers one flow (exact four-tuple): outgoing connections, and those a closed listener leaves. */

@@ -65,11 +65,29 @@ struct ring {
 	uint64_t map_bytes;
 };
 
+/* Frames of a stack that another one found completed: written by the holder of the queue's lock,
+ * read by that of the stack's. Each frame is in it once at most, so it has room for all of them. */
+struct done {
+	_Atomic uint32_t prod, cons;
+	uint32_t *idx;
+};
+
+/* A queue of a device that several stacks have sockets on. Its lock is for both rings that these
+ * share; it is the last to be taken, and never held for more than a batch. */
+struct xqueue {
+	struct shim_lock lock;
+	uint32_t mask; /* of done[].idx */
+	struct done done[FAMILY_STACKS];
+};
+
 struct queue {
 	struct ring rx, tx, fill, comp;
 	uint32_t fill_target; /* frames the fill ring is to hold, for now; at most fill_max */
 	uint32_t fill_max;
-	bool fill_used; /* it has been filled before */
+	bool fill_used;        /* it has been filled before */
+	struct xqueue *shared; /* NULL: the rings are this stack's alone */
+	uint32_t mine;         /* shared: frames of this stack that are in the fill ring, or were
+				  taken from it and have not come back; at most fill_max */
 };
 
 /* Descriptors of a net, in dev_priv.fd. */
@@ -123,6 +141,7 @@ struct netdev {
 	uint64_t inet6_ns;  /* when these two were last read */
 	bool inet6_changed; /* since nl_inet6_look() last looked */
 	uint32_t nqueues;
+	uint32_t txq; /* the queue that packets are sent by */
 	uint64_t rx_ring_full, rx_invalid, rx_fill_empty, steered, passed;
 	uint8_t mac_used[DEV_MAC_SLOTS]; /* by hash: sent to since the last refresh */
 	struct queue q[STEER_QUEUES];
@@ -168,6 +187,8 @@ struct dev_state {
 	uint64_t id[DEV_FDS]; /* what the descriptor is: SO_COOKIE, or type and id of a bpf object;
 				 0: there is none */
 	uint64_t *lent;       /* bit per frame: in the hands of a device */
+	uint64_t frame0;      /* what the first of the stack's frames is in the UMEM */
+	struct xqueue *xqueue[DEV_NETS][STEER_QUEUES]; /* the first stack's: made once */
 
 	/* Frames going round: packets linked by qnext. */
 	uint32_t loop_head, loop_tail, loop_len;
@@ -281,7 +302,8 @@ static inline bool frame_take_back(struct dev_state *ds, const struct frame_pool
 
 /* Whether this process may have AF_XDP sockets at all: the first thing to ask, and the cheapest. */
 int xsk_probe(enum verdict *why);
-/* AF_XDP sockets with their rings on every queue of net. 0, or -Exxx with *why. */
+/* AF_XDP sockets with their rings on every queue of net, nqueues if that is known. 0, or -Exxx with
+ * *why. */
 int xsk_open(struct dev_state *ds, unsigned net, enum verdict *why);
 /* Puts them into the steering program's map, and frames into the fill rings. */
 int xsk_start(struct dev_state *ds, unsigned net);
@@ -292,7 +314,7 @@ int xsk_map_again(struct dev_state *ds, unsigned net);
 void xsk_unmap_here(struct dev_state *ds, unsigned net);
 /* Up to max packets into the stack. */
 int xsk_rx(struct dev_state *ds, unsigned net, int max, uint64_t now_ns);
-/* One packet into the ring of net's first queue; -EAGAIN: it is full. The frame passes over. */
+/* One packet into the ring of net's txq; -EAGAIN: it is full. The frame passes over. */
 int xsk_tx(struct dev_state *ds, unsigned net, const struct tx_ent *e);
 /* Frames whose transmission is complete go back to the pool. */
 void xsk_reclaim(struct dev_state *ds, unsigned net);
@@ -314,6 +336,8 @@ static inline bool ring_pending(const struct ring *r)
 
 /* Loads the program with maps of its own for net, and enters all claims, for SYNs only. */
 int steer_load(struct dev_state *ds, unsigned net, enum verdict *why);
+/* The same by the first stack's program and maps, for another stack. */
+int steer_join(struct dev_state *ds, unsigned net);
 /* net being attached, makes them whole. */
 int steer_claims_whole(struct dev_state *ds, unsigned net);
 /* The kernel has no connections any more on any port that is claimed. */

@@ -93,11 +93,31 @@ static bool claim_wanted(struct dev_state *ds, const struct claim *but, const st
 	return false;
 }
 
+/* In the maps, which are for all stacks: claims of TCP are in the first one's table. */
+static bool maps_claim(struct dev_state *ds, uint8_t proto, const struct endpoint *local)
+{
+	struct steer_claim key = {.port = be16(local->port), .proto = proto};
+	uint32_t val;
+	unsigned i;
+
+	memcpy(key.addr, local->addr.b, sizeof(key.addr));
+	for (i = 0; i < ds->nnets; i++) {
+		union bpf_attr attr = {.map_fd = (uint32_t)net_fd(ds, i, NET_FD_CLAIMS),
+				       .key = (uintptr_t)&key,
+				       .value = (uintptr_t)&val};
+
+		if (ds->net[i].used && !sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr)))
+			return true;
+	}
+	return false;
+}
+
 bool steer_claims(struct dev_state *ds, uint8_t proto, const struct endpoint *local)
 {
 	const struct claim any = {.ep = *local, .proto = proto};
 
-	return claim_wanted(ds, &any, &local->addr);
+	return claim_wanted(ds, &any, &local->addr) ||
+	       (ds->sr->idx != 0 && maps_claim(ds, proto, local));
 }
 
 static struct claim *claim_new(struct dev_state *ds, uint8_t proto, const struct endpoint *ep)
@@ -165,6 +185,8 @@ static int claim_enter(struct dev_state *ds, unsigned net, const struct claim *c
 
 	if (!addr_is_on(ds, net, a))
 		return 0;
+	how = c->proto == IPPROTO_TCP ? STEER_CLAIM(how, 0, family->nstacks)
+				      : STEER_CLAIM(how, ds->sr->idx, 1u);
 	key_make(&key, c, a);
 	return map_update(net_fd(ds, net, NET_FD_CLAIMS), &key, &how);
 }
@@ -336,7 +358,7 @@ static int flow_set(struct stackrec *sr, uint8_t proto, const struct endpoint *l
 	struct steer_flow key = {
 		.lport = be16(local->port), .rport = be16(remote->port), .proto = proto};
 	struct dev_state *ds = sr->dev;
-	uint32_t one = 1;
+	uint32_t val = STEER_FLOW(sr->idx);
 	unsigned i;
 	int err = 0;
 
@@ -352,7 +374,7 @@ static int flow_set(struct stackrec *sr, uint8_t proto, const struct endpoint *l
 		if (!ds->net[i].used || !addr_in_zone(ds, i, &local->addr))
 			continue;
 		if (add)
-			err = map_update(fd, &key, &one);
+			err = map_update(fd, &key, &val);
 		else
 			map_delete(fd, &key);
 	}
@@ -492,6 +514,21 @@ int steer_load(struct dev_state *ds, unsigned net, enum verdict *why)
 	if (err)
 		return err;
 	return steer_enter_claims(ds, net);
+}
+
+int steer_join(struct dev_state *ds, unsigned net)
+{
+	static const unsigned shared[] = {NET_FD_XSKS,   NET_FD_CLAIMS, NET_FD_FLOWS,
+					  NET_FD_PASSES, NET_FD_COUNTS, NET_FD_BACK};
+	const struct dev_state *first = family->stacks[0].dev;
+	unsigned i;
+	int fd, err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(shared) && !err; i++) {
+		fd = sys_fcntl(net_fd(first, net, shared[i]), F_DUPFD_CLOEXEC, 0);
+		err = fd < 0 ? fd : dev_fd_set(ds, net_slot(net, shared[i]), fd);
+	}
+	return err;
 }
 
 static int link_create(int prog_fd, uint32_t ifindex, uint32_t flags)

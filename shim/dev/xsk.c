@@ -5,6 +5,10 @@
  * of the family holds the stack's lock: nothing is cached outside the shared pages. Frame by frame,
  * an index moves before its content is given on, so that a process killed in between loses a frame
  * and never gives it out twice.
+ *
+ * With several stacks the kernel fills whichever frame is next in a queue's ring, for whichever
+ * socket. A packet in a frame of another stack's is copied, and that frame goes back to the ring at
+ * once; a completion that another stack finds is left for the one whose frame it is.
  */
 #include "shim/dev/internal.h"
 
@@ -32,6 +36,8 @@
 /* Frames in the longest packet; one that has more is corrupt, and dropped. */
 #define RX_FRAMES_MAX 32u
 #define FILL_BATCH 32u
+/* Other stacks' frames that are kept from the fill ring at most: a packet's worth and some more. */
+#define FOREIGN_BATCH 64u
 /* The kernel releases a UMEM some time after its last user has died: how long to wait for that. */
 #define BUSY_TRIES 50
 #define BUSY_WAIT_NS 20000000
@@ -185,8 +191,8 @@ static int umem_register(struct dev_state *ds, struct netdev *nd, int fd)
 {
 	struct frame_pool *fp = stack_frames(ds->sr->st);
 	struct umem_reg reg = {
-		.addr = (uint64_t)(uintptr_t)fp->base,
-		.len = (uint64_t)fp->count * FRAME_BYTES,
+		.addr = (uint64_t)(uintptr_t)fp->base, /* of the first stack: all lie behind it */
+		.len = (uint64_t)fp->count * family->nstacks * FRAME_BYTES,
 		.chunk_size = FRAME_BYTES,
 		.flags = XDP_UMEM_TX_METADATA_LEN,
 		.tx_metadata_len = sizeof(struct tx_metadata),
@@ -201,21 +207,21 @@ static int umem_register(struct dev_state *ds, struct netdev *nd, int fd)
 	return sys_setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, UMEM_REG_BYTES_OLD);
 }
 
-static int socket_rings(int fd)
+static int socket_rings(int fd, bool shared)
 {
 	static const struct {
 		int name;
 		uint32_t entries;
 	} ring[] = {
-		{XDP_UMEM_FILL_RING, FILL_ENTRIES},
-		{XDP_UMEM_COMPLETION_RING, COMP_ENTRIES},
 		{XDP_RX_RING, RX_ENTRIES},
 		{XDP_TX_RING, TX_ENTRIES},
+		{XDP_UMEM_FILL_RING, FILL_ENTRIES},
+		{XDP_UMEM_COMPLETION_RING, COMP_ENTRIES},
 	};
 	unsigned i;
 	int err = 0;
 
-	for (i = 0; i < ARRAY_SIZE(ring) && !err; i++)
+	for (i = 0; i < (shared ? 2 : ARRAY_SIZE(ring)) && !err; i++)
 		err = sys_setsockopt(fd, SOL_XDP, ring[i].name, &ring[i].entries, 4);
 	return err;
 }
@@ -328,12 +334,48 @@ static int umem_owner(const struct dev_state *ds, struct netdev *nd)
 	return -1;
 }
 
+/* What the stacks share of a queue, made by the first and kept for good. */
+static int queue_share(struct dev_state *first, unsigned net, unsigned qid)
+{
+	uint32_t i, size = 1, frames = stack_frames(first->sr->st)->count;
+	struct xqueue *x = first->xqueue[net][qid];
+
+	if (x || family->nstacks == 1)
+		return 0;
+	while (size < frames)
+		size *= 2;
+	x = arena_carve(&family->arena, sizeof(*x), 64);
+	if (!x)
+		return -ENOMEM;
+	lock_init(&x->lock);
+	x->mask = size - 1;
+	for (i = 0; i < family->nstacks; i++) {
+		x->done[i].idx = arena_carve(&family->arena, size * sizeof(uint32_t), 64);
+		if (!x->done[i].idx)
+			return -ENOMEM;
+	}
+	first->xqueue[net][qid] = x;
+	return 0;
+}
+
+/* For a stack but the first, on a queue where that one is. */
+static int queue_join(struct dev_state *ds, unsigned net, unsigned qid)
+{
+	int fd = net_fd(ds, net, NET_FD_XSK + qid), err;
+
+	err = socket_rings(fd, true);
+	if (!err)
+		err = bind_shared(&ds->net[net], fd, qid,
+				  net_fd(family->stacks[0].dev, net, NET_FD_XSK + qid));
+	return err ? err : queue_map(ds, net, qid, fd);
+}
+
 static int queue_open(struct dev_state *ds, unsigned net, unsigned qid)
 {
 	static const int sndbuf = SNDBUF_BYTES;
 	struct netdev *nd = &ds->net[net];
 	unsigned slot = net_slot(net, NET_FD_XSK + qid);
-	int fd, err, owner = umem_owner(ds, nd);
+	int fd, err, owner = ds->sr->idx ? -1 : umem_owner(ds, nd);
 
 	fd = sys_socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -342,45 +384,60 @@ static int queue_open(struct dev_state *ds, unsigned net, unsigned qid)
 	if (err)
 		return err;
 	fd = dev_fd(ds, slot);
-	if (owner < 0)
+	if (ds->sr->idx) {
+		err = queue_join(ds, net, qid);
+		goto out;
+	}
+	err = queue_share(ds, net, qid);
+	if (!err && owner < 0)
 		err = umem_register(ds, nd, fd);
 	if (!err)
-		err = socket_rings(fd);
+		err = socket_rings(fd, false);
 	if (!err)
 		err = queue_map(ds, net, qid, fd);
 	if (!err)
 		err = owner < 0 ? bind_first(nd, fd, qid) : bind_shared(nd, fd, qid, owner);
+out:
 	if (err)
 		return err;
+	nd->q[qid].shared = family->stacks[0].dev->xqueue[net][qid];
 	if (sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf)))
 		sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	return 0;
 }
 
-/* How many receive queues the device uses now. */
-static uint32_t queues_in_use(const struct netdev *nd, int fd)
+/* How many queues the device uses now, for receiving and for sending. */
+static uint32_t queues_in_use(const struct netdev *nd, int fd, uint32_t *tx)
 {
 	struct ethtool_channels ch = {.cmd = ETHTOOL_GCHANNELS};
 	struct ifreq ifr = {.ifr_data = (void *)&ch};
 	uint32_t n = 1;
 
+	*tx = 1;
 	memcpy(ifr.ifr_name, nd->name, IFNAMSIZ);
-	if (!sys_ioctl(fd, SIOCETHTOOL, &ifr))
+	if (!sys_ioctl(fd, SIOCETHTOOL, &ifr)) {
 		n = ch.combined_count + ch.rx_count;
-	return n < 1 ? 1 : n > STEER_QUEUES ? STEER_QUEUES : n;
+		*tx = ch.combined_count + ch.tx_count;
+	}
+	n = n < 1 ? 1 : n > STEER_QUEUES ? STEER_QUEUES : n;
+	*tx = *tx < 1 ? 1 : *tx > n ? n : *tx;
+	return n;
 }
 
 int xsk_open(struct dev_state *ds, unsigned net, enum verdict *why)
 {
 	struct netdev *nd = &ds->net[net];
 	const struct frame_pool *fp = stack_frames(ds->sr->st);
-	uint32_t q, want, fill;
+	uint32_t q, want, tx, fill, max = FILL_ENTRIES / family->nstacks;
 	int err = 0;
 
-	want = queues_in_use(nd, dev_fd(ds, DEV_FD_POKE));
+	want = queues_in_use(nd, dev_fd(ds, DEV_FD_POKE), &tx);
+	if (ds->sr->idx) /* as the first found them */
+		want = nd->nqueues;
+	nd->txq = ds->sr->idx % (tx < want ? tx : want);
 	fill = fp->count / 2 / (want * ds->nnets);
 	for (q = 0; q < want && !err; q++) {
-		nd->q[q].fill_max = fill < FILL_ENTRIES ? fill : FILL_ENTRIES;
+		nd->q[q].fill_max = fill < max ? fill : max;
 		nd->q[q].fill_target = fill < FILL_TARGET ? fill : FILL_TARGET;
 		err = queue_open(ds, net, q);
 		nd->nqueues = q + 1; /* the half-open one, too, for xsk_close() */
@@ -392,7 +449,28 @@ int xsk_open(struct dev_state *ds, unsigned net, enum verdict *why)
 	return err;
 }
 
-static void queue_fill(struct dev_state *ds, struct queue *q)
+static void queue_lock(struct queue *q)
+{
+	if (q->shared)
+		lock_acquire(&q->shared->lock); /* both rings are whole at every moment */
+}
+
+static void queue_unlock(struct queue *q)
+{
+	if (q->shared)
+		lock_release(&q->shared->lock);
+}
+
+/* How many of its frames a stack gives to a ring that it shares: no more than its part, so that the
+ * ring has room for all of everybody's, and that the others' traffic does not eat its frames up. */
+static uint32_t fill_part(const struct queue *q, uint32_t n)
+{
+	uint32_t left = q->mine < q->fill_max ? q->fill_max - q->mine : 0;
+
+	return n < left ? n : left;
+}
+
+static void queue_fill_held(struct dev_state *ds, struct queue *q)
 {
 	struct frame_pool *fp = stack_frames(ds->sr->st);
 	uint32_t used = ring_used(&q->fill), reserve = fp->count / FRAMES_LENT_DIV, n, prod, i;
@@ -403,22 +481,32 @@ static void queue_fill(struct dev_state *ds, struct queue *q)
 	if (n < FILL_BATCH && used > FILL_BATCH)
 		return;
 	if (unlikely(used < q->fill_target / FILL_LOW_DIV && q->fill_used)) {
-		q->fill_target =
-			q->fill_target * 2 < q->fill_max ? q->fill_target * 2 : q->fill_max;
+		uint32_t max = q->fill_max * (q->shared ? family->nstacks : 1);
+
+		q->fill_target = q->fill_target * 2 < max ? q->fill_target * 2 : max;
 		n = q->fill_target - used;
 	}
 	q->fill_used = true;
 	if (n > fp->nfree - reserve)
 		n = fp->nfree - reserve;
+	if (q->shared)
+		q->mine += n = fill_part(q, n);
 	prod = ring_load(q->fill.prod);
 	for (i = 0; i < n; i++) {
 		uint32_t idx = frame_get(fp);
 
 		frame_lend(ds, idx);
-		*ring_addr(&q->fill, prod + i) = (uint64_t)idx * FRAME_BYTES;
+		*ring_addr(&q->fill, prod + i) = (ds->frame0 + idx) * FRAME_BYTES;
 		/* one by one: whoever dies in here loses one, and not all of them */
 		ring_store(q->fill.prod, prod + i + 1);
 	}
+}
+
+static void queue_fill(struct dev_state *ds, struct queue *q)
+{
+	queue_lock(q);
+	queue_fill_held(ds, q);
+	queue_unlock(q);
 }
 
 int xsk_start(struct dev_state *ds, unsigned net)
@@ -429,8 +517,9 @@ int xsk_start(struct dev_state *ds, unsigned net)
 
 	for (q = 0; q < nd->nqueues; q++) {
 		uint32_t fd = (uint32_t)net_fd(ds, net, NET_FD_XSK + q);
+		uint32_t slot = STEER_SLOT(q, ds->sr->idx);
 
-		err = map_update(net_fd(ds, net, NET_FD_XSKS), &q, &fd);
+		err = map_update(net_fd(ds, net, NET_FD_XSKS), &slot, &fd);
 		if (err)
 			return err;
 		queue_fill(ds, &nd->q[q]);
@@ -457,12 +546,70 @@ void xsk_close(struct dev_state *ds, unsigned net)
 
 /* ---- receiving ------------------------------------------------------------------------------ */
 
+/* Other stacks' frames that a batch of packets came in. */
+struct foreign {
+	uint32_t n;
+	uint64_t addr[FOREIGN_BATCH];
+};
+
+/* Back to the ring they came from. It has room: it never held more at once than now. */
+static void foreign_return(struct queue *q, struct foreign *f)
+{
+	uint32_t prod, i;
+
+	if (!f->n)
+		return;
+	queue_lock(q);
+	prod = ring_load(q->fill.prod);
+	for (i = 0; i < f->n; i++) {
+		*ring_addr(&q->fill, prod + i) = f->addr[i];
+		ring_store(q->fill.prod, prod + i + 1);
+	}
+	queue_unlock(q);
+	f->n = 0;
+}
+
+/* A copy, in a frame of this stack's, of what lies in one of another's; FRAME_NONE: there is none,
+ * or no such stack. */
+static uint32_t foreign_copy(struct dev_state *ds, uint64_t addr, uint32_t len, struct foreign *f)
+{
+	struct frame_pool *fp = stack_frames(ds->sr->st);
+	uint64_t all = (uint64_t)fp->count * family->nstacks * FRAME_BYTES;
+	uint32_t off = addr % FRAME_BYTES, idx;
+
+	if (addr >= all || off + len > FRAME_BYTES)
+		return FRAME_NONE;
+	f->addr[f->n++] = addr - off;
+	idx = frame_get(fp);
+	if (idx != FRAME_NONE)
+		memcpy(frame_buf(fp, idx) + off, fp->base - ds->frame0 * FRAME_BYTES + addr, len);
+	return idx;
+}
+
+/* The frame that a descriptor's bytes are in, this stack's again; FRAME_NONE: none. */
+static uint32_t frame_of(struct dev_state *ds, struct queue *q, const struct xdp_desc *d,
+			 struct foreign *f)
+{
+	struct frame_pool *fp = stack_frames(ds->sr->st);
+	uint64_t addr = d->addr, idx = addr / FRAME_BYTES - ds->frame0;
+
+	if (likely(idx < fp->count)) {
+		if (unlikely(!frame_take_back(ds, fp, idx)))
+			return FRAME_NONE;
+		q->mine -= q->mine > 0;
+		return (uint32_t)idx;
+	}
+	if (!q->shared || f->n == FOREIGN_BATCH)
+		return FRAME_NONE;
+	return foreign_copy(ds, addr, d->len, f);
+}
+
 /*
  * Takes the packet at the ring's head off it: *head gets its chain (FRAME_NONE: it was no good).
  * Returns its descriptors; 0: not all of it is there.
  */
 static uint32_t packet_take(struct dev_state *ds, struct queue *q, uint32_t cons, uint32_t avail,
-			    uint32_t *head)
+			    uint32_t *head, struct foreign *f)
 {
 	struct frame_pool *fp = stack_frames(ds->sr->st);
 	uint32_t n = 0, i, tail = FRAME_NONE;
@@ -476,24 +623,23 @@ static uint32_t packet_take(struct dev_state *ds, struct queue *q, uint32_t cons
 	*head = FRAME_NONE;
 	for (i = 0; i < n; i++) {
 		const struct xdp_desc *d = ring_desc(&q->rx, cons + i);
-		uint64_t addr = d->addr, idx = addr / FRAME_BYTES;
-		uint32_t off = addr % FRAME_BYTES, len = d->len;
+		uint32_t off = d->addr % FRAME_BYTES, len = d->len, idx = frame_of(ds, q, d, f);
 		struct frame *m;
 
-		if (unlikely(!frame_take_back(ds, fp, idx))) {
+		if (unlikely(idx == FRAME_NONE)) {
 			bad = true;
 			continue;
 		}
-		m = frame_meta(fp, (uint32_t)idx);
+		m = frame_meta(fp, idx);
 		bad |= off + len > FRAME_BYTES;
 		m->off = (uint16_t)off;
 		m->len = (uint16_t)len;
 		m->next = m->qnext = FRAME_NONE;
 		if (tail == FRAME_NONE)
-			*head = (uint32_t)idx;
+			*head = idx;
 		else
-			frame_meta(fp, tail)->next = (uint32_t)idx;
-		tail = (uint32_t)idx;
+			frame_meta(fp, tail)->next = idx;
+		tail = idx;
 	}
 	ring_store(q->rx.cons, cons + n);
 	if (unlikely(bad || n > RX_FRAMES_MAX) && *head != FRAME_NONE) {
@@ -506,12 +652,16 @@ static uint32_t packet_take(struct dev_state *ds, struct queue *q, uint32_t cons
 static int queue_rx(struct dev_state *ds, unsigned net, struct queue *q, int max, uint64_t now_ns)
 {
 	struct stack *st = ds->sr->st;
-	const uint8_t *base = stack_frames(st)->base;
+	const uint8_t *base = stack_frames(st)->base - ds->frame0 * FRAME_BYTES;
+	struct foreign f;
 	uint32_t cons = ring_load(q->rx.cons), avail = ring_load(q->rx.prod) - cons, n, head;
 	int done = 0;
 
+	f.n = 0;
 	while (avail && done < max) {
-		n = packet_take(ds, q, cons, avail, &head);
+		if (unlikely(f.n + RX_FRAMES_MAX > FOREIGN_BATCH))
+			foreign_return(q, &f);
+		n = packet_take(ds, q, cons, avail, &head, &f);
 		if (n == 0)
 			break;
 		cons += n;
@@ -526,6 +676,7 @@ static int queue_rx(struct dev_state *ds, unsigned net, struct queue *q, int max
 			stack_rx(st, net + 1, head, now_ns);
 		done++;
 	}
+	foreign_return(q, &f);
 	return done;
 }
 
@@ -557,14 +708,15 @@ int xsk_rx(struct dev_state *ds, unsigned net, int max, uint64_t now_ns)
 int xsk_tx(struct dev_state *ds, unsigned net, const struct tx_ent *e)
 {
 	struct frame_pool *fp = stack_frames(ds->sr->st);
-	struct ring *r = &ds->net[net].q[0].tx;
+	struct netdev *nd = &ds->net[net];
+	struct ring *r = &nd->q[nd->txq].tx;
 	uint32_t prod = ring_load(r->prod), off = frame_meta(fp, e->frame)->off;
 	struct xdp_desc *d;
 
 	if (prod - ring_load(r->cons) >= r->size)
 		return -EAGAIN;
 	d = ring_desc(r, prod);
-	d->addr = (uint64_t)e->frame * FRAME_BYTES + off;
+	d->addr = (ds->frame0 + e->frame) * FRAME_BYTES + off;
 	d->len = e->len;
 	d->options = 0;
 	if (e->flags & TXF_CSUM) {
@@ -582,25 +734,77 @@ int xsk_tx(struct dev_state *ds, unsigned net, const struct tx_ent *e)
 	return 0;
 }
 
-void xsk_reclaim(struct dev_state *ds, unsigned net)
+static void frame_done(struct dev_state *ds, uint64_t idx)
 {
 	struct frame_pool *fp = stack_frames(ds->sr->st);
-	struct ring *r = &ds->net[net].q[0].comp;
+
+	if (likely(frame_take_back(ds, fp, idx)))
+		frame_put(fp, (uint32_t)idx);
+}
+
+/* A frame of another stack's, for that one to find. */
+static void done_leave(const struct dev_state *ds, struct xqueue *x, uint64_t umem_idx)
+{
+	uint32_t count = stack_frames(ds->sr->st)->count, prod;
+	struct done *d;
+
+	if (umem_idx / count >= family->nstacks)
+		return;
+	d = &x->done[umem_idx / count];
+	prod = ring_load(&d->prod);
+	d->idx[prod & x->mask] = (uint32_t)(umem_idx % count);
+	ring_store(&d->prod, prod + 1);
+}
+
+/* Those of this stack's that others found. */
+static void done_take(struct dev_state *ds, struct xqueue *x)
+{
+	struct done *d = &x->done[ds->sr->idx];
+	uint32_t cons = ring_load(&d->cons), prod = ring_load(&d->prod);
+
+	while (cons != prod) {
+		uint32_t idx = d->idx[cons++ & x->mask];
+
+		ring_store(&d->cons, cons);
+		frame_done(ds, idx);
+	}
+}
+
+static void comp_take(struct dev_state *ds, const struct queue *q)
+{
+	const struct ring *r = &q->comp;
 	uint32_t cons = ring_load(r->cons), prod = ring_load(r->prod);
+	uint32_t count = stack_frames(ds->sr->st)->count;
 
 	while (cons != prod) {
 		uint64_t idx = *ring_addr(r, cons++) / FRAME_BYTES;
 
 		ring_store(r->cons, cons);
-		if (likely(frame_take_back(ds, fp, idx)))
-			frame_put(fp, (uint32_t)idx);
+		if (likely(!q->shared || idx - ds->frame0 < count))
+			frame_done(ds, idx - ds->frame0);
+		else
+			done_leave(ds, q->shared, idx);
 	}
+}
+
+void xsk_reclaim(struct dev_state *ds, unsigned net)
+{
+	struct netdev *nd = &ds->net[net];
+	struct queue *q = &nd->q[nd->txq];
+
+	if (ring_pending(&q->comp)) {
+		queue_lock(q);
+		comp_take(ds, q);
+		queue_unlock(q);
+	}
+	if (q->shared)
+		done_take(ds, q->shared);
 }
 
 uint32_t xsk_tx_pending(const struct dev_state *ds, unsigned net)
 {
 	const struct netdev *nd = &ds->net[net];
-	const struct ring *r = &nd->q[0].tx;
+	const struct ring *r = &nd->q[nd->txq].tx;
 
 	if (nd->zerocopy && !(ring_load(r->flags) & XDP_RING_NEED_WAKEUP))
 		return 0;
@@ -609,7 +813,7 @@ uint32_t xsk_tx_pending(const struct dev_state *ds, unsigned net)
 
 int xsk_kick(struct dev_state *ds, unsigned net)
 {
-	int fd = net_fd(ds, net, NET_FD_XSK), i;
+	int fd = net_fd(ds, net, NET_FD_XSK + ds->net[net].txq), i;
 	uint32_t before, left = xsk_tx_pending(ds, net);
 
 	for (i = 0; left && i < KICK_CALLS; i++) {
@@ -638,7 +842,7 @@ void xsk_mend(struct dev_state *ds, unsigned net)
 		uint32_t cons = ring_load(r->cons), n = ring_load(r->prod) - cons;
 
 		for (; n > 0 && n <= r->size; n--, cons++) {
-			uint64_t idx = ring_desc(r, cons)->addr / FRAME_BYTES;
+			uint64_t idx = ring_desc(r, cons)->addr / FRAME_BYTES - ds->frame0;
 
 			if (idx < fp->count)
 				frame_lend(ds, (uint32_t)idx);

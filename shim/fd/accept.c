@@ -8,6 +8,9 @@
  * is a duplicate of one placeholder socket: one cheap system call in place of making a socket.
  * What the kernel's door gives is a kernel socket and no business of ours any more.
  *
+ * A listener on several stacks has an accept queue on each: the calling thread's own is asked
+ * first, then the others in turn.
+ *
  * It must never sleep in the kernel's accept: the shadow of a listener is always non-blocking.
  */
 #include "sock_int.h"
@@ -40,7 +43,8 @@ static void accept_unslot(int nfd, struct ofd *no)
 }
 
 /* sr->lock held. What the new connection has from its listener, as a clone in the kernel. */
-static void accept_inherit(struct ofd *no, const struct ofd *lo, struct sock *sk, int flags)
+static void accept_inherit(struct ofd *no, const struct ofd *lo, struct stackrec *sr,
+			   struct sock *sk, int flags)
 {
 	no->family = lo->family;
 	no->v6only = lo->v6only;
@@ -51,19 +55,19 @@ static void accept_inherit(struct ofd *no, const struct ofd *lo, struct sock *sk
 	no->rcvtimeo_ns = lo->rcvtimeo_ns;
 	no->sndtimeo_ns = lo->sndtimeo_ns;
 	no->rcvlowat = lo->rcvlowat;
-	no->sr = lo->sr;
+	no->sr = sr;
 	atomic_store_explicit(&no->nonblock, !!(flags & SOCK_NONBLOCK), memory_order_relaxed);
 	sk->user = no;
 	atomic_store_explicit(&no->sk, sk, memory_order_release);
 }
 
-/* The stack's door: a descriptor, or -EAGAIN, -EMFILE, ... held: o is, and who waits in accept()
+/* A stack's door: a descriptor, or -EAGAIN, -EMFILE, ... held: o is, and who waits in accept()
  * gets his connection though the descriptor is closed meanwhile, as in the kernel. */
-static int accept_stack(int fd, struct ofd *o, bool held, struct endpoint *peer, int flags)
+static int accept_stack(int fd, struct ofd *o, struct stackrec *sr, bool held,
+			struct endpoint *peer, int flags)
 {
-	struct stackrec *sr = o->sr;
 	struct ofd *no;
-	struct sock *sk;
+	struct sock *sk, *l;
 	int nfd, r;
 
 	r = accept_slot(o->family, flags, &nfd, &no);
@@ -73,14 +77,15 @@ static int accept_stack(int fd, struct ofd *o, bool held, struct endpoint *peer,
 	if (held)
 		run_enter(sr);
 	else
-		r = fdtab_lock(fd, o);
+		r = fdtab_lock_at(fd, o, sr);
 	if (r < 0) {
 		accept_unslot(nfd, no);
 		return r;
 	}
-	r = o->sk ? stack_accept(sr->st, o->sk, &sk, now_ns()) : -EINVAL;
+	l = o->sk ? ofd_part(o, sr->idx) : NULL;
+	r = l ? stack_accept(sr->st, l, &sk, now_ns()) : o->sk ? -EAGAIN : -EINVAL;
 	if (r == 0) {
-		accept_inherit(no, o, sk, flags);
+		accept_inherit(no, o, sr, sk, flags);
 		*peer = sk->remote;
 	}
 	run_leave(sr, RUN_LATER);
@@ -134,7 +139,25 @@ static int accept_kernel(int fd, struct ofd *o, struct sockaddr *addr, socklen_t
 
 static bool stack_door_ready(const struct sock *l)
 {
-	return atomic_load_explicit(&l->ready, memory_order_acquire) & RDY_IN;
+	return l && atomic_load_explicit(&l->ready, memory_order_acquire) & RDY_IN;
+}
+
+/* The stacks' doors. -EAGAIN: nobody there. */
+static int accept_stacks(int fd, struct ofd *o, bool held, struct endpoint *peer, int flags)
+{
+	uint32_t own, i;
+	int r = -EAGAIN;
+
+	if (likely(!o->parts))
+		return stack_door_ready(o->sk) ? accept_stack(fd, o, o->sr, held, peer, flags) : r;
+	own = attend_own()->idx;
+	for (i = 0; i < family->nstacks && r == -EAGAIN; i++) {
+		uint32_t at = (own + i) % family->nstacks;
+
+		if (stack_door_ready(ofd_part(o, at)))
+			r = accept_stack(fd, o, &family->stacks[at], held, peer, flags);
+	}
+	return r;
 }
 
 /* One look at both doors. */
@@ -154,13 +177,11 @@ static int accept_try(int fd, struct ofd *o, bool held, struct sockaddr *addr, s
 		if (r != -EAGAIN)
 			return r;
 	}
-	if (stack_door_ready(l)) {
-		r = accept_stack(fd, o, held, &peer, flags);
-		if (r >= 0 && addr)
-			sockaddr_put(o, &peer, addr, len);
-		if (r != -EAGAIN)
-			return r;
-	}
+	r = accept_stacks(fd, o, held, &peer, flags);
+	if (r >= 0 && addr)
+		sockaddr_put(o, &peer, addr, len);
+	if (r != -EAGAIN)
+		return r;
 	return kernel_first ? -EAGAIN : accept_kernel(fd, o, addr, len, flags);
 }
 

@@ -144,6 +144,8 @@ static bool connect_take(int fd, struct ofd *o, const struct sockaddr *addr, soc
 		return false;
 	if (iface_named() || knobs.loopback)
 		sr = sock_stack_for(o, &dst.addr, iface_named(), &why);
+	if (sr)
+		sr = connect_stack(o, sr);
 	if (sr && with_data && !(stack_cfg(sr->st)->tcp_fastopen & TCP_FASTOPEN_CLIENT))
 		return false; /* the kernel says so, too */
 	if (sr) {
@@ -312,10 +314,10 @@ static int listener_shutdown(int fd, struct ofd *o, int how)
 
 	if (r < 0 || how == SHUT_WR)
 		return r;
-	run_enter(sr);
+	sock_enter(o);
 	sk = o->sk;
 	if (!sk || o->stopped) {
-		run_leave(sr, RUN_LATER);
+		sock_leave(o, RUN_LATER);
 		return r;
 	}
 	if (!list_empty(&o->peers)) {
@@ -324,14 +326,15 @@ static int listener_shutdown(int fd, struct ofd *o, int how)
 		sock_release(o); /* the others go on; the kernel answers for this one */
 	} else {
 		if (o->claimed) {
-			listener_keep_flows(sr, o, sk);
+			listener_keep_flows(o, sk);
 			ofd_unclaim(sr, o);
 		}
 		stack_shutdown(sr->st, sk, how, now_ns());
+		parts_shutdown(o, how);
 		o->stopped = 1;
 	}
 	ofd_notify(o, RDY_HUP);
-	run_leave(sr, RUN_KICK);
+	sock_leave(o, RUN_KICK);
 	return 0;
 }
 

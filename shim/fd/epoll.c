@@ -162,6 +162,23 @@ static void item_check(struct epitem *it)
 	ofd_notify(set->ofd, RDY_IN);
 }
 
+void epoll_prefer(struct ofd *o, uint32_t stack)
+{
+	struct list *pos;
+
+	list_for_each(pos, &o->watches) {
+		struct watch *w = list_entry(pos, struct watch, node);
+		struct epitem *it = container_of(w, struct epitem, watch);
+
+		if (w->kind != WATCH_EPOLL || !(it->events & EPOLLEXCLUSIVE) ||
+		    it->set->stack1 != stack + 1)
+			continue;
+		list_del(pos);
+		list_push_front(&o->watches, pos);
+		return;
+	}
+}
+
 bool epoll_item_notify(struct watch *w, uint32_t edges, bool quiet)
 {
 	struct epitem *it = container_of(w, struct epitem, watch);
@@ -176,7 +193,7 @@ bool epoll_item_notify(struct watch *w, uint32_t edges, bool quiet)
 			if (list_empty(&it->rdy))
 				list_push_back(&set->ready, &it->rdy);
 		} else {
-			woke = item_raise(it);
+			woke = item_raise(it) || set == epoll_taking;
 		}
 	}
 	lock_release(&set->lock);

@@ -38,6 +38,9 @@ void epoll_migrate(struct ofd *sock, int fd);
 /* Tells an item of edges. quiet: another exclusive item has been woken, so an exclusive one is not.
  * True when it is exclusive and a sleeper was woken. sr->lock held; for ofd_notify(). */
 bool epoll_item_notify(struct watch *w, uint32_t edges, bool quiet);
+/* A listener has something on a stack: of its exclusive items, that of a thread whose own stack
+ * this is shall be the first to be told. Guard held. */
+void epoll_prefer(struct ofd *o, uint32_t stack);
 /* The level of an epoll set as a description: RDY_IN when it has something to report (its kernel's
  * part not counted). No lock, or that of a set that holds this one. */
 uint32_t epoll_level(const struct ofd *o);

@@ -26,6 +26,7 @@ struct epoll_set {
 	_Atomic bool poked;         /* the kernel's half holds, or held, the eventfd */
 	_Atomic bool poking;        /* it holds it */
 	uint64_t poke_ns;           /* since when, at least */
+	_Atomic uint8_t stack1;     /* the stack of the thread that last waited for it, plus 1 */
 	_Atomic bool kernel_turn;   /* with one event asked for: whose turn it is */
 	_Atomic uint64_t kcheck_ns; /* when the kernel's half was last looked at */
 };
@@ -50,6 +51,8 @@ struct epitem {
 };
 
 extern char epoll_poke_mark;
+/* The set that the thread is about to take events from, with several stacks; else NULL. */
+extern __thread struct epoll_set *epoll_taking __attribute__((tls_model("initial-exec")));
 
 /* Takes set->lock, mending what a dead holder left. */
 void epoll_lock(struct epoll_set *set);

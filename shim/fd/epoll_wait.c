@@ -13,6 +13,8 @@
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
+__thread struct epoll_set *epoll_taking __attribute__((tls_model("initial-exec")));
+
 /* ---- our half ------------------------------------------------------------------------------- */
 
 bool epoll_wake_one(struct epoll_set *set)
@@ -343,6 +345,7 @@ static void epwait_end(void *arg)
 {
 	struct epwait *e = arg;
 
+	epoll_taking = NULL;
 	if (thread_self.waiter)
 		epoll_waiter_leave(thread_self.waiter);
 	if (e->held)
@@ -430,6 +433,10 @@ int epoll_wait_op(int epfd, struct ofd *o, struct epoll_event *ev, int max,
 		}
 	}
 	e.sr = attend_own();
+	if (unlikely(family->nstacks > 1)) {
+		e.set->stack1 = (uint8_t)(e.sr->idx + 1);
+		epoll_taking = e.set;
+	}
 	thread_undo_push(&undo, epwait_end, &e);
 	ret = wait_both(&e);
 	thread_undo_pop();

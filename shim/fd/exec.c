@@ -222,7 +222,7 @@ static void listener_to_kernel(struct ofd *o)
 
 	/* They share one claim, held in the name of one of them or all. */
 	if (o->claimed) {
-		listener_keep_flows(o->sr, o, sk);
+		listener_keep_flows(o, sk);
 		ofd_unclaim(o->sr, o);
 	}
 	o->kernel_only = 1;
@@ -243,7 +243,7 @@ void exec_to_kernel(int fd, struct ofd *o)
 
 	if (o->kind != OFD_SOCK || !sr)
 		return;
-	run_enter(sr);
+	sock_enter(o);
 	sk = atomic_load(&o->sk);
 	if (sk && sk->type == STK_LISTENER && !o->kernel_only) {
 		listener_to_kernel(o);
@@ -252,7 +252,7 @@ void exec_to_kernel(int fd, struct ofd *o)
 		udp_unclaim(o);
 		left = true;
 	}
-	run_leave(sr, RUN_KICK);
+	sock_leave(o, RUN_KICK);
 	if (sk && sk->type != STK_TCP)
 		shadow_as_asked(fd, o);
 	if (left)

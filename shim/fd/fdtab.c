@@ -36,18 +36,21 @@ static int fdtab_make(void)
 	return 0;
 }
 
-int fdtab_lock(int fd, struct ofd *o)
+int fdtab_lock_at(int fd, struct ofd *o, struct stackrec *sr)
 {
-	struct stackrec *sr = o->sr;
-
-	if (unlikely(!sr))
-		return -EBADF;
 	run_enter(sr);
-	if (likely(fdtab_get(fd) == o && o->sr == sr &&
+	if (likely(fdtab_get(fd) == o && (o->sr == sr || o->parts) &&
 		   atomic_load_explicit(&o->sk, memory_order_relaxed)))
 		return 0;
 	run_leave(sr, RUN_LATER);
 	return -EBADF;
+}
+
+int fdtab_lock(int fd, struct ofd *o)
+{
+	struct stackrec *sr = o->sr;
+
+	return unlikely(!sr) ? -EBADF : fdtab_lock_at(fd, o, sr);
 }
 
 int fdtab_set(int fd, struct ofd *o)

@@ -51,6 +51,8 @@ static inline struct ofd *fdtab_tracked(int fd)
  * (closed meanwhile: nothing is locked). Undo with run_leave() (shim/run/run.h).
  */
 int fdtab_lock(int fd, struct ofd *o);
+/* The same with the lock of stack sr, for a listener that is on several. */
+int fdtab_lock_at(int fd, struct ofd *o, struct stackrec *sr);
 
 /* Enters a new descriptor. The table takes over one reference of this process. -EMFILE beyond. */
 int fdtab_set(int fd, struct ofd *o);

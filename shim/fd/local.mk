@@ -18,6 +18,7 @@ libshim_la_SOURCES += \
 	shim/fd/ofd.h \
 	shim/fd/opts.c \
 	shim/fd/owner.c \
+	shim/fd/parts.c \
 	shim/fd/pass.c \
 	shim/fd/pass.h \
 	shim/fd/poll.c \

@@ -100,11 +100,11 @@ static void ofd_end(struct ofd *o)
 		epoll_set_free(o);
 	else if (sr || !list_empty(&o->watches)) {
 		/* Sets remember a socket that the kernel serves, too. */
-		run_enter(sr ? sr : family_shared());
+		sock_enter(o);
 		epoll_forget(o);
 		if (sr)
 			sock_release(o);
-		run_leave(sr ? sr : family_shared(), RUN_LATER);
+		sock_leave(o, RUN_LATER);
 	}
 	ofd_free(o);
 }
@@ -255,6 +255,10 @@ uint32_t ofd_ready(const struct ofd *o)
 
 	if (likely(sk))
 		ready = atomic_load_explicit(&sk->ready, memory_order_acquire);
+	if (unlikely(o->parts) && sk && sk->type == STK_LISTENER)
+		for (uint32_t i = 1; i < family->nstacks; i++)
+			if ((sk = ofd_part(o, i)))
+				ready |= atomic_load_explicit(&sk->ready, memory_order_acquire);
 	if (unlikely(o->two_doors) && !o->stopped) { /* the kernel's end of it is ours, too */
 		door = atomic_load_explicit(&o->door_ready, memory_order_acquire);
 		if (unlikely(door & DOOR_FULL))

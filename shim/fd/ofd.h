@@ -41,8 +41,15 @@ struct ofd_udp {
 	uint8_t recverr;    /* IP_RECVERR or IPV6_RECVERR */
 	uint8_t left;       /* an option gave its port back: all comes through the kernel's door */
 	uint8_t reroute;    /* ask for the route again: the kernel knows better */
+	uint8_t port_held;  /* it counts in family.udp_port */
 	uint64_t looked_ns; /* when a sender last looked for errors */
 	uint64_t door_ns;   /* when the kernel's door was first seen with something */
+};
+
+/* A listener's sockets, on each stack one, with an accept queue of its own: all come and go under
+ * the locks of all stacks, so that each is there under its own's. */
+struct parts {
+	struct sock *_Atomic sk[FAMILY_STACKS];
 };
 
 /* In ofd.door_ready beside RDY_*: the kernel told of an error that nobody has asked for yet. */
@@ -106,6 +113,14 @@ static inline struct stackrec *ofd_guard(const struct ofd *o)
 }
 /* Takes that lock; to be undone with run_leave(). */
 struct stackrec *ofd_guard_enter(const struct ofd *o);
+
+/* The listener's socket on stack i; NULL: none. */
+static inline struct sock *ofd_part(const struct ofd *o, uint32_t i)
+{
+	if (!o->parts)
+		return i == 0 ? atomic_load_explicit(&o->sk, memory_order_acquire) : NULL;
+	return atomic_load_explicit(&o->parts->sk[i], memory_order_acquire);
+}
 
 /* What to do when a description's readiness changes: an epoll item, or a sleeping thread. */
 enum watch_kind { WATCH_EPOLL, WATCH_WAITER };

@@ -347,6 +347,8 @@ static int opt_set_stack(int fd, struct ofd *o, int level, int name, const void 
 	if (r < 0)
 		return r;
 	r = stack_setopt(c.sr->st, call_sk(&c), level, name, val, len, now_ns());
+	if (r == 0 && unlikely(o->parts) && call_sk(&c)->type == STK_LISTENER)
+		parts_setopt(o, level, name, val, len);
 	if (r == 0 && level == SOL_SOCKET && name == SO_RCVLOWAT)
 		stack_getopt(c.sr->st, call_sk(&c), level, name, &o->rcvlowat, &size, now_ns());
 	call_end(&c, c.nonblock ? RUN_LATER : RUN_KICK);

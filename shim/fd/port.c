@@ -112,26 +112,32 @@ void port_leave_end(struct port_leave *k, bool last)
 
 	if (k->fd < 0)
 		return;
-	if (last) {
+	for (uint32_t i = 0; last && i < family->nstacks; i++) {
+		k->sr = &family->stacks[i];
 		run_enter(k->sr);
 		stack_port_each(k->sr->st, k->bound.port, hold_one, &w);
-		if (w.shut)
-			sys_setsockopt(k->fd, SOL_SOCKET, SO_REUSEADDR, &w.reuseaddr, sizeof(int));
 		run_leave(k->sr, RUN_LATER);
 	}
+	if (w.shut)
+		sys_setsockopt(k->fd, SOL_SOCKET, SO_REUSEADDR, &w.reuseaddr, sizeof(int));
 	sys_close(k->fd);
 	k->fd = -1;
 }
 
 bool port_reap(const struct ofd *o)
 {
-	struct stackrec *sr = family ? &family->stacks[0] : NULL;
+	bool any = false;
 
-	if (o->socktype != SOCK_STREAM || !sr || !sr->st || !hold_any(sr))
-		return false;
-	run_turn(sr);
-	run_enter(sr);
-	sock_reap_flows(sr);
-	run_leave(sr, RUN_LATER);
-	return true;
+	for (uint32_t i = 0; family && o->socktype == SOCK_STREAM && i < family->nstacks; i++) {
+		struct stackrec *sr = &family->stacks[i];
+
+		if (!sr->st || !hold_any(sr))
+			continue;
+		run_turn(sr);
+		run_enter(sr);
+		sock_reap_flows(sr);
+		run_leave(sr, RUN_LATER);
+		any = true;
+	}
+	return any;
 }

@@ -116,8 +116,10 @@ void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, boo
 	o->append = fl >= 0 && (fl & O_APPEND);
 	opts_import_timeouts(fd, o);
 	owner_import(fd, o);
+	shared_enter();
 	o->sr = sr;
 	sk->user = o;
+	parts_adopt(o);
 	if (two_doors) {
 		/* Our own calls on the kernel's door must never sleep there. */
 		if (fl >= 0 && !(fl & O_NONBLOCK))
@@ -126,6 +128,7 @@ void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, boo
 	}
 	atomic_store_explicit(&o->sk, sk, memory_order_release);
 	epoll_migrate(o, fd);
+	shared_leave();
 	if (two_doors && door_add(fd, o) < 0)
 		log_warn("fd %d: the kernel's door of this socket cannot be watched", fd);
 	ofd_set_verdict(o, fd, VERDICT_stack);
@@ -179,7 +182,10 @@ static struct sock *listener_share(struct stackrec *sr, struct ofd *o)
 			continue;
 		if (!sock_reuseport(sr, (struct sock *)sk))
 			return NULL;
+		shared_enter();
+		o->parts = other->parts;
 		list_push_back(&other->peers, &o->peers);
+		shared_leave();
 		return (struct sock *)sk;
 	}
 	return NULL;
@@ -193,9 +199,12 @@ static enum verdict listener_claim(struct ofd *o, struct stackrec *sr, const str
 
 	if (r < 0)
 		return r == -EADDRINUSE ? VERDICT_port_busy : VERDICT_no_memory;
-	if (ip_addr_is_loopback(&o->bound.addr))
-		return VERDICT_stack;
-	r = ofd_claim(sr, o);
+	r = parts_listen(o, opts, backlog, *sk);
+	if (r == 0 && !ip_addr_is_loopback(&o->bound.addr)) {
+		r = ofd_claim(sr, o);
+		if (r < 0)
+			parts_close(o);
+	}
 	if (r < 0) {
 		stack_close(sr->st, *sk, now_ns());
 		return r == -EEXIST ? VERDICT_port_busy : VERDICT_no_memory;
@@ -224,8 +233,10 @@ static enum verdict listener_make(int fd, struct ofd *o, struct stackrec *sr, in
 	if (*ret < 0) {
 		if (o->claimed)
 			ofd_unclaim(sr, o);
-		if (why == VERDICT_stack)
+		if (why == VERDICT_stack) {
+			parts_close(o);
 			stack_close(sr->st, sk, now_ns());
+		}
 		return VERDICT_undecided;
 	}
 	if (why != VERDICT_stack) {
@@ -245,19 +256,21 @@ static bool listener_again(int fd, struct ofd *o, int backlog, int *ret)
 	struct stackrec *sr = o->sr;
 	bool stopped;
 
-	run_enter(sr);
+	sock_enter(o);
 	stopped = o->stopped;
 	if (!stopped) {
 		*ret = sys_listen(fd, backlog);
-		if (*ret == 0)
+		if (*ret == 0) {
 			stack_listen_backlog(sr->st, o->sk, (uint32_t)backlog);
+			parts_backlog(o, backlog);
+		}
 	} else {
 		door_del(fd);
 		o->door_ready = 0;
 		sock_release(o);
 		o->stopped = 0;
 	}
-	run_leave(sr, RUN_LATER);
+	sock_leave(o, RUN_LATER);
 	return !stopped;
 }
 
@@ -289,14 +302,14 @@ int sock_listen(int fd, struct ofd *o, int backlog)
 	if (listener_bound(fd, o, backlog, &r))
 		sr = sock_stack_for(o, &o->bound.addr, true, &why);
 	if (sr) {
-		run_enter(sr);
+		run_enter_all();
 		why = o->sk ? VERDICT_stack : listener_make(fd, o, sr, backlog, &r);
-		run_leave(sr, RUN_LATER);
-		if (why == VERDICT_stack) {
-			helper_ensure(sr);
-			/* Now, so that it takes no descriptor when accept() has but one left. */
+		run_leave_all(RUN_LATER);
+		for (uint32_t i = 0; why == VERDICT_stack && i < family->nstacks; i++)
+			helper_ensure(&family->stacks[i]);
+		/* Now, so that it takes no descriptor when accept() has but one left. */
+		if (why == VERDICT_stack)
 			sock_placeholder(o->family);
-		}
 	}
 	if (r > 0)
 		r = sys_listen(fd, backlog);
@@ -327,11 +340,17 @@ static void keep_flow(void *arg, const struct endpoint *local, const struct endp
 }
 
 /* Connections that came through the claim of a listener need steering of their own once it goes. */
-void listener_keep_flows(struct stackrec *sr, const struct ofd *o, const struct sock *l)
+static void keep_flows_of(struct stackrec *sr, const struct ofd *o, const struct sock *l)
 {
 	struct keeping k = {sr, &l->local, o->v6only};
 
 	stack_port_each(sr->st, l->local.port, keep_flow, &k);
+}
+
+void listener_keep_flows(const struct ofd *o, const struct sock *l)
+{
+	for (uint32_t i = 0; i < family->nstacks; i++)
+		keep_flows_of(&family->stacks[i], o, l);
 }
 
 void sock_release(struct ofd *o)
@@ -348,18 +367,27 @@ void sock_release(struct ofd *o)
 	}
 	atomic_store_explicit(&o->sk, NULL, memory_order_release);
 	if (shared) {
+		struct ofd *next = list_entry(o->peers.next, struct ofd, peers);
+
 		o->claimed = 0;
-		if (sk->user == o)
-			sk->user = list_entry(o->peers.next, struct ofd, peers);
+		if (sk->user == o) {
+			sk->user = next;
+			parts_adopt(next);
+		}
+		shared_enter();
 		list_del(&o->peers);
+		shared_leave();
 		return;
 	}
 	sk->user = NULL;
 	if (claimed) {
 		if (sk->type == STK_LISTENER)
-			listener_keep_flows(sr, o, sk);
+			listener_keep_flows(o, sk);
 		ofd_unclaim(sr, o);
 	}
+	udp_stack_end(o);
+	if (sk->type == STK_LISTENER)
+		parts_close(o);
 	stack_close(sr->st, sk, now_ns());
 }
 
@@ -506,6 +534,8 @@ int call_again(struct call *c, uint32_t events)
 		run_leave(c->sr, RUN_LATER);
 		if (knobs.loopback)
 			sock_settle(c->sr);
+		else if (unlikely(c->o->parts))
+			attend_turn(attend_own());
 		else
 			run_turn(c->sr);
 	} else {

@@ -168,8 +168,8 @@ bool sock_local_service(struct stackrec *sr, enum sock_type type, const struct e
  */
 void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, bool two_doors);
 /* The connections that came through the claim of o, whose listener is l, get steering of their own.
- * sr->lock held. */
-void listener_keep_flows(struct stackrec *sr, const struct ofd *o, const struct sock *l);
+ * The locks of all stacks held. */
+void listener_keep_flows(const struct ofd *o, const struct sock *l);
 /* All that o, bound, takes is steered to the stack (both families, if it serves both) / no more.
  * sr->lock held. 0 or as claim_add(); o->claimed follows. */
 int ofd_claim(struct stackrec *sr, struct ofd *o);
@@ -194,7 +194,43 @@ bool port_reap(const struct ofd *o);
 
 /* SO_ERROR: positive, and cleared. sr->lock held. */
 int sock_take_error(struct stackrec *sr, struct sock *sk);
-/* Everything that goes with the last reference; sr->lock held. Leaves o without a stack socket. */
+/* The locks of all that o has to do with: its stack's, those of all stacks if it is a listener on
+ * them; and the end of that. */
+static inline void sock_enter(const struct ofd *o)
+{
+	if (unlikely(o->parts))
+		run_enter_all();
+	else
+		run_enter(o->sr ? o->sr : family_shared());
+}
+static inline void sock_leave(const struct ofd *o, unsigned flags)
+{
+	if (unlikely(o->parts))
+		run_leave_all(flags);
+	else
+		run_leave(o->sr ? o->sr : family_shared(), flags);
+}
+
+/* ---- several stacks (parts.c) --------------------------------------------------------------- */
+
+/* The other stacks' parts of a listener; the locks of all held. first: its socket on the first
+ * stack. 0, or -Exxx and nothing left. */
+int parts_listen(struct ofd *o, const struct sock_opts *opts, int backlog, struct sock *first);
+void parts_backlog(struct ofd *o, int backlog);
+void parts_shutdown(struct ofd *o, int how);
+void parts_close(struct ofd *o);
+/* They tell o from now on. */
+void parts_adopt(struct ofd *o);
+/* An option that the first part has taken; the first stack's lock held. */
+void parts_setopt(struct ofd *o, int level, int name, const void *val, socklen_t len);
+/* The stack that o is to be on, as a datagram socket at its port or a connection, where sr is the
+ * first. No lock held. udp_stack_end(): o has left that port. */
+struct stackrec *udp_stack(struct ofd *o, struct stackrec *sr);
+void udp_stack_end(struct ofd *o);
+struct stackrec *connect_stack(const struct ofd *o, struct stackrec *sr);
+
+/* Everything that goes with the last reference; sock_enter() called. Leaves o without a stack
+ * socket. */
 void sock_release(struct ofd *o);
 /* Gives a socket that borrows the placeholder one of its own, under the same number. 0 or -Exxx. */
 int sock_own_shadow(int fd, struct ofd *o);

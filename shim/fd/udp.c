@@ -130,11 +130,14 @@ static void udp_try(int fd, struct ofd *o)
 	else
 		sr = sock_stack_for(o, &o->bound.addr, true, &why);
 	if (sr) {
+		sr = udp_stack(o, sr);
 		run_enter(sr);
 		why = o->sk ? VERDICT_stack : udp_open(fd, o, sr);
 		run_leave(sr, RUN_LATER);
 		if (why == VERDICT_stack)
 			helper_ensure(sr);
+		else
+			udp_stack_end(o);
 	}
 	ofd_set_verdict(o, fd, why);
 }

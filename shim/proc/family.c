@@ -55,6 +55,7 @@
 					*/
 #define SUSPECT_ROUNDS 2
 #define WAITERS_MAX (1u << 16)
+#define PARTS_MAX (1u << 16)
 
 struct family *family;
 struct proc *family_self;
@@ -147,6 +148,7 @@ static int family_make(void)
 	f->founder = sys_getpid();
 	lock_init(&f->lock);
 	f->ofds = arena_carve(&f->arena, sizeof(struct ofd) * FAMILY_OFDS, 4096);
+	pool_init(&f->parts, &f->arena, "parts", sizeof(struct parts), PARTS_MAX);
 	pool_init(&f->waiters, &f->arena, "waiter", sizeof(struct waiter), WAITERS_MAX);
 	pool_init(&f->names, &f->arena, "ofd_name", sizeof(struct ofd_name), FAMILY_OFDS);
 	ret = f->ofds ? stackrecs_init(f) : -ENOMEM;

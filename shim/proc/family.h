@@ -96,6 +96,9 @@ struct family {
 	struct stackrec stacks[FAMILY_STACKS];
 	struct stackrec shared;      /* no stack: guards what belongs to none, or to several */
 	_Atomic uint64_t attend_gen; /* changes with any of .attendants */
+	/* By UDP port: sockets of the family that are bound to it, times 256, and the number of the
+	 * stack that they all are on. */
+	_Atomic uint32_t udp_port[65536];
 	struct ofd *ofds;            /* FAMILY_OFDS of them, lazily filled */
 	_Atomic uint32_t ofds_used;  /* high-water mark */
 	uint32_t ofd_free;           /* free list head (index + 1), family.lock */
@@ -103,6 +106,8 @@ struct family {
 	struct pool names;           /* struct ofd_name (fd/pass.h); family.lock */
 	struct ofd_name *name_of[FAMILY_NAME_BUCKETS];
 	_Atomic uint32_t flights;          /* references of messages on their way */
+	struct pool parts;                 /* struct parts; shared.lock */
+	uint8_t *frame_mem;                /* where the frames of all stacks lie; their locks */
 	struct waiter *_Atomic waiter_all; /* every waiter there ever was, through waiter.all */
 };
 

@@ -153,8 +153,8 @@ int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const 
 
 /*
  * Enters into w's gate what there is to sleep on: the stacks' devices, doors, w's wake-up, app (an
- * epoll set of the application's, or -1). 0, or -Exxx: there is no gate, the caller polls. Own thread
- * only.
+ * epoll set of the application's, or -1). 0, or -Exxx: there is no gate, the caller polls. Own
+ * thread only.
  */
 int gate_prepare(struct waiter *w, uint32_t stacks, int app);
 enum { GATE_WOKEN = 1, GATE_DEVICE = 2, GATE_KERNEL = 4 }; /* KERNEL: doors or app */

@@ -46,6 +46,24 @@ static _Atomic pid_t exiting_tid; /* the thread that ends the process; 0: none *
 
 /* ---- making the stack ----------------------------------------------------------------------- */
 
+/* With several stacks the frames of all lie in one piece, which is the UMEM. */
+static int frames_share(struct stackrec *sr, struct stack_cfg *cfg)
+{
+	uint64_t bytes;
+
+	if (family->nstacks == 1)
+		return 0;
+	cfg->frames /= family->nstacks;
+	bytes = (uint64_t)cfg->frames * FRAME_BYTES;
+	if (!family->frame_mem)
+		family->frame_mem =
+			arena_carve(&family->arena, bytes * family->nstacks, FRAME_BYTES);
+	if (!family->frame_mem)
+		return -ENOMEM;
+	cfg->frame_mem = family->frame_mem + bytes * sr->idx;
+	return 0;
+}
+
 static int stack_make(struct stackrec *sr)
 {
 	struct stack_cfg cfg;
@@ -54,6 +72,9 @@ static int stack_make(struct stackrec *sr)
 	int ret;
 
 	sysctl_stack_cfg(&cfg);
+	ret = frames_share(sr, &cfg);
+	if (ret < 0)
+		return ret;
 	for (size_t n = 0; n < sizeof(secret);) {
 		ssize_t got = sys_getrandom(secret + n, sizeof(secret) - n, 0);
 
@@ -96,10 +117,30 @@ static enum verdict iface_attach(struct stackrec *sr)
 	return any ? VERDICT_stack : first == VERDICT_undecided ? VERDICT_no_iface : first;
 }
 
-/* sr->lock held. */
+/* The other stacks get what the first has; without them there is none. */
+static enum verdict stacks_join(void)
+{
+	enum verdict why = VERDICT_stack;
+	int err = 0;
+
+	for (uint32_t i = 1; i < family->nstacks && !err; i++)
+		err = dev_join(&family->stacks[i], &why);
+	for (uint32_t i = 0; err && i < family->nstacks; i++)
+		dev_close(&family->stacks[i]);
+	for (uint32_t i = 1; i < family->nstacks; i++)
+		family->stacks[i].verdict = err ? why : VERDICT_stack;
+	if (err)
+		log_warn("sockets stay with the kernel: SHIM_STACKS=%u: %s", family->nstacks,
+			 verdict_info[why].text);
+	return err ? why : VERDICT_stack;
+}
+
+/* The locks of all stacks held. sr: the first. */
 static void stack_prepare(struct stackrec *sr, bool loopback_only)
 {
-	if (!sr->st && stack_make(sr) < 0) {
+	for (uint32_t i = 0; i < family->nstacks; i++) {
+		if (family->stacks[i].st || stack_make(&family->stacks[i]) == 0)
+			continue;
 		sr->verdict = VERDICT_no_memory;
 		log_warn("sockets stay with the kernel: %s", verdict_info[VERDICT_no_memory].text);
 		return;
@@ -107,7 +148,9 @@ static void stack_prepare(struct stackrec *sr, bool loopback_only)
 	if (knobs.loopback && !sr->loopback)
 		sr->loopback = dev_open_loopback(sr) == 0;
 	if (!loopback_only && sr->verdict == VERDICT_undecided) {
-		sr->verdict = iface_attach(sr);
+		enum verdict why = iface_attach(sr);
+
+		sr->verdict = why == VERDICT_stack ? stacks_join() : why;
 	}
 }
 
@@ -124,10 +167,10 @@ struct stackrec *run_stack(bool loopback_only, enum verdict *why)
 		return NULL;
 	sr = &family->stacks[0];
 	if (loopback_only ? !sr->loopback : sr->verdict == VERDICT_undecided) {
-		run_enter(sr);
+		run_enter_all();
 		if (!(loopback_only && sr->verdict == VERDICT_no_memory))
 			stack_prepare(sr, loopback_only);
-		run_leave(sr, RUN_LATER);
+		run_leave_all(RUN_LATER);
 	}
 	*why = sr->verdict;
 	if (loopback_only ? sr->loopback : sr->verdict == VERDICT_stack)
@@ -168,11 +211,22 @@ static void keep(struct ofd *o)
 		atomic_store(&o->sk, NULL);
 }
 
+/* Likewise of a listener's part on stack i, which only goes with the locks of all held: it is not
+ * half gone. */
+static void keep_part(struct ofd *o, uint32_t i)
+{
+	struct sock *sk = i < family->nstacks && atomic_load(&o->sk) ? ofd_part(o, i) : NULL;
+
+	if (sk && !stack_sock_keep(sk, o))
+		atomic_store(&o->parts->sk[i], NULL);
+}
+
 static void recover(struct stackrec *sr)
 {
 	uint32_t end = family->ofds_used;
 
-	log_error("a process died inside the stack: its connections are reset");
+	if (sr != &family->shared)
+		log_error("a process died inside the stack: its connections are reset");
 	if (sr->st)
 		stack_disown_all(sr->st);
 	for (uint32_t i = 0; i < end; i++) {
@@ -184,6 +238,8 @@ static void recover(struct stackrec *sr)
 		}
 		if (o->kind == OFD_SOCK && o->sr == sr)
 			keep(o);
+		else if (o->kind == OFD_SOCK && o->parts)
+			keep_part(o, sr->idx);
 	}
 	if (sr->st) {
 		uint64_t now = now_ns();
@@ -289,9 +345,15 @@ static void tell(struct stackrec *sr)
 			continue;
 		if (unlikely(o->owner))
 			owner_tell(o, edges);
+		if (unlikely(o->parts)) {
+			shared_enter();
+			epoll_prefer(o, sr->idx);
+		}
 		ofd_notify(o, edges);
 		list_for_each(pos, &o->peers) /* a ring of those that share a listener */
 			ofd_notify(list_entry(pos, struct ofd, peers), edges);
+		if (unlikely(o->parts))
+			shared_leave();
 	}
 }
 

@@ -173,6 +173,7 @@ static void json_stack(const struct family *fam, unsigned i, const struct stack 
 	json_str("verdict", sr->verdict < VERDICT_COUNT ? verdict_info[sr->verdict].name : NULL);
 	json_u64("turns", sr->turns);
 	json_u64("sleepers", atomic_load(&sr->sleepers));
+	json_u64("attendants", atomic_load(&sr->attendants));
 	json_u64("last_turn_ago_ns", attended && attended <= now ? now - attended : 0);
 	json_u64("open", stack_open_count(st));
 	json_u64("draining", stack_draining_count(st));

@@ -42,6 +42,8 @@ static void text_stack(const struct family *fam, unsigned i, const struct stack 
 	printf("  stack %u  %s  turns %" PRIu64 "  sleepers %u  open %u  draining %u", i,
 	       sr->verdict < VERDICT_COUNT ? verdict_info[sr->verdict].name : "?", sr->turns,
 	       atomic_load(&sr->sleepers), stack_open_count(st), stack_draining_count(st));
+	if (fam->nstacks > 1)
+		printf("  attendants %u", atomic_load(&sr->attendants));
 	if (attended)
 		printf("  last turn %.3f ms ago", ms(attended < now ? now - attended : 0));
 	if (next != UINT64_MAX)

@@ -13,14 +13,14 @@
 /* In a free frame's next, to tell a second frame_put(). */
 #define FRAME_IS_FREE (UINT32_MAX - 1)
 
-int frame_pool_init(struct frame_pool *fp, struct arena *a, uint32_t count)
+int frame_pool_init(struct frame_pool *fp, struct arena *a, uint32_t count, uint8_t *mem)
 {
 	uint32_t i;
 
 	ASSERT(count > 0 && count < FRAME_IS_FREE);
 	fp->meta = arena_carve(a, (size_t)count * sizeof(*fp->meta), 64);
 	fp->free = arena_carve(a, (size_t)count * sizeof(*fp->free), 64);
-	fp->base = arena_carve(a, (size_t)count * FRAME_BYTES, FRAME_BYTES);
+	fp->base = mem ? mem : arena_carve(a, (size_t)count * FRAME_BYTES, FRAME_BYTES);
 	if (fp->meta == NULL || fp->free == NULL || fp->base == NULL)
 		return -ENOMEM;
 	/* Handed out in the order of their addresses at first: the lowest lies on top. */

@@ -46,8 +46,9 @@ struct frame_pool {
 	uint64_t failed; /* frame_get calls refused */
 };
 
-/* Carves count frames from the arena. Returns 0 or -ENOMEM. */
-int frame_pool_init(struct frame_pool *fp, struct arena *a, uint32_t count);
+/* A pool of the count frames at mem, or, when that is NULL, of count frames carved from the arena.
+ * Returns 0 or -ENOMEM. */
+int frame_pool_init(struct frame_pool *fp, struct arena *a, uint32_t count, uint8_t *mem);
 
 /* A frame index with next = qnext = FRAME_NONE, off = len = 0; FRAME_NONE when there is none. */
 uint32_t frame_get(struct frame_pool *fp);

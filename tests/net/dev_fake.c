@@ -69,6 +69,25 @@ void fd_unhide_close(int fd)
 	close(fd);
 }
 
+/* A queue of one stack's has no lock. */
+void lock_init(struct shim_lock *l)
+{
+	(void)l;
+	abort();
+}
+
+bool lock_acquire(struct shim_lock *l)
+{
+	(void)l;
+	abort();
+}
+
+void lock_release(struct shim_lock *l)
+{
+	(void)l;
+	abort();
+}
+
 _Atomic uint32_t fd_hidden_moved;
 
 int fd_hidden_at_slow(int fd)
@@ -87,10 +106,11 @@ void fake_init(void)
 	arena_init(family, ARENA_BYTES);
 	arena_carve(&family->arena, sizeof(*family) - sizeof(family->arena), 8);
 	st = arena_carve(&family->arena, sizeof(*st), 64);
-	if (frame_pool_init(&st->frames, &family->arena, FAKE_FRAMES))
+	if (frame_pool_init(&st->frames, &family->arena, FAKE_FRAMES, NULL))
 		abort();
 	fake_sr = &family->stacks[0];
 	fake_sr->st = st;
+	family->nstacks = 1;
 	family->procs[0].pid = getpid();
 }
 

@@ -3,7 +3,7 @@
 # sockets whose readiness the test decides (run_env.c).
 if HAVE_CHECK
 run_tests = tests/unit/test_lock tests/unit/test_family tests/unit/test_wait tests/unit/test_epoll \
-	tests/unit/test_threads
+	tests/unit/test_threads tests/unit/test_attend
 check_PROGRAMS += $(run_tests)
 TESTS += $(run_tests)
 
@@ -27,6 +27,10 @@ tests_unit_test_wait_SOURCES = tests/unit/test_wait.c $(run_test_sources)
 tests_unit_test_wait_CPPFLAGS = $(run_test_cppflags)
 tests_unit_test_wait_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_wait_LDADD = libstack.la $(CHECK_LIBS)
+tests_unit_test_attend_SOURCES = tests/unit/test_attend.c $(run_test_sources)
+tests_unit_test_attend_CPPFLAGS = $(run_test_cppflags)
+tests_unit_test_attend_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_attend_LDADD = libstack.la $(CHECK_LIBS)
 tests_unit_test_epoll_SOURCES = tests/unit/test_epoll.c $(run_test_sources)
 tests_unit_test_epoll_CPPFLAGS = $(run_test_cppflags)
 tests_unit_test_epoll_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -14,6 +14,7 @@
 #include "shim/proc/thread.h"
 
 int env_released;
+unsigned env_nstacks = 1;
 
 /* ---- what lies outside of the rooms under test ---------------------------------------------- */
 
@@ -25,6 +26,15 @@ int dev_open_loopback(struct stackrec *sr)
 int dev_open(struct stackrec *sr, const char *iface, enum verdict *why)
 {
 	return 0;
+}
+
+int dev_join(struct stackrec *sr, enum verdict *why)
+{
+	return 0;
+}
+
+void dev_close(struct stackrec *sr)
+{
 }
 
 int dev_rx(struct stackrec *sr, int max, uint64_t now)
@@ -87,6 +97,7 @@ struct stackrec *env_stack(void)
 	knobs_default(&knobs);
 	knobs.arena_gb = 2;
 	knobs.umem_mb = 4;
+	knobs.stacks = (int)env_nstacks;
 	sr = run_stack(false, &why);
 	ck_assert_ptr_nonnull(sr);
 	return sr;
@@ -102,16 +113,20 @@ static void track(int fd)
 
 void env_accelerate(int fd, uint32_t level)
 {
+	static _Atomic unsigned turn;
 	struct ofd *o = fdtab_get(fd);
 	struct sock *sk = arena_carve(&family->arena, sizeof(*sk), 64);
+	struct stackrec *on = &family->stacks[turn++ % family->nstacks];
 
 	ck_assert_ptr_nonnull(sk);
 	sk->ready = level;
-	run_enter(&family->stacks[0]);
-	o->sr = &family->stacks[0];
+	run_enter(on);
+	shared_enter();
+	o->sr = on;
 	atomic_store(&o->sk, sk);
 	epoll_migrate(o, fd);
-	run_leave(o->sr, RUN_LATER);
+	shared_leave();
+	run_leave(on, RUN_LATER);
 }
 
 int env_sock(void)

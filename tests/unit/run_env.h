@@ -13,8 +13,10 @@
 #include "shim/proc/family.h"
 #include "shim/run/run.h"
 
-/* Joins a family and makes its stack, with nothing attached but the device that has no packets. */
+/* Joins a family and makes its stacks, with nothing attached but the device that has no packets.
+ * The first of them. */
 struct stackrec *env_stack(void);
+extern unsigned env_nstacks; /* how many, 1 unless set before; sockets are on each in turn */
 
 /* An accelerated socket: a real descriptor (an eventfd as its shadow) whose level is what
  * env_ready() says. */

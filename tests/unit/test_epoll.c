@@ -22,6 +22,21 @@ static void setup(void)
 	sr = env_stack();
 }
 
+static void setup_three(void)
+{
+	env_nstacks = 3;
+	sr = env_stack();
+}
+
+static uint32_t items_out(void)
+{
+	uint32_t n = family->shared.epitems.out;
+
+	for (uint32_t i = 0; i < family->nstacks; i++)
+		n += family->stacks[i].epitems.out;
+	return n;
+}
+
 static int set_new(void)
 {
 	int fd = epoll_create1(EPOLL_CLOEXEC);
@@ -233,7 +248,7 @@ START_TEST(control_fails_as_the_kernels_does)
 	ck_assert_int_eq(wait_ms(set, &ev, 0, 0), -EINVAL);
 	ck_assert_int_eq(ctl(set, EPOLL_CTL_DEL, fd, 0), 0);
 	ck_assert_int_eq(ctl(set, EPOLL_CTL_DEL, other, 0), 0);
-	ck_assert_uint_eq(sr->epitems.out, 0);
+	ck_assert_uint_eq(items_out(), 0);
 }
 END_TEST
 
@@ -245,7 +260,7 @@ START_TEST(a_loop_of_sets_is_refused)
 	ck_assert_int_eq(ctl(b, EPOLL_CTL_ADD, a, EPOLLIN), -ELOOP);
 	env_close(a);
 	env_close(b);
-	ck_assert_uint_eq(sr->epitems.out, 0);
+	ck_assert_uint_eq(items_out(), 0);
 }
 END_TEST
 
@@ -261,7 +276,7 @@ START_TEST(a_closed_socket_leaves_every_set)
 	env_ready(fd, RDY_IN, RDY_IN);
 	env_close(fd);
 	ck_assert_int_eq(wait_ms(a, &ev, 1, 0), 0);
-	ck_assert_uint_eq(sr->epitems.out, 0);
+	ck_assert_uint_eq(items_out(), 0);
 	env_close(a);
 	env_close(b);
 	ck_assert_uint_eq(family->epsets.out, 0);
@@ -275,11 +290,11 @@ START_TEST(a_closed_set_frees_its_items)
 
 	for (int i = 0; i < 100; i++)
 		ck_assert_int_eq(ctl(set, EPOLL_CTL_ADD, env_sock(), EPOLLIN), 0);
-	ck_assert_uint_eq(sr->epitems.out, 100);
+	ck_assert_uint_eq(items_out(), 100);
 	o = fdtab_get(set);
 	env_close(set);
 	ck_assert(!ofd_hold_live(o));
-	ck_assert_uint_eq(sr->epitems.out, 0);
+	ck_assert_uint_eq(items_out(), 0);
 	ck_assert_uint_eq(family->epsets.out, 0);
 }
 END_TEST
@@ -607,14 +622,12 @@ START_TEST(select_is_not_woken_by_what_it_does_not_report)
 }
 END_TEST
 
-int main(void)
+/* The same with one stack, and with sockets that lie on several. */
+static TCase *cases(const char *name, SFun prepare)
 {
-	Suite *s = suite_create("epoll");
-	TCase *t = tcase_create("epoll");
-	SRunner *r = srunner_create(s);
-	int failed;
+	TCase *t = tcase_create(name);
 
-	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_checked_fixture(t, prepare, NULL);
 	tcase_set_timeout(t, 20);
 	tcase_add_test(t, level_triggered_reports_while_it_lasts);
 	tcase_add_test(t, edge_triggered_reports_each_edge_once);
@@ -639,7 +652,17 @@ int main(void)
 	tcase_add_test(t, a_socket_closed_under_poll_harms_no_other);
 	tcase_add_test(t, select_counts_bits_and_gives_the_time_left);
 	tcase_add_test(t, select_is_not_woken_by_what_it_does_not_report);
-	suite_add_tcase(s, t);
+	return t;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("epoll");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, cases("epoll", setup));
+	suite_add_tcase(s, cases("epoll, three stacks", setup_three));
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

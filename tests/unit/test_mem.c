@@ -159,10 +159,10 @@ START_TEST(frames_come_back_by_chain)
 	uint32_t a, b, c;
 
 	env_arena(&e, 1 << 20);
-	ck_assert_int_eq(frame_pool_init(&fp, e.arena, 1000), -12);
+	ck_assert_int_eq(frame_pool_init(&fp, e.arena, 1000, NULL), -12);
 	env_arena_fini(&e);
 	env_arena(&e, 1 << 20);
-	ck_assert_int_eq(frame_pool_init(&fp, e.arena, 3), 0);
+	ck_assert_int_eq(frame_pool_init(&fp, e.arena, 3, NULL), 0);
 	ck_assert_uint_eq((uintptr_t)fp.base % 4096, 0);
 	a = frame_get(&fp);
 	b = frame_get(&fp);
@@ -190,7 +190,7 @@ START_TEST(frame_freed_twice_is_caught)
 	uint32_t a;
 
 	env_arena(&e, 1 << 20);
-	ck_assert_int_eq(frame_pool_init(&fp, e.arena, 3), 0);
+	ck_assert_int_eq(frame_pool_init(&fp, e.arena, 3, NULL), 0);
 	a = frame_get(&fp);
 	frame_put(&fp, a);
 	frame_put(&fp, a); /* SIGABRT */

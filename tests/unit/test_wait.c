@@ -27,6 +27,12 @@ static void setup(void)
 	sr = env_stack();
 }
 
+static void setup_three(void)
+{
+	env_nstacks = 3;
+	sr = env_stack();
+}
+
 /* ---- two threads play ball ------------------------------------------------------------------ */
 
 struct side {
@@ -426,14 +432,12 @@ START_TEST(a_thread_that_ends_gives_its_waiter_back)
 }
 END_TEST
 
-int main(void)
+/* The same with one stack, and with sockets that lie on several. */
+static TCase *cases(const char *name, SFun prepare)
 {
-	Suite *s = suite_create("wait");
-	TCase *t = tcase_create("wait");
-	SRunner *r = srunner_create(s);
-	int failed;
+	TCase *t = tcase_create(name);
 
-	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_checked_fixture(t, prepare, NULL);
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, no_wake_up_is_lost_between_threads, 0, WAYS);
 	tcase_add_test(t, the_gate_follows_the_set_that_is_slept_on);
@@ -449,7 +453,17 @@ int main(void)
 	tcase_add_test(t, kernel_descriptors_end_the_sleep_and_say_so);
 	tcase_add_test(t, a_pinned_thread_spins);
 	tcase_add_test(t, a_thread_that_ends_gives_its_waiter_back);
-	suite_add_tcase(s, t);
+	return t;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("wait");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, cases("wait", setup));
+	suite_add_tcase(s, cases("wait, three stacks", setup_three));
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

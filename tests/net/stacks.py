@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Workers that share a listener, and clients that hold what they open.
+
+    stacks.py serve PORT WORKERS       answers each line with the worker's number and the line
+    stacks.py hold ADDR PORT N ROUNDS  opens N connections, ROUNDS lines on each; prints JSON
+    stacks.py udp PORT WORKERS         likewise by datagrams, on one socket each (SO_REUSEPORT)
+    stacks.py ask ADDR PORT N          N datagrams from as many sockets
+"""
+import collections
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+
+def worker(ls, n):
+    ep = select.epoll()
+    ep.register(ls, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+    conns = {}
+    while True:
+        for fd, _ in ep.poll():
+            if fd == ls.fileno():
+                try:
+                    c, _ = ls.accept()
+                except BlockingIOError:
+                    continue
+                c.setblocking(False)
+                conns[c.fileno()] = c
+                ep.register(c, select.EPOLLIN)
+                continue
+            try:
+                data = conns[fd].recv(65536)
+            except OSError:
+                data = b""
+            if data:
+                conns[fd].send(b"%d " % n + data)
+            else:
+                conns.pop(fd).close()
+
+
+def fork_workers(count, run):
+    kids = {}
+
+    def start(n):
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            run(n)
+        kids[pid] = n
+
+    def stop(*_):
+        for pid in kids:
+            os.kill(pid, signal.SIGKILL)
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    for n in range(count):
+        start(n)
+    print("workers", " ".join(map(str, kids)), flush=True)
+    while True:
+        pid, _ = os.wait()
+        start(kids.pop(pid))
+        print("worker again", flush=True)
+
+
+def serve(port, count):
+    ls = socket.create_server(("0.0.0.0", port), backlog=4096)
+    ls.setblocking(False)
+    fork_workers(count, lambda n: worker(ls, n))
+
+
+def udp(port, count):
+    def one(n):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.bind(("0.0.0.0", port))
+        while True:
+            data, peer = s.recvfrom(2048)
+            s.sendto(b"%d " % n + data, peer)
+    fork_workers(count, one)
+
+
+def hold(addr, port, count, rounds):
+    socks, lost, by = [], 0, collections.Counter()
+    for i in range(count):
+        s = socket.create_connection((addr, port), timeout=10)
+        s.settimeout(10)
+        socks.append(s)
+    for r in range(rounds):
+        for i, s in enumerate(socks):
+            if s:
+                try:
+                    s.send(b"%d.%d\n" % (r, i))
+                except OSError:
+                    socks[i], lost = None, lost + 1
+        for i, s in enumerate(socks):
+            try:
+                data = s.recv(100) if s else b""
+            except OSError:
+                data = b""
+            if s and not data.endswith(b" %d.%d\n" % (r, i)):
+                socks[i], lost = None, lost + 1
+            elif s and r == 0:
+                by[int(data.split()[0])] += 1
+        print(json.dumps({"round": r, "lost": lost, "workers": dict(by)}), flush=True)
+        if sys.stdin.readline() == "":
+            break
+
+
+def ask(addr, port, count):
+    answers = 0
+    for i in range(count):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(3)
+            s.sendto(b"%d" % i, (addr, port))
+            try:
+                answers += s.recv(100).endswith(b" %d" % i)
+            except OSError:
+                pass
+    print(json.dumps({"answers": answers}))
+
+
+if __name__ == "__main__":
+    what, args = sys.argv[1], sys.argv[2:]
+    {"serve": lambda p, n: serve(int(p), int(n)),
+     "udp": lambda p, n: udp(int(p), int(n)),
+     "hold": lambda a, p, n, r: hold(a, int(p), int(n), int(r)),
+     "ask": lambda a, p, n: ask(a, int(p), int(n))}[what](*args)
