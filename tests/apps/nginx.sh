@@ -237,5 +237,18 @@ check "2 workers with a listener each: a connection per request" load -t1 -c20 -
 	-H "Connection: close" "http://$IP_SRV:8080/612"
 check "2 workers with a listener each: reload under load" reload_under_load
 check "2 workers with a listener each: stop by QUIT" stop
+
+listen=
+SHIM_ENV="SHIM_STACKS=4"
+check "4 workers, 4 stacks: start" start 4 on
+check "4 workers, 4 stacks: the stack carries it" proof
+check "4 workers, 4 stacks: 0 B to 100 MB by sha256" same ""
+check "4 workers, 4 stacks: several at once" same_parallel
+check "4 workers, 4 stacks: a connection per request" load -t1 -c20 -d1s \
+	-H "Connection: close" "http://$IP_SRV:8080/612"
+check "4 workers, 4 stacks: upstream across the veth" same /far
+check "4 workers, 4 stacks: reload under load" reload_under_load
+check "4 workers, 4 stacks: killed workers are replaced" worker_killed
+check "4 workers, 4 stacks: stop by QUIT" stop
 check "nothing is left attached" bash -c "! ip -n $NS_SRV -o link show dev $IF_SRV | grep -q xdp"
 tap_done

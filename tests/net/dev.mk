@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The device room over a real veth, with a fake stack on top: run by tests/net/dev_*.sh (root).
 dist_noinst_SCRIPTS += tests/net/dev_generic.sh tests/net/dev_native.sh tests/net/first_syn.sh \
-	tests/net/killer.sh tests/net/ports.sh tests/net/ends.sh tests/net/udp_full.sh tests/net/fastopen.sh tests/net/steer.sh \
-	tests/net/routes.sh tests/net/stacks.sh
-EXTRA_DIST += tests/net/routes.py
-check_PROGRAMS += tests/net/dev_attach tests/net/killer tests/net/ports tests/net/steer tests/net/udp_full
+	tests/net/killer.sh tests/net/ports.sh tests/net/ends.sh tests/net/udp_full.sh \
+	tests/net/fastopen.sh tests/net/steer.sh tests/net/routes.sh tests/net/stacks.sh
+EXTRA_DIST += tests/net/routes.py tests/net/stacks.py
+check_PROGRAMS += tests/net/dev_attach tests/net/killer tests/net/ports tests/net/steer \
+	tests/net/udp_full
 tests_net_steer_SOURCES = tests/net/steer.c bpf/steer.h
 tests_net_steer_CFLAGS = $(AM_CFLAGS)
 tests_net_ports_SOURCES = tests/net/ports.c

@@ -5,6 +5,9 @@
     stacks.py hold ADDR PORT N ROUNDS  opens N connections, ROUNDS lines on each; prints JSON
     stacks.py udp PORT WORKERS         likewise by datagrams, on one socket each (SO_REUSEPORT)
     stacks.py ask ADDR PORT N          N datagrams from as many sockets
+    stacks.py echo ADDR PORT N         answers on N ports from PORT on
+    stacks.py both LOCAL PORT ADDR PORT N
+                                       listens on a port, and connects from it to N others
 """
 import collections
 import json
@@ -122,9 +125,46 @@ def ask(addr, port, count):
     print(json.dumps({"answers": answers}))
 
 
+def echo(addr, port, count):
+    ep, socks = select.epoll(), {}
+    for i in range(count):
+        s = socket.create_server((addr, port + i))
+        socks[s.fileno()] = s
+        ep.register(s, select.EPOLLIN)
+    while True:
+        for fd, _ in ep.poll():
+            c, _ = socks[fd].accept()
+            with c:
+                c.sendall(c.recv(100))
+
+
+def both(local, port, addr, first, count):
+    def bound():
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.bind((local, port))
+        s.settimeout(3)
+        return s
+    answers = 0
+    with bound() as ls:
+        ls.listen()
+        for i in range(count):
+            with bound() as s:
+                try:
+                    s.connect((addr, first + i))
+                    s.send(b"%d" % i)
+                    answers += s.recv(100) == b"%d" % i
+                except OSError as e:
+                    print(e)
+    print(json.dumps({"answers": answers}), flush=True)
+
+
 if __name__ == "__main__":
     what, args = sys.argv[1], sys.argv[2:]
     {"serve": lambda p, n: serve(int(p), int(n)),
      "udp": lambda p, n: udp(int(p), int(n)),
      "hold": lambda a, p, n, r: hold(a, int(p), int(n), int(r)),
-     "ask": lambda a, p, n: ask(a, int(p), int(n))}[what](*args)
+     "ask": lambda a, p, n: ask(a, int(p), int(n)),
+     "echo": lambda a, p, n: echo(a, int(p), int(n)),
+     "both": lambda a, p, b, q, n: both(a, int(p), b, int(q), int(n))}[what](*args)

@@ -3,7 +3,7 @@
 # timeout: 100
 # Several stacks: four on one queue, two on two. Connections are spread over them and none is lost,
 # though workers come, go and are killed; a worker accepts what its own stack has; datagrams too.
-# shellcheck source=tests/apps/lib.sh
+# shellcheck source=tests/apps/lib.sh disable=SC2154
 . "$(dirname "$0")/../apps/lib.sh"
 need python3 ethtool
 net_up || exit 1
@@ -119,6 +119,16 @@ cli python3 "$py" ask "$IP_SRV" 7002 200 >"$work/ask"
 check "datagrams are answered" grep -q '"answers": 200' "$work/ask"
 check "through the stack" accelerated udp
 end_pid "$master"
+
+# A port that listens on all of them, and is connected from on one: flows come before the hash.
+srv_kernel "$NS_CLI" echo python3 "$py" echo "$IP_CLI" 7200 24
+wait_port "$NS_CLI" "$IP_CLI" 7223
+SHIM_ENV="SHIM_STACKS=4" srv both python3 "$py" both "$IP_SRV" 7003 "$IP_CLI" 7200 24
+wait "$pid"
+check "connections from a port that listens come to the stack that opened them" \
+	grep -q '"answers": 24' "$work/both.log"
+check "through the stack, all of them" \
+	bash -c "[ \$(grep -c 'fd [0-9]*: stack' '$work/both.log') = 25 ]"
 
 SHIM_ENV="SHIM_STACKS=0" srv wrong true
 wait "$pid"
