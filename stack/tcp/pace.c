@@ -36,7 +36,7 @@ void pace_rate(struct pace *p, uint64_t rate, bool told, uint64_t now_ns)
 		rate = RATE_KNOWN_MAX;
 	p->rate = rate;
 	p->told = told;
-	if (!left || rate <= was || was == 0)
+	if (left < PACE_RECKON_NS || rate <= was || was == 0)
 		return;
 	if (left < SEC_NS << 10) /* the product stays below 2^61; longer ones are just cut */
 		left = left * ((was << RATIO_SHIFT) / rate) >> RATIO_SHIFT;

@@ -27,6 +27,10 @@
  * estimate gone wrong (sch_fq has the same bound). */
 #define PACE_WAIT_MAX_NS 1000000000ull
 
+/* A wait of no more than that is left as it is when the rate rises: congestion control that probes
+ * a path does so every other ACK, and the few pieces that went early would come on top. */
+#define PACE_RECKON_NS 10000000ull
+
 struct pace {
 	uint64_t rate;    /* bytes per second; PACE_UNLIMITED, or 0 before anything is known */
 	uint64_t next_ns; /* the next data may go then */
