@@ -178,10 +178,10 @@ class World:
     def see(self, what, value):
         self.looks.append(f"{what}: {value}")
 
-    def agents(self):
+    def agents(self, ifaces="shim0,shim1"):
         env = []
         if self.name == "shim":
-            env = ["SHIM_IFACE=shim0,shim1", "SHIM_LOG=" + os.environ.get("SHIM_LOG", "warn"),
+            env = [f"SHIM_IFACE={ifaces}", "SHIM_LOG=" + os.environ.get("SHIM_LOG", "warn"),
                    "LD_PRELOAD=" + os.environ["LIBSHIM"]]
         self.s, self.c = Agent(self.ns["srv"], env), Agent(self.ns["cli"], [])
 
@@ -221,6 +221,7 @@ class World:
 
 
 SCENARIOS = []
+IFACES = {"route_leaves": ["shim0"]}  # what is attached, where it is not both
 
 
 def scenario(f):
@@ -287,6 +288,41 @@ def default_route_moves(w):
     w.see("back: and back", w.c("get(b, 5, 8)"))
     w.echo("after")
     w.ip("srv", "route del default")
+
+
+@scenario
+def route_leaves(w):
+    """The way to a far peer moves to an interface that is not ours: what is new goes there."""
+    gw1, gw3 = w.addr("10.77.1.2", "fd77:1::2"), w.addr("10.77.3.2", "fd77:3::2")
+    w.ip("srv", f"route add default via {gw1} dev shim0")
+    w.pair(frm=w.far)
+    w.carried()
+    w.s(f"u = udp({w.fam})\nu.bind((('::' if {w.fam} == 6 else '0.0.0.0'), 0))")
+    w.see("datagram", w.s(f"u.sendto(b'x', ({w.far!r}, 9))"))
+    w.ip("srv", f"route replace default via {gw3} dev shim1")
+    w.c(f"m = listen({w.fam}, 7999)\nm.settimeout(4)")
+    w.see("connect", w.s(f"d = dial({w.fam}, {w.far!r}, 7999)\nd.sendall(b'hello')"))
+    w.see("it is there", w.c("get(m.accept()[0], 5)"))
+    w.see("datagram", w.s(f"u.sendto(b'x', ({w.far!r}, 9))"))
+    w.ip("srv", f"route replace default via {gw1} dev shim0")
+    w.echo("back")
+    w.pair(frm=w.far)
+    w.ip("srv", "route del default")
+
+
+@scenario
+def neighbour_says_that_it_moved(w):
+    """The peer's link address changes, and it announces that (RFC 5227 3, RFC 4861 7.2.6)."""
+    w.pair()
+    w.carried()
+    w.c("time.sleep(1.2)")  # Linux believes no two changes within a second (locktime)
+    w.sysctl("cli", f"net/{'ipv6' if w.fam == 6 else 'ipv4'}/conf/shim0/" +
+             ("ndisc_notify" if w.fam == 6 else "arp_notify"), 1)
+    w.link("cli", "shim0 address 02:00:00:00:00:77")
+    w.s("t = time.monotonic()\na.sendall(b'moved')")
+    w.see("and back", w.c("get(b, 5, 8)"))
+    w.echo("after")
+    w.see("it took no time", w.s("time.monotonic() - t < 1.5"))
 
 
 @scenario
@@ -457,7 +493,7 @@ def main():
         if len(sys.argv) > 5 and f.__name__ not in sys.argv[5:]:
             continue
         w.looks = []
-        w.agents()
+        w.agents(*IFACES.get(f.__name__, []))
         f(w)
         for a in (w.s, w.c):
             a.end()
