@@ -27,6 +27,8 @@
  */
 #define FRAMES_QUEUED_DIV 4u
 #define FRAMES_LENT_DIV 8u
+/* With fewer than 1 / this left, data that waits behind a hole is put together in fewer frames. */
+#define FRAMES_JOIN_DIV 2u
 
 struct frame {
 	uint32_t next;  /* next fragment of the same packet, or FRAME_NONE */

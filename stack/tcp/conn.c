@@ -180,6 +180,7 @@ void tcp_conn_init(struct stack *st, struct tcp_conn *c, const struct sock_opts 
 	c->mss_clamp = TCP_MSS_FALLBACK;
 	list_init(&c->ack_node);
 	list_init(&c->blkw);
+	list_init(&c->reass_node);
 	list_init(&c->accept_node);
 	list_init(&c->fo_node);
 	list_init(&c->stamps.tx);
@@ -394,6 +395,7 @@ bool tcp_conn_done(struct stack *st, struct tcp_conn *c, int err)
 	tcp_timers_stop(st, c);
 	list_del(&c->ack_node);
 	list_del(&c->blkw);
+	list_del(&c->reass_node);
 	c->ack_wait = ACK_NONE;
 	list_del(&c->sk.txw);
 	stamps_end_tx(st, c);

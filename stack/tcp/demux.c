@@ -165,6 +165,7 @@ void tcp_tables_empty(struct tcp_state_tables *t)
 	list_init(&t->ack_due);
 	list_init(&t->synacks);
 	list_init(&t->blk_wait);
+	list_init(&t->reass_conns);
 	list_init(&t->tw);
 	list_init(&t->gone_conns);
 	list_init(&t->gone_tws);

@@ -523,7 +523,11 @@ static enum step data_ahead(struct in *in)
 	in->ack_now = true;
 	c->rcv_ooopack++;
 	c->quickacks = TCP_QUICKACKS;
+	if (unlikely(frames_scarce(&in->st->frames)))
+		tcp_reass_prune(in->st);
 	r = reass_insert(in->st, &c->reass, s->p, s->seq, &dup);
+	if (list_empty(&c->reass_node))
+		tcp_reass_progress(in->st, c);
 	if (c->sack_ok && !seq_eq(dup.start, dup.end))
 		c->dsack = dup;
 	if (r != STAT_rx_packets)
@@ -608,6 +612,8 @@ static enum step data_in_order(struct in *in)
 	if (s->len > 0)
 		s->p->frame = FRAME_NONE;
 	deliver_reassembled(in);
+	if (unlikely(!list_empty(&c->reass_node)))
+		tcp_reass_progress(in->st, c);
 	return STEP_ON;
 }
 

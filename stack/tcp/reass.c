@@ -4,7 +4,9 @@
  * sequence number, with an index for where a peer makes many holes: nearly everything arrives at
  * the tail, at the first hole, or where something has just arrived. A packet is cut where it
  * overlaps what is held: what came first stays. Must never drop what it once took in before it is
- * delivered (it was SACKed), nor grow beyond its bounds.
+ * delivered (it was SACKed) but as the last resort, nor grow beyond its bounds. As frames get few
+ * small packets share one; and when nobody may keep more, who has waited longest for a hole to be
+ * filled gives up what it holds (RFC 2018 8).
  */
 #include "reass.h"
 
@@ -215,12 +217,65 @@ static bool reass_has_room(struct stack *st, const struct reass *r, uint32_t fra
 	       r->bytes + len >= held * (FRAME_BYTES / REASS_DENSE_DIV);
 }
 
+/* The packet b, which follows a, into a's frame, if both are small. */
+static bool frames_join(struct stack *st, uint32_t a, uint32_t b)
+{
+	struct frame *to = frame_meta(&st->frames, a), *m = frame_meta(&st->frames, b);
+
+	if (to->next != FRAME_NONE || m->next != FRAME_NONE ||
+	    (uint32_t)to->len + m->len > FRAME_BYTES)
+		return false;
+	if ((uint32_t)to->off + to->len + m->len > FRAME_BYTES) {
+		memmove(frame_buf(&st->frames, a), frame_data(&st->frames, a), to->len);
+		to->off = 0;
+	}
+	memcpy(frame_data(&st->frames, a) + to->len, frame_data(&st->frames, b), m->len);
+	to->len += m->len;
+	to->qnext = m->qnext;
+	frame_put(&st->frames, b);
+	return true;
+}
+
+/* A piece that touches a neighbour takes no frame more, when they are getting few. */
+static bool piece_join(struct stack *st, struct reass *r, struct reass_range *prev,
+		       struct reass_range *next, uint32_t frame, struct seq seq, uint32_t len)
+{
+	struct frame *m = frame_meta(&st->frames, frame);
+	struct seq end = seq_add(seq, len);
+	uint32_t head = next ? next->head : FRAME_NONE;
+
+	if (likely(st->frames.nfree >= st->frames.count / FRAMES_JOIN_DIV))
+		return false;
+	m->qnext = FRAME_NONE;
+	if (prev && seq_eq(prev->end, seq) && frames_join(st, prev->tail, frame)) {
+		prev->end = end;
+		range_touch(r, prev);
+		if (next && seq_eq(end, next->start))
+			ranges_join(st, r, prev, next);
+	} else if (next && seq_eq(end, next->start) && frames_join(st, frame, head)) {
+		m->aux = seq.v;
+		next->head = frame;
+		if (next->tail == head)
+			next->tail = frame;
+		next->start = seq;
+		range_touch(r, next);
+		if (prev && seq_eq(prev->end, seq))
+			ranges_join(st, r, prev, next);
+	} else {
+		return false;
+	}
+	r->bytes += len;
+	return true;
+}
+
 /* One piece of a packet into the gap between prev and next. */
 static bool piece_add(struct stack *st, struct reass *r, struct reass_range *prev,
 		      struct reass_range *next, uint32_t frame, struct seq seq, uint32_t len)
 {
 	uint32_t n = rcvbuf_chain_frames(st, frame);
 
+	if (piece_join(st, r, prev, next, frame, seq, len))
+		return true;
 	if (!reass_has_room(st, r, n, len) ||
 	    !range_add(st, r, prev, next, frame, seq, seq_add(seq, len)))
 		return false;
@@ -281,6 +336,34 @@ enum stat_id reass_insert(struct stack *st, struct reass *r, struct rx_pkt *p, s
 	if (used)
 		return STAT_rx_packets;
 	return seq_eq(dup->start, dup->end) ? STAT_drop_tcp_reass_full : STAT_drop_tcp_dup;
+}
+
+void tcp_reass_progress(struct stack *st, struct tcp_conn *c)
+{
+	if (!list_empty(&c->reass_node))
+		list_del(&c->reass_node);
+	if (reass_empty(&c->reass))
+		return;
+	c->reass_ns = st->now_ns;
+	list_push_back(&st->tcp->reass_conns, &c->reass_node);
+}
+
+void tcp_reass_prune(struct stack *st)
+{
+	struct list *l = &st->tcp->reass_conns;
+
+	while (!list_empty(l)) {
+		struct tcp_conn *c = list_first(l, struct tcp_conn, reass_node);
+
+		if (st->now_ns - c->reass_ns < REASS_STALE_NS)
+			return;
+		list_del(&c->reass_node);
+		if (reass_empty(&c->reass))
+			continue;
+		COUNT(st, tcp_reass_pruned);
+		reass_free(st, &c->reass);
+		return;
+	}
 }
 
 uint32_t reass_pop(struct stack *st, struct reass *r, struct seq nxt, uint32_t *len)

@@ -16,6 +16,9 @@
  * what all connections hold together is bounded by the frames that are left. */
 #define REASS_RANGES_MAX 4096u
 #define REASS_FRAMES_MAX 131072u
+/* Where frames are scarce nobody keeps data for longer than that in which no hole was filled: a
+ * sender that lives has sent again several times. */
+#define REASS_STALE_NS 15000000000ull
 #define REASS_DENSE_DIV 8u /* beyond RCVBUF_FRAMES_MAX they are filled to 1 / this */
 
 struct reass_range {

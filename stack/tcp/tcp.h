@@ -137,6 +137,8 @@ struct tcp_conn {
 	struct rate rate;
 	struct chrono chrono;
 	struct reass reass;
+	struct list reass_node; /* while it holds something: on reass_conns */
+	uint64_t reass_ns;      /* since when no hole was filled */
 	struct urgent urgent;
 	struct stamps stamps;
 	struct mtup mtup;
@@ -269,17 +271,18 @@ struct tcp_state_tables {
 	struct tcp_mini **mini_hash;
 	uint32_t conn_mask, mini_mask;
 	struct list listen_hash[TCP_LISTEN_BUCKETS];
-	struct tcp_conn *last;  /* whom the last segment was for */
-	struct list ack_batch;  /* tcp_conn.ack_node: ACK at the end of this stack_run() */
-	struct list ack_turn;   /* ACK at the next one, unless an answer takes it along */
-	struct list ack_due;    /* those that were on ack_turn at the last stack_run() */
-	struct list blk_wait;   /* tcp_conn.blkw: not writable until a block is free */
-	uint64_t blk_wake_ns;   /* the next of them are not told before */
-	struct list synacks;    /* tcp_req.dstw: their destination has been resolved */
-	struct list tw;         /* tcp_tw.node */
-	struct list gone_conns; /* tcp_conn.accept_node: ended, for stack_gone() to tell */
-	struct list gone_tws;   /* tcp_tw.node: likewise */
-	struct list gone_ports; /* tcp_conn.accept_node: closed, and held a port; not freed yet */
+	struct tcp_conn *last;   /* whom the last segment was for */
+	struct list ack_batch;   /* tcp_conn.ack_node: ACK at the end of this stack_run() */
+	struct list ack_turn;    /* ACK at the next one, unless an answer takes it along */
+	struct list ack_due;     /* those that were on ack_turn at the last stack_run() */
+	struct list blk_wait;    /* tcp_conn.blkw: not writable until a block is free */
+	uint64_t blk_wake_ns;    /* the next of them are not told before */
+	struct list reass_conns; /* tcp_conn.reass_node: the longest without progress first */
+	struct list synacks;     /* tcp_req.dstw: their destination has been resolved */
+	struct list tw;          /* tcp_tw.node */
+	struct list gone_conns;  /* tcp_conn.accept_node: ended, for stack_gone() to tell */
+	struct list gone_tws;    /* tcp_tw.node: likewise */
+	struct list gone_ports;  /* tcp_conn.accept_node: closed, and held a port; not freed yet */
 	struct fastopen_tables *fastopen; /* fastopen.c's */
 	uint32_t norphans;
 	uint64_t challenge_ns; /* start of the present second of tcp_challenge_ack_limit */
@@ -562,6 +565,14 @@ void tcp_ack_sent(struct stack *st, struct tcp_conn *c);
 /* An ACK for a segment that is not acceptable, rate limited (RFC 5961 7, and against ACK loops). */
 void tcp_challenge_ack(struct stack *st, struct tcp_conn *c);
 bool tcp_challenge_allowed(struct stack *st);
+
+/* ---- reass.c: whose data waits behind a hole ------------------------------------------------ */
+
+/* c has taken in data in order, or the first behind a hole. */
+void tcp_reass_progress(struct stack *st, struct tcp_conn *c);
+/* Frames are scarce: the connection that has waited longest gives up what it holds out of order, if
+ * that is for REASS_STALE_NS. */
+void tcp_reass_prune(struct stack *st);
 
 /* ---- rcvwin.c: the receive window ----------------------------------------------------------- */
 

@@ -545,6 +545,106 @@ START_TEST(slow_readers_leave_blocks_to_senders)
 }
 END_TEST
 
+/* A second connection, of the next port. */
+static struct sock *another(struct wire *w)
+{
+	struct sock *sk, *first = w->sk;
+
+	w->peer.port++;
+	in(w, S, 0, 0, 0);
+	out_is(w, S | A, 0, 1, 0);
+	in(w, A, 1, 1, 0);
+	ck_assert_int_eq(stack_accept(w->e.st, w->l, &sk, w->e.now), 0);
+	stack_sock_user(w->e.st, sk, &w->user);
+	w->sk = first;
+	return sk;
+}
+
+static void quiet(struct wire *w)
+{
+	run(w);
+	while (txq_used(stack_txq(w->e.st)))
+		out(w);
+}
+
+/* Who holds what nobody can use for long gives way when frames are scarce. */
+START_TEST(stale_data_out_of_order_gives_way)
+{
+	uint32_t held[2048], n = 0, first;
+	struct frame_pool *fp;
+	struct wire w;
+	struct sock *sk;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	first = w.iss;
+	fp = stack_frames(w.e.st);
+	for (uint32_t i = 0; i < 20; i++) {
+		in(&w, A, 3001 + i * 2000, 1, 1400);
+		quiet(&w);
+	}
+	ck_assert_uint_eq(tcp_conn_of(w.sk)->reass.n, 20);
+	sk = another(&w);
+	while (!frames_scarce(fp))
+		held[n++] = frame_get(fp);
+	ck_assert_int_eq(in(&w, A, 3001, 1, 1400), STAT_drop_tcp_reass_full);
+	quiet(&w);
+	pass(&w, 10 * SEC);
+	in(&w, A, 3001, 1, 1400);
+	ck_assert_uint_eq(tcp_conn_of(w.sk)->reass.n, 20); /* it may still be repaired */
+	quiet(&w);
+	pass(&w, 6 * SEC);
+	ck_assert_int_eq(in(&w, A, 3001, 1, 1400), STAT_rx_packets);
+	ck_assert_uint_eq(tcp_conn_of(w.sk)->reass.n, 0);
+	ck_assert_uint_eq(tcp_conn_of(sk)->reass.n, 1);
+	ck_assert_uint_eq(stack_stats(w.e.st)[STAT_tcp_reass_pruned], 1);
+	quiet(&w);
+	while (n > 0)
+		frame_put(fp, held[--n]);
+	stack_abort(w.e.st, sk, w.e.now);
+	quiet(&w);
+	w.peer.port--;
+	w.iss = first;
+	/* the pruned one goes on: all of it comes again */
+	for (uint32_t i = 0; i < 20; i++) {
+		in(&w, A, 1 + i * 1000, 1, 1000);
+		quiet(&w);
+		ck_assert_int_eq(get(&w, 2000), 1000);
+	}
+	wire_fini(&w);
+}
+END_TEST
+
+/* As frames get few, two segments share one, in whatever order they come. */
+START_TEST(segments_out_of_order_share_frames)
+{
+	static const uint32_t order[] = {0, 1, 2, 3, 9, 8, 7, 6, 4, 5};
+	uint32_t held[2048], n = 0, before;
+	struct frame_pool *fp;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	fp = stack_frames(w.e.st);
+	while (fp->nfree >= fp->count / FRAMES_JOIN_DIV)
+		held[n++] = frame_get(fp);
+	before = fp->nfree;
+	for (uint32_t i = 0; i < ARRAY_SIZE(order); i++) {
+		ck_assert_int_eq(in(&w, A, 1001 + 1000 * order[i], 1, 1000), STAT_rx_packets);
+		quiet(&w);
+	}
+	ck_assert_uint_eq(tcp_conn_of(w.sk)->reass.n, 1);
+	ck_assert_uint_ge(fp->nfree + 4, before);
+	ck_assert_uint_eq(tcp_conn_of(w.sk)->reass.frames, before - fp->nfree);
+	in(&w, A, 1, 1, 1000);
+	quiet(&w);
+	ck_assert_int_eq(get(&w, 20000), 11000);
+	while (n > 0)
+		frame_put(fp, held[--n]);
+	wire_fini(&w);
+}
+END_TEST
+
 static void unreachable(struct wire *w)
 {
 	struct dst_info info = {.state = DST_UNREACHABLE, .err = EHOSTUNREACH};
@@ -641,6 +741,8 @@ static Suite *make(void)
 	tcase_add_test(tc, window_taken_back_and_silence_time_out);
 	tcase_add_test(tc, tiny_segments_out_of_order_hold_few_frames);
 	tcase_add_test(tc, slow_readers_leave_blocks_to_senders);
+	tcase_add_test(tc, stale_data_out_of_order_gives_way);
+	tcase_add_test(tc, segments_out_of_order_share_frames);
 	tcase_add_test(tc, connect_asks_again_after_a_failure);
 	tcase_add_test(tc, connect_asks_again_after_a_change_of_routes);
 	tcase_add_test(tc, time_wait_outlives_a_syn_to_nobody);
