@@ -263,7 +263,7 @@ uint32_t ofd_ready(const struct ofd *o)
 		door = atomic_load_explicit(&o->door_ready, memory_order_acquire);
 		if (unlikely(door & DOOR_FULL))
 			ready &= ~(uint32_t)RDY_OUT;
-		ready |= door & ~(DOOR_ERR | DOOR_FULL);
+		ready |= door & ~DOOR_FULL; /* DOOR_ERR is what readers wait for */
 	}
 	return ready;
 }
