@@ -111,6 +111,25 @@ same() {
 	done
 }
 
+file_waits() {
+	"$SHIMSTAT" -m "$pid" | awk '/file_waits/ {n = $1} END {print n + 0}'
+}
+
+# A file that is not in memory: the disk is waited for, while small files go on being served.
+cold() {
+	local before want got
+	before=$(file_waits)
+	want=$(sha256sum <"$work/www/100m")
+	sync "$work/www/100m"
+	dd if="$work/www/100m" iflag=nocache count=0 2>/dev/null
+	cli curl -sf "http://$IP_SRV:8080/100m" | sha256sum >"$work/cold" &
+	load -t1 -c10 -d1s "http://$IP_SRV:8080/612" || return 1
+	wait $!
+	got=$(cat "$work/cold")
+	echo "waited for the disk $before times, then $(file_waits)"
+	[ "$want" = "$got" ] && [ "$(file_waits)" -gt "$before" ]
+}
+
 # Several at once on one connection each, so that responses queue behind one another.
 same_parallel() {
 	local i curls=()
@@ -211,6 +230,7 @@ for workers in 1 2; do
 		check "$tag: its workers are unprivileged" unprivileged
 		check "$tag: 0 B to 100 MB by sha256" same ""
 		check "$tag: several at once" same_parallel
+		[ "$sendfile" = on ] && check "$tag: 100 MB that are not in memory" cold
 		check "$tag: keepalive" load -t1 -c50 -d1s "http://$IP_SRV:8080/612"
 		check "$tag: 64 KB" load -t1 -c50 -d1s "http://$IP_SRV:8080/64k"
 		check "$tag: a connection per request" load -t1 -c20 -d1s -H "Connection: close" \
