@@ -121,17 +121,16 @@ static int fd_fetch_from(struct dev_state *ds, unsigned slot, pid_t pid)
 	return fd_enter(ds, slot, fd);
 }
 
-void dev_each_fd(void (*each)(void *arg, unsigned stack, unsigned slot, int fd), void *arg)
+void dev_each_fd(const struct stackrec *sr,
+		 void (*each)(void *arg, unsigned stack, unsigned slot, int fd), void *arg)
 {
-	for (unsigned i = 0; i < FAMILY_STACKS; i++) {
-		const struct dev_priv *p = &dev_priv[i];
+	const struct dev_priv *p = &dev_priv[sr->idx];
 
-		for (unsigned slot = 0; slot < DEV_FDS; slot++) {
-			int fd1 = p->fd1[slot] ? p->fd1[slot] : p->offer1[slot];
+	for (unsigned slot = 0; slot < DEV_FDS; slot++) {
+		int fd1 = p->fd1[slot] ? p->fd1[slot] : p->offer1[slot];
 
-			if (fd1)
-				each(arg, i, slot, fd_hidden_at(fd1 - 1));
-		}
+		if (fd1)
+			each(arg, sr->idx, slot, fd_hidden_at(fd1 - 1));
 	}
 }
 

@@ -111,11 +111,12 @@ struct dev_report {
 int dev_report(const struct stackrec *sr, unsigned i, struct dev_report *out); /* -ENOENT: past */
 
 /*
- * Over exec. dev_each_fd() tells of every descriptor that this process has of its devices, by the
- * stack and a number within it; dev_offer_fd() gives one that the image before had to this one,
- * which uses it when it first uses the devices, if it is what the family has there by then.
+ * Over exec. dev_each_fd() tells of every descriptor that this process has of a stack's devices, by
+ * a number within it (the stack's lock held); dev_offer_fd() gives one that the image before had to
+ * this one, which uses it when it first uses the devices, if it is what the family has by then.
  */
-void dev_each_fd(void (*each)(void *arg, unsigned stack, unsigned slot, int fd), void *arg);
+void dev_each_fd(const struct stackrec *sr,
+		 void (*each)(void *arg, unsigned stack, unsigned slot, int fd), void *arg);
 void dev_offer_fd(unsigned stack, unsigned slot, int fd);
 
 #endif

@@ -184,7 +184,12 @@ static bool handover_begin(struct exec *x, const struct exec_fd *fds, uint32_t n
 		if (o)
 			handover_add(x, fd, o);
 	}
-	dev_each_fd(handover_dev, x->h);
+	/* The helper may be taking over what the image before had left. */
+	for (uint32_t i = 0; i < family->nstacks; i++) {
+		run_enter(&family->stacks[i]);
+		dev_each_fd(&family->stacks[i], handover_dev, x->h);
+		run_leave(&family->stacks[i], RUN_LATER);
+	}
 	if (x->way != EXEC_SELF && !slot_make(x))
 		goto fail;
 	p = x->slot ? x->slot : family_self;
@@ -279,13 +284,29 @@ static void plain_begin(struct exec *x, const struct exec_fd *fds, uint32_t nfds
 
 /* ---- the edge ------------------------------------------------------------------------------- */
 
+/* Is there anything that the image could want: a stack to share, or a descriptor? */
+static bool anything_to_hand(const struct exec *x, uint32_t nfds)
+{
+	int end = inherited_end();
+
+	for (uint32_t i = 0; i < family->nstacks; i++)
+		if (family->stacks[i].st)
+			return true;
+	for (int fd = 0; x->way != EXEC_SPAWN && fd < end; fd++)
+		if (inherited(fd))
+			return true;
+	return x->way == EXEC_SPAWN && nfds;
+}
+
 void exec_begin(struct exec *x, enum exec_way way, enum image image, const struct exec_fd *fds,
 		uint32_t nfds)
 {
 	*x = (struct exec){.way = way, .image = image, .memfd = -1};
 	if (way != EXEC_SPAWN)
 		nfds = 0;
-	if (image == IMAGE_SHIMMED && handover_begin(x, fds, nfds)) {
+	if (!anything_to_hand(x, nfds)) {
+		x->image = IMAGE_NONE;
+	} else if (image == IMAGE_SHIMMED && handover_begin(x, fds, nfds)) {
 		if (way == EXEC_SELF) {
 			run_exec();
 			x->gated = true;

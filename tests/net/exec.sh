@@ -47,5 +47,15 @@ srv alone "$execer" server 7202 alone plain
 check "plain: one alone" wait_listen 7202
 check "plain: becomes one without the shim, and serves" \
 	cli "$execer" client "$IP_SRV" 7202 plain
+# Nothing accelerated, nothing inherited: programs that a shell under the shim begins are strangers.
+strangers() {
+	on_srv env LD_PRELOAD="$LIBSHIM" SHIM_IFACE="$IF_SRV" python3 -c '
+import socket, subprocess, sys
+s = socket.socket()
+mine = "memfd:libshim" in open("/proc/self/maps").read()
+n = subprocess.run(["grep", "-c", "memfd:libshim", "/proc/self/maps"], stdout=subprocess.PIPE).stdout
+sys.exit(not mine or int(n) != 0)'
+}
+check "who is given nothing is of no family" strangers
 [ $tap_bad = 0 ] || cat "$work/children.log" "$work/alone.log" | sed 's/^/# /'
 tap_done
