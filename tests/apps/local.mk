@@ -13,7 +13,11 @@ EXTRA_DIST += \
 	tests/apps/listen.sh \
 	tests/apps/many.sh \
 	tests/apps/nginx.sh \
+	tests/apps/programs.js \
+	tests/apps/programs.py \
+	tests/apps/programs.sh \
 	tests/apps/redis.sh \
+	tests/apps/suites.sh \
 	tests/apps/udp.sh \
 	tests/apps/udp_trains.py \
 	tests/apps/activate.sh \

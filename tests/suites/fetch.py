@@ -76,6 +76,12 @@ class Fetch:
             self._run(["apt-get", "-q", "update"], env={"APT_CONFIG": conf})
         return {"APT_CONFIG": conf}
 
+    @staticmethod
+    def _note_version(part):
+        dsc = os.path.basename(glob.glob(os.path.join(part, "*.dsc"))[0])
+        with open(os.path.join(part, "version"), "w", encoding="utf-8") as f:
+            f.write(dsc[:-len(".dsc")])
+
     def source(self, name):
         """The tree of a source package, patched as Debian builds it."""
         to = os.path.join(self.at, "src-" + name)
@@ -86,6 +92,7 @@ class Fetch:
             self._run(["apt-get", "-qq", "source", name], cwd=part, env=self._apt())
             tree = [d for d in glob.glob(os.path.join(part, "*")) if os.path.isdir(d)]
             os.rename(tree[0], os.path.join(part, "tree"))
+            self._note_version(part)
             os.rename(part, to)
         return os.path.join(to, "tree")
 
@@ -98,6 +105,7 @@ class Fetch:
             os.makedirs(os.path.join(part, "tree"))
             self._run(["apt-get", "-qq", "source", "--download-only", name], cwd=part,
                       env=self._apt())
+            self._note_version(part)
             tar = glob.glob(os.path.join(part, "*.orig.tar.*"))[0]
             self._run(["tar", "-xf", tar, "-C", os.path.join(part, "tree"), "--strip-components=1",
                        "--wildcards"] + patterns)
