@@ -63,6 +63,7 @@ libstack_la_SOURCES = \
 	stack/tcp/ecn.c \
 	stack/tcp/icmp.c \
 	stack/tcp/info.c \
+	stack/tcp/info_all.h \
 	stack/tcp/input.c \
 	stack/tcp/listen.c \
 	stack/tcp/request.c \

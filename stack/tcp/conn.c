@@ -210,7 +210,7 @@ void tcp_established(struct stack *st, struct tcp_conn *c)
 		cc_syn_lost(&c->cc);
 		rtt_syn_lost(&c->rtt);
 	}
-	c->retransmits = 0;
+	tcp_rtos_end(st, c);
 	c->probes_out = 0;
 	c->probe_backoff = 0;
 	c->stall_ns = 0;

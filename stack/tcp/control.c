@@ -41,7 +41,9 @@ void tcp_control_ack(struct stack *st, struct tcp_conn *c, const struct recovery
 		.una = c->sent.una,
 		.nxt = c->sent.nxt,
 		.in_recovery = c->rec.state != RECOVERY_OPEN,
-		.delivered_bytes = out->ack.delivered_bytes,
+		/* a SYN is no data: the first window is the initial one */
+		.delivered_bytes =
+			out->ack.delivered_bytes - (out->ack.syn && out->ack.delivered_bytes),
 		.lost_bytes = out->newly_lost_bytes,
 		.in_flight_bytes = recovery_pipe(&c->rec, &c->sent),
 		.delivered = c->sent.delivered,

@@ -3,13 +3,14 @@
  * TCP_INFO, with true numbers. Only reads the connection, which another process may be changing
  * meanwhile: must follow no pointer out of it.
  */
-#include <linux/tcp.h>
-
+#include "info_all.h"
 #include "tcp.h"
 
 #ifndef TCPI_OPT_TFO_CHILD /* Linux 6.16 */
 #define TCPI_OPT_TFO_CHILD 128
 #endif
+
+_Static_assert(sizeof(struct tcp_info_all) == 280, "as Linux 6.18 has it");
 
 #define US(ns) ((uint32_t)((ns) / 1000))
 #define MS(ns) ((uint32_t)((ns) / 1000000))
@@ -99,6 +100,38 @@ static void info_times(const struct tcp_conn *c, uint64_t now_ns, struct tcp_inf
 	ti->tcpi_sndbuf_limited = sndbuf;
 }
 
+/* The most read in a round trip, but as of Linux the sender's first window counts as read. */
+static uint32_t rcv_space(const struct stack *st, const struct tcp_conn *c)
+{
+	uint32_t first = CC_IW_SEGMENTS * (c->mss_adv - (c->ts_ok ? TCP_OPTS_TS_BYTES : 0));
+	uint32_t wnd = tcp_rcvwin_from_space(st, c->rcv_limit);
+
+	if (!c->mss_adv)
+		return 0;
+	if (first > wnd)
+		first = wnd;
+	return c->drs_space > first ? c->drs_space : first;
+}
+
+uint32_t tcp_info_all(const struct stack *st, const struct sock *sk, struct tcp_info_all *all,
+		      uint64_t now_ns)
+{
+	const struct tcp_conn *c = tcp_conn_of(sk);
+	int32_t wnd;
+
+	memset(all, 0, sizeof(*all));
+	tcp_info_fill(st, sk, &all->ti, now_ns);
+	if (sk->type != STK_TCP)
+		return sizeof(*all);
+	wnd = seq_diff(c->rcv_adv, c->rcv_nxt);
+	all->rcv_wnd = wnd > 0 ? (uint32_t)wnd : 0;
+	all->rehash = c->rtos; /* another flow label, and way, for each */
+	all->total_rto = (uint16_t)c->rtos;
+	all->total_rto_recoveries = (uint16_t)c->rto_recoveries;
+	all->total_rto_time_ms = MS(c->rto_ns + (c->retransmits ? now_ns - c->rto_since_ns : 0));
+	return sizeof(*all);
+}
+
 void tcp_info_fill(const struct stack *st, const struct sock *sk, struct tcp_info *ti,
 		   uint64_t now_ns)
 {
@@ -114,15 +147,15 @@ void tcp_info_fill(const struct stack *st, const struct sock *sk, struct tcp_inf
 	info_sending(c, ti);
 	info_times(c, now_ns, ti);
 	ti->tcpi_probes = c->probes_out;
-	ti->tcpi_ato = c->ack_wait != ACK_NONE ? US(TCP_DELACK_NS) : 0;
+	ti->tcpi_ato = c->bytes_received > c->fin_rcvd ? US(TCP_DELACK_NS) : 0;
 	ti->tcpi_rcv_mss = c->rcv_mss;
-	ti->tcpi_advmss = c->mss_adv;
-	ti->tcpi_pmtu = c->mss_adv + 40u;
+	ti->tcpi_advmss = c->mss_adv - (c->ts_ok && c->mss_adv ? TCP_OPTS_TS_BYTES : 0);
+	ti->tcpi_pmtu = c->path_mtu;
 	ti->tcpi_last_data_sent = c->last_data_tx_ns ? MS(now_ns - c->last_data_tx_ns) : 0;
 	ti->tcpi_last_data_recv = c->last_data_rx_ns ? MS(now_ns - c->last_data_rx_ns) : 0;
 	ti->tcpi_last_ack_recv = c->last_ack_rx_ns ? MS(now_ns - c->last_ack_rx_ns) : 0;
 	ti->tcpi_rcv_rtt = US(c->rcv_rtt_ns);
-	ti->tcpi_rcv_space = c->drs_space;
+	ti->tcpi_rcv_space = rcv_space(st, c);
 	ti->tcpi_rcv_ssthresh = tcp_rcvwin_from_space(st, c->rcv_limit);
 	ti->tcpi_bytes_received = c->bytes_received;
 	ti->tcpi_segs_out = c->segs_out;

@@ -264,7 +264,7 @@ static void ack_progress(struct in *in, struct seq una_before)
 		c->snd_sml = c->sent.una;
 	urgent_acked(&c->urgent, c->sent.una);
 	mtup_acked(st, c);
-	c->retransmits = 0;
+	tcp_rtos_end(st, c);
 	c->stall_ns = 0;
 	c->soft_err_valid = false;
 	tcp_sndbuf_tune(st, c);
@@ -436,8 +436,10 @@ static enum step do_ack(struct in *in)
 
 static void measure_rcv_mss(struct tcp_conn *c, uint32_t len)
 {
-	if (len > c->mss_adv)
-		len = c->mss_adv; /* a packet of several segments, not yet cut up */
+	uint32_t most = c->mss_adv - (c->ts_ok ? TCP_OPTS_TS_BYTES : 0);
+
+	if (len > most)
+		len = most; /* a packet of several segments, not yet cut up */
 	if (len >= c->rcv_mss || (len >= TCP_MSS_MIN && len > c->rcv_mss))
 		c->rcv_mss = (uint16_t)len;
 }
@@ -686,6 +688,7 @@ static enum step do_fin(struct in *in)
 				    TCPS_BIT(TCPS_CLOSING)))
 		return STEP_ON;
 	c->rcv_nxt = seq_add(c->rcv_nxt, 1);
+	c->bytes_received++; /* as Linux counts */
 	if (seq_lt(c->rcv_adv, c->rcv_nxt))
 		c->rcv_adv = c->rcv_nxt;
 	c->fin_rcvd = true;

@@ -259,6 +259,7 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 	r->m.dst = NULL;         /* its reference is c's now */
 	c->o.defer_accept_s = 0; /* the listener's alone */
 	c->irs = r->irs;
+	c->segs_in = !r->fast; /* the SYN */
 	c->rcv_nxt = c->rcv_acked = c->copied = c->drs_seq = c->rcv_rtt_seq = seq_add(r->irs, 1);
 	c->rcv_adv = seq_add(c->rcv_nxt, r->rcv_wnd);
 	c->mss_clamp = r->mss_clamp;

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "info_all.h"
 #include "tcp.h"
 
 #define KEEPIDLE_MAX 32767
@@ -444,8 +445,8 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 	const struct sock_opts *o = opts_of(sk);
 	const struct tcp_conn *c = tcp_conn_of(sk);
 	bool conn = sk->type == STK_TCP;
-	struct tcp_info ti;
-	uint32_t told_s;
+	struct tcp_info_all ti;
+	uint32_t told_s, n;
 
 	switch (name) {
 	case TCP_NODELAY:
@@ -496,9 +497,9 @@ static int get_tcp(struct stack *st, struct sock *sk, int name, void *val, uint3
 	case TCP_CC_INFO:
 		return get_cc_info(sk, val, len);
 	case TCP_INFO:
-		tcp_info_fill(st, sk, &ti, now_ns);
-		if (*len > sizeof(ti))
-			*len = sizeof(ti);
+		n = tcp_info_all(st, sk, &ti, now_ns);
+		if (*len > n)
+			*len = n;
 		memcpy(val, &ti, *len);
 		return 0;
 	default:

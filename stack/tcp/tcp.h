@@ -194,6 +194,8 @@ struct tcp_conn {
 	uint32_t segs_in, segs_out, data_segs_in, data_segs_out;
 	uint32_t total_retrans, retransmits, rcv_ooopack;
 	uint64_t last_ack_rx_ns;
+	uint32_t rtos, rto_recoveries; /* timeouts; rows of them */
+	uint64_t rto_since_ns, rto_ns; /* the present row began; all others took */
 };
 
 /* Requests and TIME-WAIT share one hash; this is what it sees. */
@@ -311,6 +313,14 @@ static inline struct tcp_conn *tcp_conn_of(const struct sock *sk)
 static inline struct tcp_listener *tcp_listener_of(const struct sock *sk)
 {
 	return container_of((struct sock *)(uintptr_t)sk, struct tcp_listener, sk);
+}
+
+/* The row of timeouts, if there was one, is over. */
+static inline void tcp_rtos_end(const struct stack *st, struct tcp_conn *c)
+{
+	if (c->retransmits)
+		c->rto_ns += st->now_ns - c->rto_since_ns;
+	c->retransmits = 0;
 }
 
 static inline uint16_t tcp_mss_fallback(const struct ip_addr *to)
@@ -611,6 +621,10 @@ int tcp_limits_get(struct stack *st, const struct sock *sk, const struct sock_op
 int tcp_stamp_set(struct sock *sk, struct sock_opts *o, int level, int name, const void *val,
 		  uint32_t len);
 int tcp_stamp_get(const struct sock_opts *o, int level, int name, void *val, uint32_t *len);
+/* What TCP_INFO gives: struct tcp_info with what Linux 6.18 has behind it. Its size. */
+struct tcp_info_all;
+uint32_t tcp_info_all(const struct stack *st, const struct sock *sk, struct tcp_info_all *all,
+		      uint64_t now_ns);
 /* RFC 5082: the packet has come too far for a socket with these options. */
 bool tcp_ttl_refused(const struct sock_opts *o, const struct rx_pkt *p);
 

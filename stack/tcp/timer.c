@@ -262,8 +262,13 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 		tcp_timer_rtx(st, c);
 		return;
 	}
+	if (c->retransmits == 0) {
+		c->rto_recoveries++;
+		c->rto_since_ns = st->now_ns;
+	}
 	if (c->retransmits < UINT32_MAX)
 		c->retransmits++;
+	c->rtos++;
 	if (head && (head->flags & SENT_SACKED))
 		COUNT(st, tcp_sack_reneged);
 	/* what the loss of a SYN means, tcp_established() knows (RFC 5681 3.1) */

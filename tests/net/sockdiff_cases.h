@@ -197,6 +197,7 @@ ADD_CASES(first_cases,
 #include "sockdiff_events.h"
 #include "sockdiff_wait.h"
 #include "sockdiff_stamp.h"
+#include "sockdiff_info.h"
 #include "sockdiff_sets.h"
 #include "sockdiff_async.h"
 

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
-#include <linux/tcp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -26,6 +25,7 @@
 #include <unistd.h>
 
 #include "script.h"
+#include "stack/tcp/info_all.h"
 
 #define STRAY_NS (10 * SC_MS) /* how long the end waits for packets that nobody wants */
 #define BLOCKED_POLL_NS (2 * SC_MS)
@@ -381,7 +381,7 @@ static int64_t lk_ask(struct lk *k, const struct call *c)
 {
 	struct pollfd p = {.fd = k->fd[c->slot], .events = POLLIN | POLLPRI | POLLOUT | POLLRDHUP};
 	struct epoll_event ev;
-	struct tcp_info ti;
+	struct tcp_info_all ti;
 	socklen_t len = sizeof(ti);
 	int v = 0;
 
@@ -396,7 +396,7 @@ static int64_t lk_ask(struct lk *k, const struct call *c)
 		memset(&ti, 0, sizeof(ti));
 		if (getsockopt(p.fd, IPPROTO_TCP, TCP_INFO, &ti, &len))
 			return -errno;
-		return c->op == CALL_STATE ? ti.tcpi_state : info_get(&ti, c->info);
+		return c->op == CALL_STATE ? ti.ti.tcpi_state : info_get(&ti, c->info);
 	}
 }
 

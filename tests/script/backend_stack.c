@@ -8,7 +8,6 @@
 #include <time.h> /* before: */
 #include <linux/errqueue.h>
 #include <linux/sockios.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "script.h"
+#include "stack/tcp/info_all.h"
 #include "stack/internal.h"
 #include "stack/tcp/cc.h"
 
@@ -667,8 +667,8 @@ static int64_t ss_ioctl(const struct ss_sock *k, const struct call *c)
 
 static int64_t ss_ask(struct ss *s, struct ss_sock *k, const struct call *c)
 {
-	struct tcp_info ti;
-	uint32_t level, edges;
+	uint32_t level, edges, len = sizeof(struct tcp_info_all);
+	struct tcp_info_all ti;
 
 	if (!k->sk)
 		return c->op == CALL_STATE ? 7 : -ENOTCONN;
@@ -682,8 +682,8 @@ static int64_t ss_ask(struct ss *s, struct ss_sock *k, const struct call *c)
 		return edges ? level : 0;
 	default:
 		memset(&ti, 0, sizeof(ti));
-		stack_tcp_info(s->st, k->sk, &ti, s->now);
-		return c->op == CALL_STATE ? ti.tcpi_state : info_get(&ti, c->info);
+		stack_getopt(s->st, k->sk, IPPROTO_TCP, TCP_INFO, &ti, &len, s->now);
+		return c->op == CALL_STATE ? ti.ti.tcpi_state : info_get(&ti, c->info);
 	}
 }
 

@@ -4,7 +4,6 @@
 #include <time.h> /* before: */
 #include <linux/errqueue.h>
 #include <linux/sockios.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
@@ -14,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "script.h"
+#include "stack/tcp/info_all.h"
 
 #ifndef TCP_INQ
 #define TCP_INQ 36
@@ -157,6 +157,10 @@ void err_text(char *buf, size_t size, const struct sock_extended_err *e, uint32_
 	{                                                                                         \
 #n, offsetof(struct tcp_info, tcpi_##n), sizeof(((struct tcp_info *)0)->tcpi_##n) \
 	}
+#define L(n)                                                                                \
+	{                                                                                   \
+#n, offsetof(struct tcp_info_all, n), sizeof(((struct tcp_info_all *)0)->n) \
+	}
 const struct info_field info_fields[] = {
 	F(state),
 	F(ca_state),
@@ -202,10 +206,21 @@ const struct info_field info_fields[] = {
 	F(dsack_dups),
 	F(reord_seen),
 	F(rcv_ooopack),
+	F(rcv_ssthresh),
+	F(rcv_rtt),
+	F(busy_time),
+	F(rwnd_limited),
+	F(sndbuf_limited),
 	F(snd_wnd),
+	L(rcv_wnd),
+	L(rehash),
+	L(total_rto),
+	L(total_rto_recoveries),
+	L(total_rto_time_ms),
 	{NULL, 0, 0},
 };
 #undef F
+#undef L
 
 int info_find(const char *name)
 {
@@ -215,13 +230,13 @@ int info_find(const char *name)
 	return -1;
 }
 
-int64_t info_get(const struct tcp_info *ti, int field)
+int64_t info_get(const struct tcp_info_all *ti, int field)
 {
 	const struct info_field *f = &info_fields[field];
 	uint64_t v = 0;
 
 	if (f->bytes == 0)
-		return ti->tcpi_fastopen_client_fail;
+		return ti->ti.tcpi_fastopen_client_fail;
 	memcpy(&v, (const char *)ti + f->off, f->bytes); /* little endian, as all that we run on */
 	return (int64_t)v;
 }

@@ -238,8 +238,8 @@ struct info_field {
 };
 extern const struct info_field info_fields[];
 int info_find(const char *name);
-struct tcp_info;
-int64_t info_get(const struct tcp_info *ti, int field);
+struct tcp_info_all; /* stack/tcp/info_all.h */
+int64_t info_get(const struct tcp_info_all *ti, int field);
 /* ICMP errors: index or -1; type and code for the family. */
 struct icmp_kind {
 	const char *name;
