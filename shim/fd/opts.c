@@ -285,6 +285,27 @@ static bool val_on(const void *val, socklen_t len)
 	return false;
 }
 
+static bool cc_ours(const char *name, socklen_t len)
+{
+	for (int i = 0; name && i < CC_ALGOS; i++)
+		if (strlen(cc_names[i]) <= len && !strncmp(name, cc_names[i], len))
+			return true;
+	return false;
+}
+
+/* What the kernel says to a process like this one that wants an algorithm: who has no
+ * CAP_NET_ADMIN may have those of tcp_allowed_congestion_control alone. */
+static int cc_permitted(const struct ofd *o, const void *val, socklen_t len)
+{
+	int s = sys_socket(o->family, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+
+	if (s < 0)
+		return s;
+	r = sys_setsockopt(s, IPPROTO_TCP, TCP_CONGESTION, val, len);
+	sys_close(s);
+	return r;
+}
+
 /* The kernel has taken an option: what it means for the socket's life here. */
 static void opts_note(int fd, struct ofd *o, int level, int name, const void *val, socklen_t len)
 {
@@ -304,8 +325,11 @@ static void opts_note(int fd, struct ofd *o, int level, int name, const void *va
 		o->opts_set |= OPT_BIT(OPT_STAMPS);
 	if (is_kept(level, name))
 		o->opts_set |= OPT_BIT(OPT_KEPT);
-	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION) {
 		o->opts_set |= OPT_BIT(OPT_CONGESTION);
+		if (!cc_ours(val, len)) /* only the kernel has it */
+			o->kernel_only = 1;
+	}
 	for (unsigned i = 0; i < ARRAY_SIZE(imported); i++)
 		if (imported[i].level == level && imported[i].name == name)
 			o->opts_set |= OPT_BIT(i);
@@ -381,7 +405,9 @@ int sock_setsockopt(int fd, struct ofd *o, int level, int name, const void *val,
 	only = kernel_only_find(level, name);
 	if (only >= 0 && kernel_only[only].err && val_on(val, len))
 		return -kernel_only[only].err;
-	r = opt_set_stack(fd, o, level, name, val, len);
+	r = level == IPPROTO_TCP && name == TCP_CONGESTION ? cc_permitted(o, val, len) : 0;
+	if (r == 0)
+		r = opt_set_stack(fd, o, level, name, val, len);
 	if (r == 0 && o->two_doors)
 		sys_setsockopt(fd, level, name, val, len);
 	if (r != -ENOPROTOOPT)

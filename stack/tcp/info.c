@@ -20,8 +20,12 @@ static uint32_t segs(const struct tcp_conn *c, uint64_t bytes)
 	return c->mss ? (uint32_t)((bytes + c->mss - 1) / c->mss) : 0;
 }
 
-static void listener_info(const struct tcp_listener *l, struct tcp_info *ti)
+static void listener_info(const struct stack *st, const struct tcp_listener *l, struct tcp_info *ti)
 {
+	ti->tcpi_reordering = st->cfg.tcp_reordering;
+	ti->tcpi_snd_cwnd = CC_IW_SEGMENTS;
+	ti->tcpi_pacing_rate = PACE_UNLIMITED;
+	ti->tcpi_max_pacing_rate = l->o.max_pacing_rate;
 	ti->tcpi_state = TCPS_LISTEN;
 	ti->tcpi_unacked = l->naccept;
 	ti->tcpi_sacked = l->backlog;
@@ -139,7 +143,7 @@ void tcp_info_fill(const struct stack *st, const struct sock *sk, struct tcp_inf
 
 	memset(ti, 0, sizeof(*ti));
 	if (sk->type == STK_LISTENER) {
-		listener_info(tcp_listener_of(sk), ti);
+		listener_info(st, tcp_listener_of(sk), ti);
 		return;
 	}
 	ti->tcpi_state = c->state;

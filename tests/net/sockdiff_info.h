@@ -195,8 +195,40 @@ static void info_unconnected(void)
 	close(l);
 }
 
+/* Who may have which congestion control: tcp_allowed_congestion_control. */
+static void info_congestion(void)
+{
+	static const char *const names[] = {"reno", "cubic", "bbr", "nonsense", ""};
+	char name[16] = "";
+	socklen_t len = sizeof(name);
+	int s, p, st = 0;
+	pid_t child;
+
+	pair(&s, &p);
+	for (unsigned i = 0; i < 5; i++)
+		ok(names[i], setsockopt(s, IPPROTO_TCP, TCP_CONGESTION, names[i],
+					(socklen_t)strlen(names[i])));
+	ok("reno", setsockopt(s, IPPROTO_TCP, TCP_CONGESTION, "reno", 5));
+	ok("get", getsockopt(s, IPPROTO_TCP, TCP_CONGESTION, name, &len));
+	say("%s/%u", name, len);
+	for (unsigned i = 0; i < 4; i++) {
+		child = fork();
+		if (child == 0) {
+			if (setresuid(65534, 65534, 65534))
+				_exit(100);
+			_exit(setsockopt(s, IPPROTO_TCP, TCP_CONGESTION, names[i],
+					 (socklen_t)strlen(names[i]))
+				      ? errno
+				      : 0);
+		}
+		waitpid(child, &st, 0);
+		say("%s:%d", names[i], WEXITSTATUS(st));
+	}
+	pair_close(s, p);
+}
+
 ADD_CASES(info_cases, BOTH(info_handshake), BOTH(info_one_each), BOTH(info_out),
 	  BOTH(info_bulk_out), BOTH(info_bulk_in), BOTH(info_closing), BOTH(info_keepalive),
-	  EACH(info_unconnected))
+	  EACH(info_unconnected), BOTH(info_congestion))
 
 #endif
