@@ -8,8 +8,8 @@
  * The server is a family of processes, one for each port from PORT on, which echo: neither a client
  * address's ports nor a process's descriptors need suffice for all. So are the clients, one to a
  * port. They open all connections, say "open N" and wait until their standard input ends; then each
- * connection sends a message of its own, takes it back and is closed, and they say "used N". Fails with
- * the first error, or when nothing has come for 20 s. An ordinary epoll program.
+ * connection sends a message of its own, takes it back and is closed, and they say "used N". Fails
+ * with the first error, or when nothing has come for 20 s. An ordinary epoll program.
  */
 #include <arpa/inet.h>
 #include <errno.h>

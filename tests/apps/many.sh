@@ -17,7 +17,8 @@ mkfifo "$work/go"
 before=$(kernel_tcp_in)
 begin=$(date +%s%N)
 ip netns exec "$NS_CLI" sh -c 'echo "1024 65535" >/proc/sys/net/ipv4/ip_local_port_range'
-cli "$builddir/tests/apps/many" client "$IP_SRV" 7100 $workers "$conns" <"$work/go" >"$work/client" 2>&1 &
+cli "$builddir/tests/apps/many" client "$IP_SRV" 7100 $workers "$conns" \
+	<"$work/go" >"$work/client" 2>&1 &
 client=$!
 exec 3>"$work/go"
 for _ in $(seq 600); do
@@ -41,7 +42,8 @@ wait $client
 status=$? used=$(date +%s%N)
 check "each was used, and echoed its own message" [ $status = 0 ]
 sed 's/^/# /' "$work/client"
-echo "# opened in $(((opened - begin) / 1000000)) ms, used and closed in $(((used - go) / 1000000)) ms"
+ms() { echo $((($2 - $1) / 1000000)) ms; }
+echo "# opened in $(ms "$begin" "$opened"), used and closed in $(ms "$go" "$used")"
 "$SHIMSTAT" -f "$server" | sed 's/^/# /'
 quiet() { [ $(($(kernel_tcp_in) - before)) -lt 100 ]; }
 check "the kernel's TCP took none of it" quiet
