@@ -80,20 +80,20 @@ struct ofd {
 	uint8_t verdict;            /* enum verdict */
 	_Atomic uint8_t door_ready; /* kernel door: RDY_IN | RDY_ERR as last seen */
 	uint32_t idx;
-	uint16_t ender;               /* slot (+ 1) of who took the last reference and is to end it */
-	uint32_t next_free;           /* free list link (index + 1); family.lock */
-	uint32_t cmsgs;               /* CMSG_* that recvmsg() is to give */
-	uint64_t opts_set;            /* options set before it was accelerated: opts.c's table */
-	uint32_t rcvlowat;            /* SO_RCVLOWAT, 0 as 1 */
-	_Atomic uint32_t refs;        /* over all processes; holds included */
-	struct stackrec *sr;          /* the stack it was born on; set with sk */
-	struct sock *_Atomic sk;      /* NULL: not accelerated */
-	struct parts *parts;          /* a listener on several stacks: its sockets there; else NULL */
-	struct epoll_set *_Atomic ep; /* OFD_EPOLL */
-	struct list watches;          /* struct watch: who wants to know; ofd_guard()'s lock */
-	int32_t owner_type, owner;    /* F_SETOWN_EX: who gets SIGURG and SIGIO; 0: nobody */
-	int32_t owner_sig;            /* F_SETSIG: in place of SIGIO; 0: SIGIO */
-	int32_t async_fd;             /* what O_ASYNC was set under; -1: it is not set */
+	uint16_t ender;          /* slot (+ 1) of who took the last reference and is to end it */
+	uint32_t next_free;      /* free list link (index + 1); family.lock */
+	uint32_t cmsgs;          /* CMSG_* that recvmsg() is to give */
+	uint64_t opts_set;       /* options set before it was accelerated: opts.c's table */
+	uint32_t rcvlowat;       /* SO_RCVLOWAT, 0 as 1 */
+	_Atomic uint32_t refs;   /* over all processes; holds included */
+	struct stackrec *sr;     /* the stack it was born on; set with sk */
+	struct sock *_Atomic sk; /* NULL: not accelerated */
+	struct parts *parts;     /* a listener on several stacks: its sockets there; else NULL */
+	struct epoll_set *_Atomic ep;      /* OFD_EPOLL */
+	struct list watches;               /* struct watch: who wants to know; ofd_guard()'s lock */
+	int32_t owner_type, owner;         /* F_SETOWN_EX: who gets SIGURG and SIGIO; 0: nobody */
+	int32_t owner_sig;                 /* F_SETSIG: in place of SIGIO; 0: SIGIO */
+	int32_t async_fd;                  /* what O_ASYNC was set under; -1: it is not set */
 	uint64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
 	struct endpoint bound;  /* local address as the kernel bound it; port 0: not bound */
 	struct list peers;      /* others that share this listener by SO_REUSEPORT: events for

@@ -4,6 +4,7 @@
 # sanitizers: no
 # 100,000 connections (CONNS=N for others) of a kernel client, open and idle, and then each used
 # once: no error, and every pool at rest when they are closed.
+# shellcheck source=tests/apps/lib.sh disable=SC2154
 . "$(dirname "$0")/lib.sh"
 conns=${CONNS:-100000}
 # A process's descriptors, some for itself, bound what one holds.

@@ -169,10 +169,8 @@ for way in shim none; do
 		memcached -u root -t 4 -l 0.0.0.0 -p 11211 -U 11211
 	row "node: http, http2, a worker thread" 8090 20 node_load -- \
 		node "$srcdir/tests/apps/programs.js"
-	# The primary passes what it accepts to its workers: not served by the stack there yet.
-	[[ $only != *" node-cluster "* ]] ||
-		row "node-cluster: two processes" 8093 10 "py http $IP_SRV 8093 10 4" -- \
-			node "$srcdir/tests/apps/programs.js" cluster
+	row "node-cluster: two processes" 8093 10 "py http $IP_SRV 8093 10 4" -- \
+		node "$srcdir/tests/apps/programs.js" cluster
 	row "haproxy: 4 threads" 8101 20 haproxy_load -- haproxy -db -f "$work/haproxy.cfg"
 	row "python: asyncio" 8094 10 "py echo $IP_SRV 8094" -- \
 		python3 "$srcdir/tests/apps/programs.py" asyncio 8094
