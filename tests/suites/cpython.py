@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""CPython's own tests, of the packages libpython3-testsuite and python3.11 (or what is Debian's
+"""CPython's own tests, of the packages libpython3.11-testsuite and python3.11 (or what is Debian's
 python3), run by unittests.py. A suite is one module."""
 import glob
 import os
@@ -15,7 +15,7 @@ class CPython:
     ways = {"loopback", "kernel"}
     why_not = {"veth": "both ends are one process, on localhost"}
     source = None
-    package = "libpython3-testsuite"
+    package = "libpython3.11-testsuite"
 
     def __init__(self, module, limit_s, quick=False):
         self.name, self.module, self.limit_s, self.quick = module, module, limit_s, quick
@@ -36,7 +36,7 @@ class CPython:
         at = fetch.package(f"libpython{minor}-testsuite")
         found = glob.glob(os.path.join(at, "usr/lib/python3*/test/test_socket.py"))
         if not found or not lib:
-            raise Missing("CPython's tests are not here (package libpython3-testsuite)")
+            raise Missing(f"CPython's tests are not here (package libpython{minor}-testsuite)")
         self.path = fetch.merged("python-test", [lib, os.path.dirname(found[0])], "test")
 
     def run(self, run, tmp, only=None):
