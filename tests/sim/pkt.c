@@ -190,11 +190,12 @@ struct pkt *pkt_cut(const struct pkt *p, uint32_t seg, uint32_t size)
 		put16(ip + 10, 0);
 		put16(ip + 10, (uint16_t)~sum16(ip, 20, 0));
 	}
-	put_be32(tcp + 4, get_be32(tcp + 4) + off);
+	/* A SYN takes a number of its own, before its data (RFC 7413). */
+	put_be32(tcp + 4, get_be32(tcp + 4) + off + (!first && tcp[13] & TH_SYN));
 	if (!last)
 		tcp[13] &= (uint8_t) ~(TH_FIN | TH_PSH);
 	if (!first)
-		tcp[13] &= (uint8_t)~TH_CWR;
+		tcp[13] &= (uint8_t) ~(TH_CWR | TH_SYN);
 	put16(tcp + 16, (uint16_t)pseudo_sum(c));
 	c->partial = true;
 	return c;
