@@ -105,9 +105,14 @@ struct family {
 	struct pool epsets, waiters; /* family.lock */
 	struct pool names;           /* struct ofd_name (fd/pass.h); family.lock */
 	struct ofd_name *name_of[FAMILY_NAME_BUCKETS];
-	_Atomic uint32_t flights;          /* references of messages on their way */
-	struct pool parts;                 /* struct parts; shared.lock */
-	uint8_t *frame_mem;                /* where the frames of all stacks lie; their locks */
+	_Atomic uint32_t flights; /* references of messages on their way */
+	struct pool parts;        /* struct parts; shared.lock */
+	uint8_t *frame_mem;       /* where the frames of all stacks lie; their locks */
+	/* SO_NETNS_COOKIE of the first waiter, and whether another had a different one since: names
+	 * of UNIX sockets reach no further than a network namespace, so that not every waiter can
+	 * wake every other. */
+	_Atomic uint64_t netns;
+	_Atomic bool netns_many;
 	struct waiter *_Atomic waiter_all; /* every waiter there ever was, through waiter.all */
 };
 

@@ -33,11 +33,12 @@
 #include "shim/run/run.h"
 
 #define WAIT_DEV_FDS 64
-#define WAIT_STACK_FDS 192       /* more than that is put in memory of its own */
-#define WAIT_STUCK_NS 1000000ull /* output that no ring has room for is tried again after this */
-#define WAIT_BLIND_NS 1000000ull /* without a waiter: look again after this */
-#define SPIN_SLICE_NS 20000ull   /* two looks at the clock this far apart: somebody else ran */
-#define SPIN_WAKE_NS 60000ull    /* what a wake-up from sleep adds to the wait it ends */
+#define WAIT_STACK_FDS 192        /* more than that is put in memory of its own */
+#define WAIT_STUCK_NS 1000000ull  /* output that no ring has room for is tried again after this */
+#define WAIT_BLIND_NS 1000000ull  /* without a waiter: look again after this */
+#define WAIT_APART_NS 10000000ull /* among those who can't all wake one another, likewise */
+#define SPIN_SLICE_NS 20000ull    /* two looks at the clock this far apart: somebody else ran */
+#define SPIN_WAKE_NS 60000ull     /* what a wake-up from sleep adds to the wait it ends */
 #define SPIN_SCORE_MAX 16
 #define SPIN_SCORE_MIN_PAYS 5
 
@@ -77,6 +78,18 @@ static void exit_key_make(void)
 	pthread_key_create(&exit_key, waiter_exit);
 }
 
+/* A process that has left the network namespace of the others is noted (unshare(2), setns(2)). */
+static void netns_note(int fd)
+{
+	uint64_t cookie = 0, first = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (sys_getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
+		return; /* before Linux 5.14 */
+	if (!atomic_compare_exchange_strong(&family->netns, &first, cookie) && first != cookie)
+		atomic_store(&family->netns_many, true);
+}
+
 /* A datagram socket with a name that the kernel makes up (unix(7), autobind); hidden. */
 static int wake_socket(uint64_t *name, uint8_t *name_len)
 {
@@ -99,6 +112,7 @@ static int wake_socket(uint64_t *name, uint8_t *name_len)
 	*name_len = (uint8_t)(len - sizeof(sa_family_t));
 	*name = 0;
 	memcpy(name, sun.sun_path, *name_len);
+	netns_note(fd);
 	return fd_hide_private(fd);
 }
 
@@ -355,6 +369,8 @@ static uint64_t sleep_until(uint32_t stacks, const struct waiter *w, uint64_t de
 {
 	if (!w && deadline > now + WAIT_BLIND_NS)
 		deadline = now + WAIT_BLIND_NS;
+	if (unlikely(family->netns_many) && deadline > now + WAIT_APART_NS)
+		deadline = now + WAIT_APART_NS;
 	for (uint32_t i = 0; stacks; i++, stacks >>= 1) {
 		struct stackrec *sr = &family->stacks[i];
 		uint64_t next;

@@ -70,6 +70,19 @@ def case_net_namespace():
     unshare(NEWNET)
 
 
+def case_apart():
+    """Who sleeps in another network namespace is woken by who stayed, without a packet."""
+    ep = select.epoll()
+    pid = os.fork()
+    if pid == 0:
+        unshare(NEWNET)
+        end = time.monotonic() + 2
+        os._exit(0 if ep.poll(4) and time.monotonic() < end else 1)
+    time.sleep(0.5)
+    ep.register(CONN.fileno(), select.EPOLLOUT)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
 def case_nofile_low():
     resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
 
@@ -118,6 +131,8 @@ def server():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.alarm(20)
             l.close()
+            global CONN
+            CONN = c
             name = line(c)
             try:
                 globals()["case_" + name]()

@@ -14,7 +14,8 @@ ask() { cli python3 "$changes" client "$IP_SRV" "$1" "$2"; }
 srv server python3 "$changes" server 7600
 check "double_fork" ask 7600 double_fork
 segs=$(kernel_tcp_in)
-for c in setuid setuid_fork chroot namespaces pid_namespace net_namespace nofile_low nofile_high; do
+for c in setuid setuid_fork chroot namespaces pid_namespace net_namespace apart nofile_low \
+	nofile_high; do
 	check "$c" ask 7600 $c
 done
 check "the server saw nothing wrong" bash -c "! grep -E 'failed|Traceback' '$work/server.log'"
