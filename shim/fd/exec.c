@@ -22,10 +22,13 @@
  */
 #include "exec.h"
 
+#include <sys/un.h>
+
 #include "shim/proc/log.h"
 #include "sock_int.h"
 
-#define VFORK_FDS 32 /* what a vfork child moves about before it becomes another */
+#define VFORK_FDS 32   /* what a vfork child moves about before it becomes another */
+#define CHANNEL_FDS 64 /* socket pairs are looked for among the first of these */
 
 struct vfork_fd {
 	int fd;
@@ -284,7 +287,22 @@ static void plain_begin(struct exec *x, const struct exec_fd *fds, uint32_t nfds
 
 /* ---- the edge ------------------------------------------------------------------------------- */
 
-/* Is there anything that the image could want: a stack to share, or a descriptor? */
+/* A socket pair that goes over, as far as can be told: sockets of ours may be sent over it later,
+ * as node's cluster does with its workers. */
+static bool is_channel(int fd, enum exec_way way)
+{
+	struct sockaddr_un sun;
+	socklen_t len = sizeof(sun);
+	int fl = sys_fcntl(fd, F_GETFD, 0);
+
+	if (fl < 0 || (way != EXEC_SPAWN && fl & FD_CLOEXEC))
+		return false;
+	return sys_getpeername(fd, (struct sockaddr *)&sun, &len) == 0 &&
+	       sun.sun_family == AF_UNIX && len == sizeof(sa_family_t);
+}
+
+/* Is there anything that the image could want: a stack to share, a descriptor, or a way by which
+ * one may come? */
 static bool anything_to_hand(const struct exec *x, uint32_t nfds)
 {
 	int end = inherited_end();
@@ -294,6 +312,9 @@ static bool anything_to_hand(const struct exec *x, uint32_t nfds)
 			return true;
 	for (int fd = 0; x->way != EXEC_SPAWN && fd < end; fd++)
 		if (inherited(fd))
+			return true;
+	for (int fd = 0; fd < CHANNEL_FDS; fd++)
+		if (is_channel(fd, x->way))
 			return true;
 	return x->way == EXEC_SPAWN && nfds;
 }
