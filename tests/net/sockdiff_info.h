@@ -40,11 +40,11 @@ static void info_say(int s, bool bulk)
 	    (unsigned long long)a.bytes_acked, (unsigned long long)a.bytes_received,
 	    (unsigned long long)(a.bytes_sent - a.bytes_retrans), a.notsent_bytes, a.delivered_ce);
 	if (!bulk) /* in bulk a veth may drop, and each stack finds its own window */
-		say("ssthresh=%u reord=%u rspace=%u resent=%u,%llu dsack=%u seen=%u ooo=%u "
+		say("ssthresh=%u rspace=%u resent=%u,%llu dsack=%u seen=%u ooo=%u "
 		    "limited=%u,%u",
-		    t->tcpi_snd_ssthresh, t->tcpi_reordering, t->tcpi_rcv_space,
-		    t->tcpi_total_retrans, (unsigned long long)a.bytes_retrans, a.dsack_dups,
-		    a.reord_seen, a.rcv_ooopack, a.rwnd_limited > 0, a.sndbuf_limited > 0);
+		    t->tcpi_snd_ssthresh, t->tcpi_rcv_space, t->tcpi_total_retrans,
+		    (unsigned long long)a.bytes_retrans, a.dsack_dups, a.reord_seen, a.rcv_ooopack,
+		    a.rwnd_limited > 0, a.sndbuf_limited > 0);
 	say("rehash=%u rtos=%u,%u,%u", a.rehash, a.total_rto, a.total_rto_recoveries,
 	    a.total_rto_time);
 	say("rto=%d rtt=%d var=%d min=%d pace=%d max=%d", info_within(t->tcpi_rto, 200000, 310000),
