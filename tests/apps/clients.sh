@@ -34,15 +34,12 @@ http {
 }
 CONF
 
-client_tcp_in() {
-	ip netns exec "$NS_CLI" awk '/^Tcp:/ { if (n++) print $11 }' /proc/net/snmp
-}
-
 get() {
 	local before after
-	before=$(client_tcp_in)
+	tcp_settled "$NS_CLI" || return 1
+	before=$(tcp_in "$NS_CLI")
 	cli_shim curl -sf "http://$IP_SRV:8080/$1" >"$work/got" || return 1
-	after=$(client_tcp_in)
+	after=$(tcp_in "$NS_CLI")
 	cmp "$work/got" "$work/www/$1" || return 1
 	[ "$before" = "$after" ] || {
 		echo "the kernel carried it: segments in $before -> $after"

@@ -45,6 +45,7 @@ run() { # run shim|kernel NAMESPACE-OF-THE-SHIM tcp|udp ARGUMENTS...
 	local client=$1 shim=$2 how=$3 before after cmd=cli
 	shift 3
 	[ "$client" = kernel ] || cmd=cli_shim
+	tcp_settled "$shim" || return 1
 	before=$(kernel_has "$shim")
 	$cmd timeout 30 iperf3 -J -t 1 "$@" >"$work/report" || { tail -n 5 "$work/report"; return 1; }
 	after=$(kernel_has "$shim")

@@ -129,9 +129,23 @@ accelerated() {
 	return 1
 }
 
-# The kernel's count of TCP segments taken in, in the server's namespace.
-kernel_tcp_in() {
-	ip netns exec "$NS_SRV" awk '/^Tcp:/ { if (n++) print $11 }' /proc/net/snmp
+# TCP segments that the kernel of a namespace has taken in, of both families.
+tcp_in() { # tcp_in NAMESPACE
+	ip netns exec "$1" awk '/^Tcp:/ { if (n++) print $11 }' /proc/net/snmp
+}
+
+# The same in the server's namespace.
+kernel_tcp_in() { tcp_in "$NS_SRV"; }
+
+# Until the kernel there has no TCP connection that a program has left and that is still to end (5 s):
+# the last segments of one would be counted as those of what comes next.
+tcp_settled() { # tcp_settled NAMESPACE
+	for _ in $(seq 100); do
+		ip netns exec "$1" ss -Htan | grep -qvE '^(LISTEN|TIME-WAIT)' || return 0
+		sleep 0.05
+	done
+	ip netns exec "$1" ss -Htan
+	return 1
 }
 
 # Connections of the kernel's TCP to a port of the server's address.

@@ -42,15 +42,11 @@ files() {
 	"$1" curl -gsf -T "$work/www/20m" "http://$2:8080/put" && cmp "$work/www/20m" "$work/www/put"
 }
 
-# Segments of TCP that the kernel of that namespace has taken in, of both families.
-tcp_in() {
-	ip netns exec "$1" awk '/^Tcp:/ { if (n++) print $11 }' /proc/net/snmp
-}
-
 # untouched NAMESPACE COMMAND...: the kernel there sees none of it.
 untouched() {
 	local ns=$1 before after
 	shift
+	tcp_settled "$ns" || return 1
 	before=$(tcp_in "$ns")
 	"$@" || return 1
 	after=$(tcp_in "$ns")
