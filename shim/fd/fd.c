@@ -15,6 +15,9 @@
 
 #define LINGER_STEP_NS \
 	5000000ull /* how often a lingering close looks; no event tells "all acked" */
+/* A process that ends waits so long for its peers' FINs: once it is gone, the kernel, which knows
+ * nothing of the connection, answers them with RST. Most come within a round trip of our own. */
+#define FIN_WAIT_NS 100000000ull
 #define REFS_HERE_MAX \
 	60000u /* descriptors of one description in one process: its row counts
 				     to 65535 */
@@ -299,8 +302,9 @@ static bool stack_in_use(const struct stackrec *sr)
 	return false;
 }
 
-/* Something that the application has written, or its end, is still to be acknowledged. */
-static bool stack_undelivered(struct stackrec *sr)
+/* Something that the application has written, or its end, is still to be acknowledged; or, if
+ * asked for, a peer's end is still to come (FIN-WAIT-2). */
+static bool stack_undelivered(struct stackrec *sr, bool fins)
 {
 	const struct sock *sk = NULL;
 	bool found = false;
@@ -308,7 +312,8 @@ static bool stack_undelivered(struct stackrec *sr)
 	run_enter(sr);
 	if (sr->st && stack_draining_count(sr->st)) {
 		while (!found && (sk = stack_sock_next(sr->st, sk)) != NULL)
-			found = sk->type == STK_TCP && sk->orphan && stack_unacked(sk);
+			found = sk->type == STK_TCP && sk->orphan &&
+				(stack_unacked(sk) || (fins && stack_connected(sk)));
 	}
 	run_leave(sr, RUN_KICK);
 	return found;
@@ -316,9 +321,10 @@ static bool stack_undelivered(struct stackrec *sr)
 
 static void stack_drain(struct stackrec *sr, uint64_t end)
 {
-	uint64_t now;
+	uint64_t now = now_ns();
+	uint64_t fins_end = now + FIN_WAIT_NS;
 
-	while ((now = now_ns()) < end && stack_undelivered(sr)) {
+	for (; now < end && stack_undelivered(sr, now < fins_end); now = now_ns()) {
 		uint64_t step = now + LINGER_STEP_NS < end ? now + LINGER_STEP_NS : end;
 
 		if (run_turn(sr) == 0)

@@ -89,6 +89,43 @@ if what == "spawn":
     assert s.recv(100) == b"bye" and s.recv(1) == b""
 PY
 
+cat >"$work/fins.py" <<'PY'
+# Rounds: a client that ends with its connection, to whom the server closes a moment later.
+import socket, subprocess, sys, time
+ip, rounds, client = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+l = socket.socket()
+l.bind((ip, 7299))
+l.listen(8)
+bad = 0
+for _ in range(rounds):
+    p = subprocess.Popen(client)
+    c, _ = l.accept()
+    while c.recv(100):
+        pass
+    time.sleep(0.07)
+    c.shutdown(socket.SHUT_WR)
+    t = time.monotonic()
+    while c.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 7: # TCP_CLOSE
+        time.sleep(0.002)
+    # Refused by the kernel, or lost, and refused when it came again.
+    bad += c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0 or time.monotonic() - t > 0.15
+    assert p.wait(10) == 0
+    c.close()
+print("reset:", bad)
+sys.exit(bad > rounds // 4) # a process may stand still for longer than the other waits
+PY
+# A kernel server, whose clients are under the shim.
+fins() {
+	ip netns exec "$NS_SRV" python3 "$work/fins.py" "$IP_SRV" 12 ip netns exec "$NS_CLI" \
+		env SHIM_IFACE="$IF_CLI" LD_PRELOAD="$LIBSHIM" python3 -c "
+import socket
+s = socket.create_connection(('$IP_SRV', 7299))
+s.sendall(b'x')
+$1"
+}
+check "the peer's FIN, a moment after a program has ended, is acknowledged" fins ""
+check "so it is when the program ends by _exit()" fins "import os; os._exit(0)"
+
 port=7200
 for what in exit _exit worker spawn; do
 	port=$((port + 1))
