@@ -23,8 +23,9 @@ static void setup(void)
 	knobs_default(&knobs);
 }
 
-/* Kilobytes of the arena that are in memory, counted page by page: the process' whole size has also the
- * code that was run for the first time and what a sanitizer keeps, and in statm is an estimate. */
+/* Kilobytes of the arena that are in memory, counted page by page: the process' whole size has also
+ * the code that was run for the first time and what a sanitizer keeps, and in statm is an estimate.
+ */
 static long arena_kb(void)
 {
 	const uintptr_t base = (uintptr_t)FAMILY_BASE;
