@@ -3,12 +3,21 @@
  * Locks that outlive their holders. Decides nothing about what they guard: a caller that is told
  * that the last holder died inside must mend it. Must never be held across a wait for anything but
  * processor time.
+ *
+ * Nobody waits for long without a look. Of several who wait, one is woken when the lock is free. If
+ * that one is killed before it has it, the kernel wakes the next (futex(2), robust list), but not
+ * when somebody else has taken the lock meanwhile: who has not waited himself does not know of the
+ * others, and leaves them asleep.
  */
 #include <errno.h>
+#include <time.h>
 
 #include "shim/proc/lock.h"
 #include "shim/proc/thread.h"
 #include "stack/assert.h"
+
+/* How long a lost wake-up may last. Longer than a lock is held, unless its holder is preempted. */
+#define LOOK_NS 10000000
 
 void lock_init(struct shim_lock *l)
 {
@@ -21,17 +30,48 @@ void lock_init(struct shim_lock *l)
 	pthread_mutexattr_destroy(&a);
 }
 
-bool lock_acquire(struct shim_lock *l)
+/* Somebody has it: waits until it is taken. 0 or EOWNERDEAD. */
+static __attribute__((noinline)) int wait_for(pthread_mutex_t *m)
 {
+	struct timespec ts;
 	int err;
 
-	thread_enter();
-	err = pthread_mutex_lock(&l->mutex);
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		ts.tv_nsec += LOOK_NS;
+		if (ts.tv_nsec >= 1000000000) {
+			ts.tv_nsec -= 1000000000;
+			ts.tv_sec++;
+		}
+		err = pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &ts);
+	} while (err == ETIMEDOUT);
+	return err;
+}
+
+static bool taken(struct shim_lock *l, int err)
+{
 	if (likely(err == 0))
 		return false;
 	ASSERT(err == EOWNERDEAD);
 	pthread_mutex_consistent(&l->mutex);
 	return true;
+}
+
+bool lock_acquire(struct shim_lock *l)
+{
+	int err;
+
+	thread_enter();
+	err = pthread_mutex_trylock(&l->mutex);
+	if (unlikely(err == EBUSY))
+		err = wait_for(&l->mutex);
+	return taken(l, err);
+}
+
+bool lock_acquire_patiently(struct shim_lock *l)
+{
+	thread_enter();
+	return taken(l, pthread_mutex_lock(&l->mutex));
 }
 
 int lock_try(struct shim_lock *l)

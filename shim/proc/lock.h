@@ -25,6 +25,8 @@ void lock_init(struct shim_lock *l);
  * bring it to a sane state (the lock itself is consistent again).
  */
 bool lock_acquire(struct shim_lock *l);
+/* The same for one that is held for as long as a process lives, and only ever taken in this way. */
+bool lock_acquire_patiently(struct shim_lock *l);
 
 /* 1: taken; 0: busy; 2: taken, the last holder died inside. */
 int lock_try(struct shim_lock *l);

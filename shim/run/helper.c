@@ -173,7 +173,7 @@ static void *helper_main(void *arg)
 
 	thread_self.internal = 1;
 	prctl(PR_SET_NAME, "libshim");
-	lock_acquire(&sr->lease);
+	lock_acquire_patiently(&sr->lease);
 	look_after(sr);
 	return NULL;
 }
