@@ -239,7 +239,9 @@ int gso_send(struct dev_state *ds, unsigned net)
 		niov += pieces;
 	}
 	ASSERT(n > 0);
+	inside_sends(ds->sr); /* who dies in there leaves them queued: they may go twice */
 	sent = sys_sendmmsg(net_fd(ds, net, NET_FD_PACKET), v, n, MSG_DONTWAIT);
+	inside_sent(ds->sr);
 	if (sent == -EAGAIN || sent == -EINTR)
 		return -EAGAIN;
 	if (sent == -ENOBUFS && ++nd->gso_refused < GSO_REFUSALS)

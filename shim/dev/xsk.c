@@ -817,8 +817,11 @@ int xsk_kick(struct dev_state *ds, unsigned net)
 	uint32_t before, left = xsk_tx_pending(ds, net);
 
 	for (i = 0; left && i < KICK_CALLS; i++) {
-		ssize_t err = sys_sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
+		ssize_t err;
 
+		inside_sends(ds->sr);
+		err = sys_sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
+		inside_sent(ds->sr);
 		xsk_reclaim(ds, net); /* a full completion ring would stop it */
 		before = left;
 		left = xsk_tx_pending(ds, net);

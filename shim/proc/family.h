@@ -59,6 +59,17 @@ struct proc {
 
 struct dev_state; /* shim/dev/dev.h */
 
+/*
+ * What a stack is worth when the holder of its lock has died. Most of the time under the lock goes
+ * to the system calls that send (a peer on a veth takes its packets within them), and nothing is
+ * half done there: what such a call was given is still queued.
+ */
+enum inside {
+	INSIDE_CHANGING, /* anything may be half done: the stack is made anew */
+	INSIDE_SENDING,  /* in such a call: the stack is whole */
+	INSIDE_MENDING,  /* it is being made anew: not whole before that is through */
+};
+
 /* A stack, its lock, and who looks after it. */
 struct stackrec {
 	struct shim_lock lock;
@@ -82,7 +93,22 @@ struct stackrec {
 	struct pool epitems;            /* struct epitem; lock */
 	struct pool watches;            /* struct waiter_watch; lock */
 	_Atomic uint32_t attendants;    /* threads whose own stack it is (run/attend.c) */
+	_Atomic uint32_t inside;        /* enum inside: where the lock's holder is, for who finds it
+					   dead */
 };
+
+/* Before and after a system call that sends; the lock held, nothing half done. */
+static inline void inside_sends(struct stackrec *sr)
+{
+	if (atomic_load_explicit(&sr->inside, memory_order_relaxed) == INSIDE_CHANGING)
+		atomic_store(&sr->inside, INSIDE_SENDING);
+}
+
+static inline void inside_sent(struct stackrec *sr)
+{
+	if (atomic_load_explicit(&sr->inside, memory_order_relaxed) == INSIDE_SENDING)
+		atomic_store(&sr->inside, INSIDE_CHANGING);
+}
 
 struct family {
 	struct arena arena; /* must be first */

@@ -18,8 +18,10 @@
  * nothing to do (run_due() looks at memory only).
  *
  * If a thread died inside (its process was killed), the next one in gets the lock with that word.
- * The stack may be in the middle of anything: it is made anew (stack/reset.c), every connection is
- * reset, listeners go on, watchers are told.
+ * Where it died says sr->inside. In a system call that sends, which is where most of the time goes,
+ * the stack is whole: output is sent only when it could as well be left to others (flush()), so the
+ * next one goes on from there. Anywhere else it may be in the middle of anything: it is made anew
+ * (stack/reset.c), every connection is reset, listeners go on, watchers are told.
  */
 #include <errno.h>
 #include <time.h>
@@ -221,7 +223,19 @@ static void keep_part(struct ofd *o, uint32_t i)
 		atomic_store(&o->parts->sk[i], NULL);
 }
 
-static void recover(struct stackrec *sr)
+static void flush(struct stackrec *sr, bool kick, uint64_t now)
+{
+	uint32_t left = (uint32_t)dev_tx(sr, kick, now);
+
+	sr->tx_since_kick = left;
+	if (!left)
+		sr->unkicked_ns = 0;
+	else if (!sr->unkicked_ns)
+		sr->unkicked_ns = now;
+}
+
+/* What the dead was at may be half done: everything is reset, but what is listened on. */
+static void make_anew(struct stackrec *sr)
 {
 	uint32_t end = family->ofds_used;
 
@@ -248,6 +262,22 @@ static void recover(struct stackrec *sr)
 		sr->tx_since_kick = (uint32_t)dev_tx(sr, true, now);
 		stack_reset_all(sr->st, now);
 	}
+}
+
+/* The lock's last holder is dead. */
+static void recover(struct stackrec *sr)
+{
+	if (atomic_load(&sr->inside) == INSIDE_SENDING) {
+		log_info("a process died while it sent for the stack, which goes on");
+		atomic_store(&sr->inside, INSIDE_CHANGING);
+		flush(sr, true, now_ns());
+	} else {
+		atomic_store(&sr->inside, INSIDE_MENDING);
+		make_anew(sr);
+		atomic_store(&sr->inside, INSIDE_CHANGING);
+	}
+	/* Whom the dead had told of something it may not have woken. */
+	waiters_poke_marked();
 	waiters_wake_all();
 }
 
@@ -355,17 +385,6 @@ static void tell(struct stackrec *sr)
 		if (unlikely(o->parts))
 			shared_leave();
 	}
-}
-
-static void flush(struct stackrec *sr, bool kick, uint64_t now)
-{
-	uint32_t left = (uint32_t)dev_tx(sr, kick, now);
-
-	sr->tx_since_kick = left;
-	if (!left)
-		sr->unkicked_ns = 0;
-	else if (!sr->unkicked_ns)
-		sr->unkicked_ns = now;
 }
 
 static uint32_t tx_waiting(struct stackrec *sr)
