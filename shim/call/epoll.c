@@ -6,27 +6,29 @@
 
 #include "shim/fd/epoll.h"
 #include "shim/proc/user.h"
+#include "shim/call/signal.h"
 #include "shim/call/start.h"
 
-int call_epoll_create1(int flags)
+static int created(int fd)
 {
-	int fd = libc.epoll_create1(flags);
-
 	if (fd < 0 || thread_is_internal())
 		return fd;
 	start_ensure();
-	return EDGE(epoll_created(fd));
+	fd = EDGE(epoll_created(fd));
+	if (fdtab_get(fd))
+		signal_guard();
+	return fd;
+}
+
+int call_epoll_create1(int flags)
+{
+	return created(libc.epoll_create1(flags));
 }
 EXPORT(epoll_create1);
 
 int call_epoll_create(int size)
 {
-	int fd = libc.epoll_create(size);
-
-	if (fd < 0 || thread_is_internal())
-		return fd;
-	start_ensure();
-	return EDGE(epoll_created(fd));
+	return created(libc.epoll_create(size));
 }
 EXPORT(epoll_create);
 

@@ -89,7 +89,7 @@ static ssize_t kernel_sendmsg(int fd, const struct msghdr *msg, int flags)
 	ssize_t ret;
 	int r, saved;
 
-	if (likely(!pass_concerns_us(msg)))
+	if (likely(!pass_any()) || !user_can_read(msg, sizeof(*msg)) || !pass_concerns_us(msg))
 		return libc.sendmsg(fd, msg, flags);
 	r = pass_send(fd, msg);
 	if (r < 0)
@@ -113,19 +113,29 @@ ssize_t call_sendmsg(int fd, const struct msghdr *msg, int flags)
 }
 EXPORT(sendmsg);
 
+/* Has any of them descriptors? What can't be read ends the call in the kernel. */
+static bool mmsg_concerns_us(const struct mmsghdr *v, unsigned n)
+{
+	for (unsigned i = 0; i < n && user_can_read(&v[i], sizeof(v[i])); i++)
+		if (pass_concerns_us(&v[i].msg_hdr))
+			return true;
+	return false;
+}
+
 /* One after the other, if one of them has descriptors: rare enough. */
 static int kernel_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 {
-	bool ours = false;
 	unsigned i;
 
-	for (i = 0; family && v && i < n && !ours; i++)
-		ours = pass_concerns_us(&v[i].msg_hdr);
-	if (likely(!ours))
+	if (n > SOCK_MMSG_MAX)
+		n = SOCK_MMSG_MAX;
+	if (likely(!pass_any()) || !mmsg_concerns_us(v, n))
 		return libc.sendmmsg(fd, v, n, flags);
 	for (i = 0; i < n; i++) {
 		ssize_t r = kernel_sendmsg(fd, &v[i].msg_hdr, flags);
 
+		if (r >= 0 && !user_can_write(&v[i].msg_len, sizeof(v[i].msg_len)))
+			r = EDGE(-EFAULT);
 		if (r < 0)
 			return i ? (int)i : -1;
 		v[i].msg_len = (unsigned)r;

@@ -223,18 +223,25 @@ struct rights {
 	size_t at;
 };
 
+/* How many descriptors c has, if it is SCM_RIGHTS: none beyond the end of what msg has. */
+static size_t rights_count(const struct msghdr *msg, const struct cmsghdr *c)
+{
+	size_t left = (size_t)((char *)msg->msg_control + msg->msg_controllen - (char *)c);
+
+	if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+	    c->cmsg_len < CMSG_LEN(0) || c->cmsg_len > left)
+		return 0;
+	return (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+}
+
 static int rights_next(struct rights *r)
 {
 	if (!r->cmsg && !r->at)
 		r->cmsg = CMSG_FIRSTHDR(r->msg);
 	for (; r->cmsg; r->cmsg = CMSG_NXTHDR((struct msghdr *)r->msg, r->cmsg), r->at = 0) {
-		size_t n = r->cmsg->cmsg_len < CMSG_LEN(0)
-				   ? 0
-				   : (r->cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		int fd;
 
-		if (r->cmsg->cmsg_level != SOL_SOCKET || r->cmsg->cmsg_type != SCM_RIGHTS ||
-		    r->at >= n)
+		if (r->at >= rights_count(r->msg, r->cmsg))
 			continue;
 		memcpy(&fd, CMSG_DATA(r->cmsg) + r->at++ * sizeof(int), sizeof(fd));
 		return fd;

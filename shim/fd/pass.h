@@ -10,6 +10,7 @@
 
 #include "ofd.h"
 #include "shim/proc/thread.h"
+#include "shim/proc/user.h"
 
 /* A kernel socket that stands for a description, by its SO_COOKIE. family.lock. */
 struct ofd_name {
@@ -23,11 +24,21 @@ struct ofd_name {
 	uint64_t sent_ns; /* and when */
 };
 
-/* True when msg has descriptors to look at, before the kernel's sendmsg() or after recvmsg(). */
+/* Longer ones are refused (net.core.optmem_max). */
+#define PASS_CONTROL_MAX (1u << 20)
+
+/* Whether the messages of this process are to be looked at at all. */
+static inline bool pass_any(void)
+{
+	return family && !thread_is_internal();
+}
+/* True when msg, which can be read, has descriptors to look at, before the kernel's sendmsg() or
+ * after recvmsg(). What can't be read of its control messages has none. */
 static inline bool pass_concerns_us(const struct msghdr *msg)
 {
-	return family && msg && msg->msg_control && msg->msg_controllen >= CMSG_LEN(sizeof(int)) &&
-	       !thread_is_internal();
+	return pass_any() && msg->msg_control && msg->msg_controllen >= CMSG_LEN(sizeof(int)) &&
+	       msg->msg_controllen <= PASS_CONTROL_MAX &&
+	       user_can_read(msg->msg_control, msg->msg_controllen);
 }
 
 /*

@@ -59,6 +59,8 @@ static inline bool sock_fastopen_is_ours(const struct ofd *o)
 
 ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags);
 ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags);
+/* Of one call: the kernel's UIO_MAXIOV. What is beyond is not looked at. */
+#define SOCK_MMSG_MAX 1024
 int sock_sendmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flags);
 int sock_recvmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flags,
 		  struct timespec *timeout);

@@ -15,7 +15,7 @@
 #include "cmsg.h"
 #include "shim/proc/user.h"
 
-#define MSGS_MAX 1024 /* of one sendmmsg() or recvmmsg(): the kernel's UIO_MAXIOV */
+#define IOVS_MAX 1024 /* of one message: the kernel's UIO_MAXIOV */
 #define IOV_SLICE 16  /* pieces handed over at once after a partial write */
 #define SEND_STEP_BYTES \
 	(256u << 10) /* touched (user.h) and handed over at once: a gigabyte offered to a
@@ -277,7 +277,7 @@ ssize_t sock_sendmsg(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 	int r, wrong = 0;
 	ssize_t total;
 
-	if (msg->msg_iovlen > MSGS_MAX)
+	if (msg->msg_iovlen > SOCK_MMSG_MAX)
 		return -EMSGSIZE;
 	total = sock_iov_total(msg->msg_iov, msg->msg_iovlen);
 	if (total < 0)
@@ -451,7 +451,7 @@ ssize_t sock_recvmsg(int fd, struct ofd *o, struct msghdr *msg, int flags)
 	bool noted = false;
 	ssize_t r;
 
-	if (msg->msg_iovlen > MSGS_MAX)
+	if (msg->msg_iovlen > SOCK_MMSG_MAX)
 		return -EMSGSIZE;
 	r = sock_iov_total(msg->msg_iov, msg->msg_iovlen);
 	if (r < 0)
@@ -494,7 +494,7 @@ int sock_msg_check(const struct msghdr *msg, bool out)
 		name = sizeof(struct sockaddr_storage);
 	if (out && !user_can_read(msg->msg_name, name))
 		return -EFAULT;
-	if (msg->msg_iovlen > MSGS_MAX)
+	if (msg->msg_iovlen > SOCK_MMSG_MAX)
 		return -EMSGSIZE;
 	if (!user_can_read(msg->msg_iov, msg->msg_iovlen * sizeof(*msg->msg_iov)))
 		return -EFAULT;
@@ -513,8 +513,8 @@ int sock_sendmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flag
 	unsigned i;
 	ssize_t r = 0;
 
-	if (n > MSGS_MAX)
-		n = MSGS_MAX;
+	if (n > SOCK_MMSG_MAX)
+		n = SOCK_MMSG_MAX;
 	for (i = 0; i < n; i++) {
 		r = mmsg_check(&v[i], true);
 		if (r == 0)
@@ -541,8 +541,8 @@ int sock_recvmmsg(int fd, struct ofd *o, struct mmsghdr *v, unsigned n, int flag
 		end = now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
 		      (uint64_t)timeout->tv_nsec;
 	}
-	if (n > MSGS_MAX)
-		n = MSGS_MAX;
+	if (n > SOCK_MMSG_MAX)
+		n = SOCK_MMSG_MAX;
 	for (i = 0; i < n; i++) {
 		r = mmsg_check(&v[i], false);
 		if (r == 0)

@@ -3,7 +3,7 @@ noinst_PROGRAMS += tests/net/sockdiff
 tests_net_sockdiff_SOURCES = tests/net/sockdiff.c tests/net/sockdiff_cases.h \
 	tests/net/sockdiff_bind.h tests/net/sockdiff_dgram.h tests/net/sockdiff_events.h \
 	tests/net/sockdiff_fault.h tests/net/sockdiff_fds.h tests/net/sockdiff_info.h \
-	tests/net/sockdiff_opts.h \
+	tests/net/sockdiff_opts.h tests/net/sockdiff_pass.h \
 	tests/net/sockdiff_async.h tests/net/sockdiff_bytes.h tests/net/sockdiff_file.h \
 	tests/net/sockdiff_sets.h tests/net/sockdiff_setup.h tests/net/sockdiff_stamp.h \
 	tests/net/sockdiff_stream.h tests/net/sockdiff_udp.h tests/net/sockdiff_urgent.h \

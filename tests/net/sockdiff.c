@@ -524,6 +524,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "--agent"))
 		return agent_main(argv[2]);
+	if (argc == 2 && !strcmp(argv[1], "--first"))
+		return fault_first_main();
 	if (argc >= 3 && !strcmp(argv[1], "--only")) {
 		only = argv[2];
 		argc -= 2;

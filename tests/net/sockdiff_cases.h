@@ -169,6 +169,7 @@ ADD_CASES(first_cases,
 	BOTH(fault_sendfile),
 	BOTH(fault_const),
 	ONCE(fault_datagram),
+	ONCE(fault_first),
 	BOTH(fault_large),
 	BOTH(fault_signal_mine),
 	ONCE(v6_listener_serves_both),
@@ -200,5 +201,6 @@ ADD_CASES(first_cases,
 #include "sockdiff_info.h"
 #include "sockdiff_sets.h"
 #include "sockdiff_async.h"
+#include "sockdiff_pass.h"
 
 #endif

@@ -349,4 +349,30 @@ static void fault_signal_mine(void)
 	pair_close(s, p);
 }
 
+/* What `sockdiff --first` does, before the process has any socket. */
+static int fault_first_main(void)
+{
+	struct epoll_event *nowhere = (struct epoll_event *)cliff(1);
+	int u[2];
+
+	if (pipe(u) || epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, u[0], nowhere) == 0)
+		return 1;
+	return errno == EFAULT ? 0 : 2;
+}
+
+static void fault_first(void)
+{
+	int st = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		execl("/proc/self/exe", "sockdiff", "--first", (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, &st, 0);
+	say("status=%x", (unsigned)st);
+}
+
 #endif
