@@ -152,10 +152,12 @@ int call_fclose(FILE *f)
 {
 	if (unlikely(fdtab != NULL) && f && !stdio_is_stream(f)) {
 		int fd = fileno_unlocked(f);
-		struct ofd *o = fd >= 0 && fdtab_tracked(fd) ? fdtab_clear(fd) : NULL;
 
-		if (o)
-			ofd_unref(o);
+		if (fd >= 0 && fdtab_tracked(fd)) {
+			thread_enter();
+			fd_forget(fd);
+			thread_leave();
+		}
 	}
 	return libc.fclose(f);
 }

@@ -20,7 +20,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* libio's mark of a stream that reads and writes a descriptor by itself. */
+/* libio's marks of a stream: how it is buffered, and that it reads and writes a descriptor by
+ * itself. */
+#define IO_UNBUFFERED 0x2
+#define IO_LINE_BUF 0x200
 #define IO_IS_FILEBUF 0x2000
 
 static bool stream_made;
@@ -101,8 +104,10 @@ static void std_take(FILE **std, int fd, const char *mode)
 	f = stream_open(fd, mode);
 	if (!f)
 		return;
-	if (fd == STDERR_FILENO)
+	if (old->_flags & IO_UNBUFFERED)
 		setvbuf(f, NULL, _IONBF, 0);
+	else if (old->_flags & IO_LINE_BUF)
+		setvbuf(f, NULL, _IOLBF, 0);
 	if (old->_IO_write_ptr > old->_IO_write_base) {
 		fwrite(old->_IO_write_base, 1, (size_t)(old->_IO_write_ptr - old->_IO_write_base),
 		       f);

@@ -436,6 +436,59 @@ static void stdio_standard(void)
 	close(p);
 }
 
+/* The buffering that stdout was given before goes on: a line is out when it is printed. */
+static void stdio_buffering(void)
+{
+	static const int modes[] = {_IONBF, _IOLBF, _IOFBF};
+	char byte;
+	int s, p, st;
+	pid_t pid;
+
+	for (int i = 0; i < 3; i++) {
+		pair(&s, &p);
+		fflush(stdout);
+		pid = fork();
+		if (pid == 0) {
+			close(p);
+			setvbuf(stdout, NULL, modes[i], i ? 4096 : 0);
+			dup2(s, 1);
+			printf("line\nmore");
+			if (read(s, &byte, 1) != 1)
+				_exit(9);
+			_exit(0);
+		}
+		close(s);
+		nap();
+		res("precv", recv(p, sink, 100, MSG_DONTWAIT));
+		send(p, "x", 1, 0);
+		waitpid(pid, &st, 0);
+		say("exit=%d", WEXITSTATUS(st));
+		close(p);
+	}
+}
+
+/* A stream that a socket has come to lie below closes it as close() does. */
+static void stdio_closes(void)
+{
+	int l = listener(false, 5), port = port_of(l), c = peer_socket(SOCK_STREAM), a, b;
+	FILE *f = fopen("/dev/null", "r");
+	union any_addr addr;
+	socklen_t len = end_of(&addr, false, port);
+
+	connect_end(c, false, port);
+	a = accept(l, NULL, NULL);
+	dup2(l, fileno(f));
+	close(l);
+	res("fclose", fclose(f));
+	b = own_socket(SOCK_STREAM);
+	ok("held", bind(b, &addr.sa, len));
+	send(c, "abc", 3, 0);
+	say("read=%ld", read_all(a, 3));
+	close(a);
+	close(b);
+	close(c);
+}
+
 static void dup_flags_shared(void)
 {
 	int s, p, d, e, on = 1;
@@ -481,6 +534,8 @@ ADD_CASES(async_cases,
 	BOTH(stdio_on_socket),
 	BOTH(stdio_dprintf),
 	BOTH(stdio_standard),
+	BOTH(stdio_buffering),
+	EACH(stdio_closes),
 	BOTH(dup_flags_shared))
 /* clang-format on */
 

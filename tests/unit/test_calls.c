@@ -251,7 +251,7 @@ START_TEST(fclose_forgets_the_descriptor)
 
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_eq(fclose(f), 0);
-	SAW("ofd_unref");
+	SAW("fd_forget");
 	ck_assert_ptr_null(fdtab_get(fd));
 	ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
 }

@@ -261,6 +261,12 @@ int fd_close(int fd)
 	return (int)ret;
 }
 
+void fd_forget(int fd)
+{
+	see("fd_forget", fd);
+	table[fd] = NULL;
+}
+
 int fd_fcntl(int fd, struct ofd *o, int cmd, unsigned long arg)
 {
 	long ret = see("fd_fcntl", fd);
