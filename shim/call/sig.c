@@ -70,6 +70,26 @@ sighandler_t call_sigset(int sig, sighandler_t handler)
 }
 EXPORT(sigset);
 
+int call_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	int ret = libc.sigtimedwait(set, info, timeout);
+
+	if (ret > 0 && info)
+		signal_io_code(info);
+	return ret;
+}
+EXPORT(sigtimedwait);
+
+int call_sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+	int ret = libc.sigwaitinfo(set, info);
+
+	if (ret > 0 && info)
+		signal_io_code(info);
+	return ret;
+}
+EXPORT(sigwaitinfo);
+
 int call_siginterrupt(int sig, int interrupt)
 {
 	struct sigaction act;

@@ -204,9 +204,10 @@ static void signal_default(int sig, const siginfo_t *info)
 	signal_queue_self(sig, info);
 }
 
-/* From owner.c, in another thread or process: the kernel lets nobody but itself say POLL_IN. */
-static void signal_io_code(siginfo_t *info)
+void signal_io_code(siginfo_t *info)
 {
+	if (likely(info->si_code != SI_SIGIO))
+		return;
 	info->si_code = info->si_band & POLLIN    ? POLL_IN
 			: info->si_band & POLLOUT ? POLL_OUT
 			: info->si_band & POLLHUP ? POLL_HUP
@@ -237,8 +238,7 @@ static void signal_trampoline(int sig, siginfo_t *info, void *context)
 		if (thread_self.waiter)
 			waiter_wake(thread_self.waiter);
 	}
-	if (unlikely(info->si_code == SI_SIGIO))
-		signal_io_code(info);
+	signal_io_code(info);
 	if (unlikely(flags & SA_RESETHAND) && !signal_take_once(sig, s, info)) {
 		errno = saved;
 		return;

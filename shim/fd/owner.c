@@ -7,8 +7,8 @@
  * stack's lock is held: the handler may be ours to run.
  *
  * F_SETSIG's signal brings the descriptor and what has happened to it. The kernel does not let one
- * thread send another a code like POLL_IN: ours is SI_SIGIO, which the handlers' trampoline
- * translates (signal.c), and sigwaitinfo() shows.
+ * thread send another a code like POLL_IN: ours is SI_SIGIO, which the handlers' trampoline and
+ * sigwaitinfo() translate (signal.c), and a signalfd shows.
  */
 #include "sock_int.h"
 

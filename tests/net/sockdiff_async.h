@@ -151,6 +151,40 @@ static void sigio_setsig(void)
 	pair_close(s, p);
 }
 
+/* Who waits for it, in place of a handler, is told the same. */
+static void sigio_waited(void)
+{
+	struct timespec soon = {1, 0};
+	int s, p, sig = SIGRTMIN + 4;
+	sigset_t set, was;
+	siginfo_t info = {0};
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_BLOCK, &set, &was);
+	pair(&s, &p);
+	ok("set", fcntl(s, F_SETSIG, sig));
+	io_async(s);
+	while (sigtimedwait(&set, NULL, &(struct timespec){0, 0}) == sig)
+		;
+	send(p, "abc", 3, 0);
+	say("timed=%d", sigtimedwait(&set, &info, &soon) == sig);
+	say("in=%d band=%d fd=%d", info.si_code == POLL_IN, !!(info.si_band & POLLIN),
+	    info.si_fd == s);
+	memset(&info, 0, sizeof(info));
+	recv(s, sink, 3, 0);
+	while (sigtimedwait(&set, NULL, &(struct timespec){0, 0}) == sig)
+		;
+	send(p, "abc", 3, 0);
+	say("info=%d", sigwaitinfo(&set, &info) == sig);
+	say("in=%d", info.si_code == POLL_IN);
+	res("null", sigtimedwait(&set, NULL, &(struct timespec){0, -1}));
+	pair_close(s, p);
+	while (sigtimedwait(&set, NULL, &(struct timespec){0, 0}) == sig)
+		;
+	sigprocmask(SIG_SETMASK, &was, NULL);
+}
+
 static void sigio_before(void)
 {
 	struct f_owner_ex own = {F_OWNER_TID, (int)syscall(SYS_gettid)};
@@ -523,6 +557,7 @@ ADD_CASES(async_cases,
 	ONCE(sigio_connect),
 	ONCE(sigio_udp),
 	BOTH(sigio_setsig),
+	BOTH(sigio_waited),
 	ONCE(sigio_before),
 	BOTH(sigio_ioctl),
 	BOTH(owner_kinds),
