@@ -48,7 +48,6 @@
 				      PTR(struct sockaddr, e), PTR(socklen_t, f)))               \
 	ROUTE(sendfile, call_sendfile(INT(a), INT(b), PTR(off_t, c), (size_t)d))                 \
 	ROUTE(dup, call_dup(INT(a)))                                                             \
-	ROUTE(mlockall, call_mlockall(INT(a)))                                                   \
 	ROUTE(fcntl, call_fcntl(INT(a), INT(b), (unsigned long)c))                               \
 	ROUTE(ioctl, call_ioctl(INT(a), (unsigned long)b, PTR(void, c)))                         \
 	ROUTE(epoll_ctl, call_epoll_ctl(INT(a), INT(b), INT(c), PTR(struct epoll_event, d)))     \
@@ -180,6 +179,8 @@ long call_syscall(long nr, long a, long b, long c, long d, long e, long f)
 	case SYS_epoll_create:
 		return call_epoll_create(INT(a));
 #endif
+	case SYS_mlockall:
+		return call_mlockall(INT(a));
 	case SYS_pidfd_getfd:
 		return call_pidfd_getfd(INT(a), INT(b), (unsigned)c);
 	case SYS_execve:

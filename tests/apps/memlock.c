@@ -3,7 +3,8 @@
  * mlockall() with the library in the process: what the program has is locked and filled, what it
  * maps later, too, and the library's address range is not. Says what is wrong, or nothing.
  *
- *   memlock first|last     whether sockets come after mlockall(), or before
+ *   memlock first|last|number     whether sockets come after mlockall(), or before; number: before,
+ *                                 and the call is made by syscall(2)
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define BYTES (8u << 20)
@@ -68,13 +70,14 @@ static long status_kb(const char *key)
 int main(int argc, char **argv)
 {
 	void *before = map(), *after;
+	const int all = MCL_CURRENT | MCL_FUTURE;
 	long locked;
 
 	if (argc != 2)
 		return 2;
-	if (!strcmp(argv[1], "last"))
+	if (strcmp(argv[1], "first") != 0)
 		sockets();
-	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+	if (!strcmp(argv[1], "number") ? syscall(SYS_mlockall, all) : mlockall(all))
 		return perror("mlockall"), 1;
 	if (!strcmp(argv[1], "first"))
 		sockets();

@@ -10,7 +10,7 @@ prog=$builddir/tests/apps/memlock
 "$prog" first 2>/dev/null || { echo "SKIP: memory can't be locked here"; exit 77; }
 export SHIM_IFACE=none SHIM_LOOPBACK=1 SHIM_ARENA_GB=2
 bad=0 n=0
-for order in first last; do
+for order in first last number; do
 	n=$((n + 1))
 	if LD_PRELOAD=$lib timeout 20 "$prog" $order; then
 		echo "ok $n - sockets $order"
