@@ -75,6 +75,8 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		return 2;
+	if (!strcmp(argv[1], "number") && dup(STDERR_FILENO) != all)
+		return 2; /* no socket is to have the number that the flags are */
 	if (strcmp(argv[1], "first") != 0)
 		sockets();
 	if (!strcmp(argv[1], "number") ? syscall(SYS_mlockall, all) : mlockall(all))
