@@ -21,6 +21,7 @@ long vfork_enter(void)
 
 pid_t vfork_parent(long ret, long mark)
 {
+	exec_vfork_end();
 	thread_self.in_vfork = (uint8_t)mark;
 	return (pid_t)edge_return(ret, errno);
 }

@@ -37,12 +37,21 @@ struct vfork_fd {
 
 static __thread struct vfork_fd vfork_fds[VFORK_FDS] __attribute__((tls_model("initial-exec")));
 static __thread uint32_t nvfork_fds __attribute__((tls_model("initial-exec")));
+/* What a vfork child hands over lies in its parent's memory. */
+static __thread struct handover *vfork_handover __attribute__((tls_model("initial-exec")));
+static __thread uint32_t vfork_room __attribute__((tls_model("initial-exec")));
 
 /* ---- a vfork child's descriptors ------------------------------------------------------------ */
 
 void exec_vfork_reset(void)
 {
 	nvfork_fds = 0;
+}
+
+void exec_vfork_end(void)
+{
+	handover_free(vfork_handover, vfork_room);
+	vfork_handover = NULL;
 }
 
 static void vfork_set(int fd, struct ofd *o)
@@ -163,10 +172,15 @@ static void slot_drop(struct exec *x)
 
 static void handover_end(struct exec *x)
 {
-	if (x->memfd >= 0)
+	if (x->memfd >= 0 && x->way == EXEC_VFORK)
+		sys_close(x->memfd);
+	else if (x->memfd >= 0)
 		fd_unhide_close(x->memfd);
 	x->memfd = -1;
-	handover_free(x->h, x->room);
+	if (x->way == EXEC_VFORK)
+		exec_vfork_end();
+	else
+		handover_free(x->h, x->room);
 	x->h = NULL;
 }
 
@@ -179,6 +193,10 @@ static bool handover_begin(struct exec *x, const struct exec_fd *fds, uint32_t n
 	x->h = handover_new(x->room);
 	if (!x->h)
 		return false;
+	if (x->way == EXEC_VFORK) {
+		vfork_handover = x->h;
+		vfork_room = x->room;
+	}
 	for (uint32_t i = 0; x->way == EXEC_SPAWN && i < nfds; i++)
 		handover_add(x, fds[i].fd, fds[i].o);
 	for (int fd = 0; x->way != EXEC_SPAWN && fd < end; fd++) {
@@ -201,7 +219,7 @@ static bool handover_begin(struct exec *x, const struct exec_fd *fds, uint32_t n
 	x->h->self = x->way == EXEC_SELF;
 	x->h->slot = (uint32_t)(p - family->procs);
 	x->h->since_ns = p->since_ns;
-	x->memfd = handover_write(x->h);
+	x->memfd = handover_write(x->h, x->way != EXEC_VFORK);
 	if (x->memfd < 0)
 		goto fail;
 	handover_flags(x, 0);

@@ -29,7 +29,7 @@ struct exec {
 	enum image image;
 	struct handover *h; /* NULL: nothing was handed over */
 	uint32_t room;      /* for this many descriptors */
-	int memfd;          /* the handover's, hidden; -1 */
+	int memfd;          /* the handover's, hidden but in a vfork child; -1 */
 	struct proc *slot;  /* the child's place; NULL: none, or it is our own */
 	bool gated;         /* run_exec() has been called */
 };
@@ -53,6 +53,8 @@ void exec_vfork_dup(int old, int new_fd);
 void exec_vfork_close(int fd);
 /* The child is about to begin. */
 void exec_vfork_reset(void);
+/* It is another program by now, or has ended: what it has left in its parent's memory goes. */
+void exec_vfork_end(void);
 /* What fd of this vfork child is, or of this process, when it isn't one. */
 struct ofd *exec_fd_get(int fd);
 

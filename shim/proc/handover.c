@@ -53,7 +53,7 @@ void handover_free(struct handover *h, uint32_t nfds)
 		sys_munmap(h, handover_bytes(nfds));
 }
 
-int handover_write(const struct handover *h)
+int handover_write(const struct handover *h, bool hidden)
 {
 	uint64_t bytes = handover_bytes(h->nfds), done = 0;
 	struct rlimit rl;
@@ -72,7 +72,7 @@ int handover_write(const struct handover *h)
 		}
 		done += (uint64_t)n;
 	}
-	return fd < 0 ? fd : fd_hide(fd);
+	return fd < 0 ? fd : hidden ? fd_hide(fd) : fd_lift(fd);
 }
 
 /* The handover if fd is one, else NULL. */

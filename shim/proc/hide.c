@@ -108,6 +108,14 @@ static void hidden_unmark(int fd)
 	bit_clear(private_fds, fd);
 }
 
+int fd_lift(int fd)
+{
+	int n = dup_high(fd);
+
+	sys_close(fd);
+	return n;
+}
+
 static int hide(int fd, bool private)
 {
 	int n = dup_high(fd);

@@ -167,12 +167,60 @@ static void pass_goes_on(void)
 	pair_close(u[0], u[1]);
 }
 
+/* Pages of address space. */
+static long pages_mapped(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long n = 0;
+
+	if (!f || fscanf(f, "%ld", &n) != 1)
+		n = -1;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* A program by way of vfork(): its status. */
+static int vforked_true(void)
+{
+	int st = -1;
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		execl("/bin/true", "true", (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, &st, 0);
+	return st;
+}
+
+/* What vfork children become leaves nothing with their parent: neither memory, nor numbers that it
+ * could not close. */
+static void vfork_leaves_nothing(void)
+{
+	int s, p, st = 0, n = 0, bad = 0, fds[200];
+	long pages;
+
+	pair(&s, &p);
+	pages = pages_mapped();
+	for (int i = 0; i < 30 && !st; i++)
+		st = vforked_true();
+	say("status=%x grown=%d", (unsigned)st, pages_mapped() > pages + 30);
+	while (n < 200 && (fds[n] = fcntl(s, F_DUPFD, 900)) >= 0)
+		n++;
+	for (int i = 0; i < n; i++)
+		bad += close(fds[i]) < 0;
+	say("many=%d bad=%d", n > 20, bad);
+	pair_close(s, p);
+}
+
 /* clang-format off */
 ADD_CASES(pass_cases,
 	ONCE(pass_faults),
 	ONCE(pass_lengths),
 	ONCE(pass_many),
-	BOTH(pass_goes_on))
+	BOTH(pass_goes_on),
+	ONCE(vfork_leaves_nothing))
 /* clang-format on */
 
 #endif

@@ -405,6 +405,10 @@ void exec_vfork_reset(void)
 {
 }
 
+void exec_vfork_end(void)
+{
+}
+
 int pass_send(int fd, const struct msghdr *msg)
 {
 	return 0;
