@@ -22,6 +22,7 @@ libshim_la_SOURCES += \
 	shim/call/stdio.c \
 	shim/call/stdio.h \
 	shim/call/start.h \
+	shim/call/system.c \
 	shim/call/syscall.c \
 	shim/call/vfork.c \
 	shim/call/vfork.h

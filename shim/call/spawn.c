@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * posix_spawn, system and popen: libc makes the child and execs in it by inner names, so what it
- * inherits is made ready here, in the parent, and taken back when the child has begun. What the
- * file actions will do to our descriptors is worked out beforehand.
+ * posix_spawn and popen: libc makes the child and execs in it by inner names, so what it inherits
+ * is made ready here, in the parent, and taken back when the child has begun. What the file actions
+ * will do to our descriptors is worked out beforehand, and the child's list has some more at its
+ * end, by which ours stay open over its exec: in the parent they are close-on-exec all the time, so
+ * that no child of another thread has them. popen() has no list; what another thread begins at that
+ * very moment may have them, too.
  *
  * The list of actions is libc's own: glibc has never changed its layout, and spawn_layout_known()
  * looks, once, whether it is still that. If not, or with an action that closes our own descriptors,
@@ -11,8 +14,10 @@
 #include "edge.h"
 
 #include <fcntl.h>
+#include <paths.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "shim/fd/exec.h"
@@ -106,9 +111,11 @@ static void view_act(struct spawn_view *v, const struct action *a)
 		view_set(v, a->u.fd, NULL);
 		break;
 	case ACTION_OPEN:
+		v->ok &= !fd_is_hidden(a->u.open.fd);
 		view_set(v, a->u.open.fd, NULL);
 		break;
 	case ACTION_DUP2: /* onto itself: it stays open over the exec */
+		v->ok &= !fd_is_hidden(a->u.dup2.new_fd);
 		view_set(v, a->u.dup2.new_fd, view_get(v, a->u.dup2.fd));
 		break;
 	case ACTION_CLOSEFROM:
@@ -157,66 +164,126 @@ static void view_free(struct spawn_view *v)
 	free(v->cloexec);
 }
 
-static void spawn_begin(struct exec *x, enum image image, const posix_spawn_file_actions_t *fa)
-{
-	struct spawn_view v;
+/* ---- the child's actions -------------------------------------------------------------------- */
 
-	view_make(&v, fa);
-	if (image == IMAGE_SHIMMED && !v.ok)
-		image = IMAGE_PLAIN;
-	exec_begin(x, EXEC_SPAWN, image, v.fds, v.fds ? v.n : 0);
-	view_free(&v);
+struct spawn {
+	struct exec x;
+	bool ours;
+	const posix_spawn_file_actions_t *fa; /* what libc is to be given */
+	posix_spawn_file_actions_t own;       /* in place of the program's */
+};
+
+/* A duplicate onto itself is open over the exec (posix_spawn_file_actions_adddup2(3)). */
+static void own_add(void *arg, int fd)
+{
+	posix_spawn_file_actions_t *own = arg;
+	struct action *a = (struct action *)own->__actions + own->__used;
+
+	*a = (struct action){.tag = ACTION_DUP2, .u.dup2 = {fd, fd}};
+	own->__used++;
 }
 
-/* The call with what goes around it. */
-#define SPAWN(type, look, fa, call, succeeded)                           \
-	({                                                               \
-		struct exec x;                                           \
-		bool ours = exec_concerns_us() && !thread_is_internal(); \
-		int before = errno;                                      \
-		type r;                                                  \
-		if (ours)                                                \
-			spawn_begin(&x, look, fa);                       \
-		errno = before;                                          \
-		r = (call);                                              \
-		if (ours) {                                              \
-			int saved = errno;                               \
-			exec_end(&x, succeeded);                         \
-			errno = saved;                                   \
-		}                                                        \
-		r;                                                       \
-	})
+static void own_count(void *arg, int fd)
+{
+	(void)fd;
+	++*(int *)arg;
+}
+
+/* The program's actions, but for those that would close what looks closed to it, and ours. False:
+ * no memory, or libc's are not what they were. */
+static bool own_make(struct spawn *s)
+{
+	posix_spawn_file_actions_t *own = &s->own;
+	const struct action *theirs = s->fa ? (const struct action *)s->fa->__actions : NULL;
+	int n = s->fa ? s->fa->__used : 0, room = n;
+
+	if (!spawn_layout_known())
+		return false;
+	memset(own, 0, sizeof(*own));
+	exec_each_fd(&s->x, own_count, &room);
+	own->__allocated = room;
+	own->__actions = calloc((size_t)room, sizeof(struct action));
+	if (!own->__actions)
+		return false;
+	for (int i = 0; i < n; i++)
+		if (theirs[i].tag != ACTION_CLOSE || !fd_is_hidden(theirs[i].u.fd))
+			((struct action *)own->__actions)[own->__used++] = theirs[i];
+	exec_each_fd(&s->x, own_add, own);
+	s->fa = own;
+	return true;
+}
+
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+/* s->fa is set; listed: libc is to be given it. image is looked at only if it matters. */
+#define SPAWN_BEGIN(s, image, listed)                        \
+	do {                                                 \
+		(s)->ours = exec_concerns_us();              \
+		if ((s)->ours)                               \
+			spawn_begin((s), (image), (listed)); \
+	} while (0)
+
+static void spawn_begin(struct spawn *s, enum image image, bool listed)
+{
+	int saved = errno;
+	struct spawn_view v;
+
+	s->own.__actions = NULL;
+	view_make(&v, s->fa);
+	if (image == IMAGE_SHIMMED && !v.ok)
+		image = IMAGE_PLAIN;
+	exec_begin(&s->x, EXEC_SPAWN, image, v.fds, v.fds ? v.n : 0);
+	view_free(&v);
+	if (s->x.h && (!listed || !own_make(s)))
+		exec_let_over(&s->x);
+	errno = saved;
+}
+
+static void spawn_end(struct spawn *s, bool ok)
+{
+	int saved = errno;
+
+	if (!s->ours)
+		return;
+	exec_end(&s->x, ok);
+	free(s->own.__actions);
+	errno = saved;
+}
 
 int call_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa,
 		     const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	return SPAWN(int, image_look(AT_FDCWD, path, 0, envp), fa,
-		     libc.posix_spawn(pid, path, fa, attr, argv, envp), r == 0);
+	struct spawn s = {.fa = fa};
+	int r;
+
+	SPAWN_BEGIN(&s, image_look(AT_FDCWD, path, 0, envp), true);
+	r = libc.posix_spawn(pid, path, s.fa, attr, argv, envp);
+	spawn_end(&s, r == 0);
+	return r;
 }
 EXPORT(posix_spawn);
 
 int call_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
 		      const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	return SPAWN(int, image_look_along_path(file, envp), fa,
-		     libc.posix_spawnp(pid, file, fa, attr, argv, envp), r == 0);
+	struct spawn s = {.fa = fa};
+	int r;
+
+	SPAWN_BEGIN(&s, image_look_along_path(file, envp), true);
+	r = libc.posix_spawnp(pid, file, s.fa, attr, argv, envp);
+	spawn_end(&s, r == 0);
+	return r;
 }
 EXPORT(posix_spawnp);
 
-#define SHELL "/bin/sh" /* _PATH_BSHELL, which libc's own use */
-
-int call_system(const char *command)
-{
-	if (!command)
-		return libc.system(command);
-	return SPAWN(int, image_look(AT_FDCWD, SHELL, 0, environ), NULL, libc.system(command),
-		     r != -1);
-}
-EXPORT(system);
-
 FILE *call_popen(const char *command, const char *mode)
 {
-	return SPAWN(FILE *, image_look(AT_FDCWD, SHELL, 0, environ), NULL,
-		     libc.popen(command, mode), r != NULL);
+	struct spawn s = {.fa = NULL};
+	FILE *f;
+
+	SPAWN_BEGIN(&s, image_look(AT_FDCWD, _PATH_BSHELL, 0, environ), false);
+	f = libc.popen(command, mode);
+	spawn_end(&s, f != NULL);
+	return f;
 }
 EXPORT(popen);

@@ -130,13 +130,34 @@ static void handover_dev(void *arg, unsigned stack, unsigned slot, int fd)
 		h->devs[h->ndevs++] = (struct handover_dev){fd, (uint16_t)stack, (uint16_t)slot};
 }
 
-/* Close-on-exec or not, of all that the new image is to find. */
-static void handover_flags(const struct exec *x, unsigned long flags)
+void exec_each_fd(const struct exec *x, void (*each)(void *arg, int fd), void *arg)
 {
-	sys_fcntl(family_arena_fd(), F_SETFD, flags);
-	sys_fcntl(fd_hidden_at(x->memfd), F_SETFD, flags);
+	if (!x->h)
+		return;
+	each(arg, family_arena_fd());
+	each(arg, fd_hidden_at(x->memfd));
 	for (uint32_t i = 0; i < x->h->ndevs; i++)
-		sys_fcntl(x->h->devs[i].fd, F_SETFD, flags);
+		each(arg, x->h->devs[i].fd);
+}
+
+static void fd_flags(void *arg, int fd)
+{
+	sys_fcntl(fd, F_SETFD, *(const unsigned long *)arg);
+}
+
+/* Open over exec or not, all that the new image is to find. */
+static void handover_open(struct exec *x, bool open)
+{
+	unsigned long flags = open ? 0 : FD_CLOEXEC;
+
+	if (x->open != open)
+		exec_each_fd(x, fd_flags, &flags);
+	x->open = open;
+}
+
+void exec_let_over(struct exec *x)
+{
+	handover_open(x, true);
 }
 
 /* A place for the child, its references counted. */
@@ -222,7 +243,8 @@ static bool handover_begin(struct exec *x, const struct exec_fd *fds, uint32_t n
 	x->memfd = handover_write(x->h, x->way != EXEC_VFORK);
 	if (x->memfd < 0)
 		goto fail;
-	handover_flags(x, 0);
+	if (x->way != EXEC_SPAWN)
+		handover_open(x, true);
 	return true;
 fail:
 	slot_drop(x);
@@ -360,7 +382,7 @@ void exec_end(struct exec *x, bool ok)
 	bool handed = x->h != NULL;
 
 	if (handed) {
-		handover_flags(x, FD_CLOEXEC);
+		handover_open(x, false);
 		handover_end(x);
 	}
 	if (!ok)

@@ -31,6 +31,7 @@ struct exec {
 	uint32_t room;      /* for this many descriptors */
 	int memfd;          /* the handover's, hidden but in a vfork child; -1 */
 	struct proc *slot;  /* the child's place; NULL: none, or it is our own */
+	bool open;          /* what is to go over the exec stays open over any: exec_let_over() */
 	bool gated;         /* run_exec() has been called */
 };
 
@@ -42,6 +43,13 @@ struct exec {
 void exec_begin(struct exec *x, enum exec_way way, enum image image, const struct exec_fd *fds,
 		uint32_t nfds);
 void exec_end(struct exec *x, bool ok);
+/*
+ * EXEC_SPAWN's child is to have what exec_each_fd() tells of (nothing, if nothing was handed over)
+ * under the same numbers: the caller sees to that, in the child alone, or else by exec_let_over(),
+ * after which every child that this process begins has them, until exec_end().
+ */
+void exec_each_fd(const struct exec *x, void (*each)(void *arg, int fd), void *arg);
+void exec_let_over(struct exec *x);
 /* True when exec_begin() would do something: callers ask before they look at the image. */
 bool exec_concerns_us(void);
 

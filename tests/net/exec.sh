@@ -11,7 +11,8 @@ make -s -C "$builddir" tests/net/execer >&2 || exit 1
 net_up || exit 1
 execer=$builddir/tests/net/execer
 ways="execv execve execvp execvpe execl execlp execle fexecve execveat syscall shell failing vfork \
-	vfork-dup posix_spawn posix_spawnp spawn-dup system popen"
+	vfork-dup posix_spawn posix_spawnp spawn-dup spawn-close \
+	system popen"
 
 srv children "$execer" server 7200 children $ways closed plain
 children=$pid

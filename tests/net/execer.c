@@ -140,6 +140,9 @@ static void spawn(const char *way, int c)
 		posix_spawn_file_actions_addclose(&fa, c);
 		memcpy(cbuf, "0", 2);
 	}
+	for (int fd = 3; !strcmp(way, "spawn-close") && fd < 1000; fd++)
+		if (fd != c && fd != atoi(lbuf) && fd != atoi(ebuf))
+			posix_spawn_file_actions_addclose(&fa, fd);
 	if (!strcmp(way, "posix_spawnp"))
 		spawned(posix_spawnp(&pid, self, NULL, NULL, next_argv, environ), pid);
 	spawned(posix_spawn(&pid, self, &fa, NULL, next_argv, environ), pid);

@@ -214,13 +214,85 @@ static void vfork_leaves_nothing(void)
 	pair_close(s, p);
 }
 
+/* How many descriptors a program has that is begun without our environment. */
+static int plain_fds(void)
+{
+	static char *const no_env[] = {NULL};
+	char text[4096];
+	ssize_t got;
+	int out[2], n = 0;
+	pid_t pid;
+
+	if (pipe2(out, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		dup2(out[1], STDOUT_FILENO);
+		execle("/bin/ls", "ls", "/proc/self/fd", (char *)NULL, no_env);
+		_exit(127);
+	}
+	close(out[1]);
+	while ((got = read(out[0], text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < got; i++)
+			n += text[i] == '\n';
+	close(out[0]);
+	waitpid(pid, NULL, 0);
+	return n;
+}
+
+static void *system_run(void *arg)
+{
+	*(int *)arg = system("sleep 0.3");
+	return NULL;
+}
+
+/* What one thread begins is not for the children of another. */
+static void system_beside(void)
+{
+	int s, p, before, status = -1;
+	pthread_t t;
+
+	pair(&s, &p);
+	before = plain_fds();
+	pthread_create(&t, NULL, system_run, &status);
+	usleep(100000);
+	say("more=%d", plain_fds() - before);
+	pthread_join(t, NULL);
+	say("status=%x", (unsigned)status);
+	pair_close(s, p);
+}
+
+static void system_status(void)
+{
+	struct sigaction was;
+	int s, p;
+
+	pair(&s, &p);
+	catch_sig(SIGCHLD, SA_RESTART);
+	signal(SIGINT, on_sig);
+	say("shell=%d", system(NULL) != 0);
+	say("status=%x", (unsigned)system("exit 3"));
+	say("killed=%x", (unsigned)system("kill -9 $$"));
+	say("sigs=%d", sigs);
+	say("int=%x", (unsigned)system("kill -2 $PPID; kill -2 $$"));
+	sigaction(SIGINT, NULL, &was);
+	say("sigs=%d handler=%d", sigs, was.sa_handler == on_sig);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGCHLD, SIG_IGN);
+	res("nobody", system("exit 4"));
+	signal(SIGCHLD, SIG_DFL);
+	pair_close(s, p);
+}
+
 /* clang-format off */
 ADD_CASES(pass_cases,
 	ONCE(pass_faults),
 	ONCE(pass_lengths),
 	ONCE(pass_many),
 	BOTH(pass_goes_on),
-	ONCE(vfork_leaves_nothing))
+	ONCE(vfork_leaves_nothing),
+	ONCE(system_beside),
+	ONCE(system_status))
 /* clang-format on */
 
 #endif
