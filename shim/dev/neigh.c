@@ -122,7 +122,7 @@ int dev_route_mtu(struct stackrec *sr, const struct ip_addr *dst, int *dev, stru
 	int err;
 
 	*dev = -1;
-	if (!ds || dev_fd(ds, DEV_FD_NETLINK) < 0)
+	if (!ds || !dev_ready(ds) || dev_fd(ds, DEV_FD_NETLINK) < 0)
 		return -ENODEV;
 	err = route_get(ds, dst, &ri);
 	if (err)

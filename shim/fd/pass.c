@@ -6,7 +6,8 @@
  * have one of its own, and the family keeps which SO_COOKIE stands for which description (struct
  * ofd_name), from the first time that it is sent until the description ends. A member that receives
  * a socket looks it up. A message on its way holds a reference, as in the kernel; whoever receives
- * it takes that over.
+ * it takes that over. A socket of which nothing is decided yet is sent in the same way: whoever
+ * listens first, sender or receiver, brings it to the stack for both.
  *
  * A message may never arrive: its receiver closes the socket, or dies. So the sender puts what it
  * sends into an epoll set of its own, which the kernel takes it out of when the last reference
@@ -15,8 +16,8 @@
  *
  * Who receives is known by SO_PEERCRED: the process that connected, listened or made the pair. If
  * that is alive and no member of the family, a listener or UDP socket is left to the kernel
- * (exec_to_kernel()), which serves whoever holds it, and the rest is refused: the receiver would
- * have a socket that is not connected.
+ * (exec_to_kernel()), which serves whoever holds it, and so is, for ever, what nothing is decided
+ * of; the rest is refused: the receiver would have a socket that is not connected.
  */
 #include "pass.h"
 
@@ -289,8 +290,14 @@ static int send_one(int fd, struct ofd *o, bool to_family)
 {
 	int r;
 
-	if (o->kind == OFD_SOCK && !atomic_load(&o->sk))
-		return 0; /* the kernel's anyway */
+	if (o->kind == OFD_SOCK && !atomic_load(&o->sk)) {
+		if (o->kernel_only || o->verdict != VERDICT_undecided)
+			return 0; /* the kernel's anyway */
+		if (to_family)
+			return flight_add(fd, o);
+		o->kernel_only = 1;
+		return 0;
+	}
 	if (o->kind == OFD_EPOLL && !epoll_has_ours(o))
 		return 0;
 	if (o->kind == OFD_EPOLL || (!to_family && o->socktype == SOCK_STREAM &&

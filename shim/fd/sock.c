@@ -125,6 +125,8 @@ void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, boo
 		if (fl >= 0 && !(fl & O_NONBLOCK))
 			sys_fcntl(fd, F_SETFL, fl | O_NONBLOCK);
 		o->two_doors = 1;
+		if (o->refs != ofd_refs_here(o))
+			atomic_fetch_add(&family->doors, 1);
 	}
 	atomic_store_explicit(&o->sk, sk, memory_order_release);
 	epoll_migrate(o, fd);

@@ -132,6 +132,8 @@ struct family {
 	struct pool names;           /* struct ofd_name (fd/pass.h); family.lock */
 	struct ofd_name *name_of[FAMILY_NAME_BUCKETS];
 	_Atomic uint32_t flights; /* references of messages on their way */
+	_Atomic uint32_t doors;   /* counts sockets that got a second door while other processes had
+				     them, which are to watch it, too */
 	struct pool parts;        /* struct parts; shared.lock */
 	uint8_t *frame_mem;       /* where the frames of all stacks lie; their locks */
 	/* SO_NETNS_COOKIE of the first waiter, and whether another had a different one since: names

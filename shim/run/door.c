@@ -10,7 +10,8 @@
  * recv() then wait for ever.
  *
  * Each process has its own, because an edge is told once per epoll and a forked child shares its
- * parent's: the child finds it closed and makes another from its table when it first waits.
+ * parent's: the child finds it closed and makes another from its table when it first waits. So does
+ * who has a socket that another process has brought to the stack (family.doors).
  *
  * All state here is guarded by a mutex of the process, inside every other lock.
  */
@@ -25,7 +26,8 @@
 
 static pthread_mutex_t door_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int door = -1;
-static _Atomic bool door_wanted; /* the parent had doors: ours is to be built */
+static _Atomic bool door_wanted;    /* the parent had doors: ours is to be built */
+static _Atomic uint32_t doors_seen; /* family.doors when it was */
 
 static int door_open(void)
 {
@@ -80,10 +82,17 @@ static void door_drained(int fd, struct ofd *o)
 	ofd_notify(o, RDY_OUT);
 }
 
+/* There are, or may be, two-door sockets in this process's table that are not watched yet. */
+static bool door_stale(void)
+{
+	return door_wanted || (family && atomic_load(&family->doors) != doors_seen);
+}
+
 /* Watches every two-door socket in this process's table. */
 static void door_build(void)
 {
 	door_wanted = false;
+	doors_seen = atomic_load(&family->doors);
 	for (int fd = 0, end = fdtab_end(); fd < end; fd++) {
 		struct ofd *o = fdtab_get(fd);
 
@@ -110,7 +119,7 @@ int door_add(int fd, struct ofd *o)
 
 	door_enter();
 	ret = door_open();
-	if (door_wanted)
+	if (door_stale())
 		door_build();
 	ret = ret < 0 ? ret : door_watch(fd, o);
 	door_leave();
@@ -127,9 +136,9 @@ void door_del(int fd)
 
 int door_fd(void)
 {
-	if (unlikely(door_wanted)) {
+	if (unlikely(door_stale())) {
 		door_enter();
-		if (door_wanted)
+		if (door_stale())
 			door_build();
 		door_leave();
 	}

@@ -3,8 +3,10 @@
 #
 #	passer.py server PORT STRANGER-PATH     one case per connection, named by its first line
 #	passer.py stranger PATH                 a process of its own that is sent descriptors
-#	passer.py client ADDRESS PORT CASE
-import array, ctypes, os, signal, socket, sys, time
+#	passer.py client ADDRESS PORT CASE      (to the port beside, CASE has it: at $DOOR)
+#	passer.py echoer ADDRESS PORT           answers a line of each connection
+#	passer.py spawner ADDRESS PORT          connects after a child has begun to listen
+import array, ctypes, errno, os, signal, socket, subprocess, sys, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -127,6 +129,60 @@ def case_listener(l, c):
     ended(pid)
 
 
+def case_bound_listener(l, c):
+    # sent before it listens; both listen, and the one who does not accept keeps nothing back
+    a, b = socket.socketpair()
+    m = socket.socket()
+    m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    m.bind(("", PORT + 1))
+
+    def f():
+        m = receive(b)
+        b.send(b"y")
+        line(b)
+        m.listen(8)
+        n = m.accept()[0]
+        say(n, "got it")
+        say(n, "echo " + line(n))
+
+    pid = child(lambda: (m.close(), f()))
+    socket.send_fds(a, [b"x"], [m.fileno()])
+    a.recv(1)
+    m.listen(8)
+    say(a, "listens")
+    say(c, "again")
+    ended(pid)
+    m.close()
+
+
+def case_bound_left_listener(l, c):
+    # likewise, and the sender alone listens, and goes
+    a, b = socket.socketpair()
+    m = socket.socket()
+    m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    m.bind(("", PORT + 1))
+
+    def f():
+        m = receive(b)
+        b.send(b"y")
+        line(b)
+        n = m.accept()[0]
+        say(n, "got it")
+        say(n, "echo " + line(n))
+
+    pid = child(lambda: (m.close(), f()))
+    socket.send_fds(a, [b"x"], [m.fileno()])
+    a.recv(1)
+    m.listen(8)
+    m.close()
+    say(a, "listens")
+    say(c, "again")
+    ended(pid)
+
+
+case_bound_left_door_listener = case_bound_left_listener  # and it is the kernel that has who comes
+
+
 def case_fetched(l, c):
     r, w = os.pipe()
 
@@ -214,6 +270,19 @@ def case_stranger_listener(l, c):
     m.close()
 
 
+def case_stranger_bound_listener(l, c):
+    u = socket.socket(socket.AF_UNIX)
+    u.connect(PATH)
+    m = socket.socket()
+    m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    m.bind(("", PORT + 1))
+    socket.send_fds(u, [b"x"], [m.fileno()])
+    m.listen(8)
+    say(c, "again")
+    line(u)
+    m.close()
+
+
 def server():
     l = socket.socket()
     l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -232,6 +301,18 @@ def server():
         c.close()
 
 
+def accept_later(m):
+    # who sent it may not listen yet
+    for _ in range(50):
+        try:
+            return m.accept()[0]
+        except OSError as e:
+            if e.errno != errno.EINVAL:
+                raise
+            time.sleep(0.1)
+    sys.exit("it does not listen")
+
+
 def stranger():
     s = socket.socket(socket.AF_UNIX)
     s.bind(sys.argv[2])
@@ -240,17 +321,42 @@ def stranger():
         u = s.accept()[0]
         _, fds, _, _ = socket.recv_fds(u, 16, 4)
         if fds:
-            n = socket.socket(fileno=fds[0]).accept()[0]
+            n = accept_later(socket.socket(fileno=fds[0]))
             say(n, "got it")
             say(n, "echo " + line(n))
             n.close()
         u.close()
 
 
-def dial(port):
+def spawner():
+    # the child, a member of the family, is the first to need interfaces
+    a, b = socket.socketpair()
+    listen = "import socket, sys; l = socket.socket(); l.bind((str(), %d)); l.listen(); " \
+        "b = socket.socket(fileno=0); b.send(b'x'); b.recv(1)" % (int(sys.argv[3]) + 1)
+    p = subprocess.Popen([sys.executable, "-c", listen], stdin=b)
+    b.close()
+    a.recv(1)
+    s = socket.create_connection((sys.argv[2], int(sys.argv[3])), 8)
+    say(s, "hello")
+    got = line(s)
+    a.close()
+    assert got == "echo hello" and p.wait(8) == 0
+
+
+def echoer():
+    l = socket.create_server((sys.argv[2], int(sys.argv[3])))
+    while True:
+        c = l.accept()[0]
+        got = line(c)
+        if got:
+            say(c, "echo " + got)
+            line(c)
+
+
+def dial(port, at=None):
     for _ in range(50):
         try:
-            s = socket.create_connection((sys.argv[2], port), 8)
+            s = socket.create_connection((at or sys.argv[2], port), 8)
             s.settimeout(8)
             return s
         except ConnectionRefusedError:
@@ -267,7 +373,7 @@ def client():
     if "listener" in name:
         assert line(s) == "again"
         s.close()
-        s = dial(int(sys.argv[3]) + 1)
+        s = dial(int(sys.argv[3]) + 1, os.environ["DOOR"] if "door" in name else None)
     assert line(s) == "got it"
     say(s, "hello")
     assert line(s) == "echo hello"
