@@ -77,10 +77,10 @@ class Fetch:
         return {"APT_CONFIG": conf}
 
     @staticmethod
-    def _note_version(part):
-        dsc = os.path.basename(glob.glob(os.path.join(part, "*.dsc"))[0])
+    def _note_version(part, end):
+        name = os.path.basename(glob.glob(os.path.join(part, "*" + end))[0])
         with open(os.path.join(part, "version"), "w", encoding="utf-8") as f:
-            f.write(dsc[:-len(".dsc")])
+            f.write(name.replace(".orig", "").rsplit(".tar.", 1)[0].removesuffix(".dsc"))
 
     def source(self, name):
         """The tree of a source package, patched as Debian builds it."""
@@ -92,20 +92,20 @@ class Fetch:
             self._run(["apt-get", "-qq", "source", name], cwd=part, env=self._apt())
             tree = [d for d in glob.glob(os.path.join(part, "*")) if os.path.isdir(d)]
             os.rename(tree[0], os.path.join(part, "tree"))
-            self._note_version(part)
+            self._note_version(part, ".dsc")
             os.rename(part, to)
         return os.path.join(to, "tree")
 
     def source_files(self, name, patterns):
-        """Of a large source package only the files that match patterns."""
+        """Of a large source package only the upstream files that match patterns."""
         to = os.path.join(self.at, "src-" + name)
         if not os.path.isdir(to):
             part = to + ".part"
             shutil.rmtree(part, ignore_errors=True)
             os.makedirs(os.path.join(part, "tree"))
-            self._run(["apt-get", "-qq", "source", "--download-only", name], cwd=part,
-                      env=self._apt())
-            self._note_version(part)
+            self._run(["apt-get", "-qq", "source", "--download-only", "--tar-only", name],
+                      cwd=part, env=self._apt())
+            self._note_version(part, ".orig.tar.*")
             tar = glob.glob(os.path.join(part, "*.orig.tar.*"))[0]
             self._run(["tar", "-xf", tar, "-C", os.path.join(part, "tree"), "--strip-components=1",
                        "--wildcards"] + patterns)
