@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	tests/apps/programs.py \
 	tests/apps/programs.sh \
 	tests/apps/redis.sh \
+	tests/apps/redis_many.sh \
 	tests/apps/suites.sh \
 	tests/apps/udp.sh \
 	tests/apps/udp_trains.py \
