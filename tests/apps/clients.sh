@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # timeout: 180
 #
-# curl, redis-cli and wrk as clients under the shim: against kernel servers across the veth, with both
+# curl, wget, redis-cli and wrk as clients under the shim: against kernel servers across the veth, with both
 # sides under the shim, and over the loopback inside the stack.
 # shellcheck source=tests/apps/lib.sh disable=SC2154
 . "$(dirname "$0")/lib.sh"
-need nginx wrk curl redis-server redis-cli redis-benchmark
+need nginx wrk curl wget redis-server redis-cli redis-benchmark
 
 net_up
 mkdir -p "$work/www" "$work/tmp"
@@ -34,13 +34,16 @@ http {
 }
 CONF
 
+# get FILE [COMMAND...]: writes to standard output what its last argument names; curl unless it is said
 get() {
-	local before after
+	local before after file=$1
+	shift
+	[ $# -gt 0 ] || set -- curl -sf
 	tcp_settled "$NS_CLI" || return 1
 	before=$(tcp_in "$NS_CLI")
-	cli_shim curl -sf "http://$IP_SRV:8080/$1" >"$work/got" || return 1
+	cli_shim "$@" "http://$IP_SRV:8080/$file" >"$work/got" || return 1
 	after=$(tcp_in "$NS_CLI")
-	cmp "$work/got" "$work/www/$1" || return 1
+	cmp "$work/got" "$work/www/$file" || return 1
 	[ "$before" = "$after" ] || {
 		echo "the kernel carried it: segments in $before -> $after"
 		return 1
@@ -73,6 +76,7 @@ redis_cli_shim() {
 all_clients() {
 	check "$1: curl gets 612 bytes" get 612
 	check "$1: curl gets 20 MB" get 20m
+	check "$1: wget gets 20 MB" get 20m wget -q -O -
 	check "$1: curl puts 20 MB" put
 	check "$1: a closed port refuses" refused
 	check "$1: wrk, keepalive" wrk_shim
@@ -96,6 +100,7 @@ nginx_pid=$pid
 check "nginx under the shim starts" wait_port "$NS_CLI" "$IP_SRV" 8080
 check "both under the shim: curl gets 612 bytes" get 612
 check "both under the shim: curl gets 20 MB" get 20m
+check "both under the shim: wget gets 20 MB" get 20m wget -q -O -
 check "both under the shim: curl puts 20 MB" put
 check "both under the shim: a closed port refuses" refused
 check "both under the shim: wrk, keepalive" wrk_shim

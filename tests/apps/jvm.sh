@@ -46,5 +46,16 @@ check "its sockets are accelerated" accelerated jvm
 check "shimstat shows its listener" shown
 check "under the shim: served, and calls end as natively" on_stack cli
 check "clients under the shim, too" on_stack cli_shim
+served() { cli python3 "$srcdir/tests/apps/programs.py" http "$IP_SRV" $((port + 2)) 20 10; }
+segs=$(kernel_tcp_in)
+check "com.sun.net.httpserver under load" served
+segs=$(($(kernel_tcp_in) - segs))
+check "the kernel had none of it ($segs segments)" [ "$segs" = 0 ]
+check "it ends" end_pid "$pid"
+SHIM_ENV=SHIM_IFACE=none
+srv fallback "${jvm[@]}" server "$IP_SRV" $port
+check "with SHIM_IFACE=none: ready" up
+check "with SHIM_IFACE=none: served, and calls end as natively" talk cli
+check "with SHIM_IFACE=none: under load" served
 check "it ends" end_pid "$pid"
 tap_done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# timeout: 170
+# timeout: 200
 # sanitizers: no
 #
 # Real programs with a client load of their own, a few seconds each: under the shim across a veth, where
@@ -8,16 +8,14 @@
 # with SHIM_IFACE=none, where every socket is the kernel's. What is not installed is left out.
 #
 #   programs.sh [NAME ...]      only these (memcached, node, haproxy, python, ...)
-#   programs.sh all             postgres, too, which is slow to set up
 # shellcheck source=tests/apps/lib.sh disable=SC2154
 . "$(dirname "$0")/lib.sh"
 only=" $* "
-all=
-[ "$only" != " all " ] || all=1 only="  "
 net_up
-mkdir -p "$work/www"
+mkdir -p "$work/www" "$work/tmp"
 head -c 300000 /dev/urandom >"$work/www/file"
 chmod -R a+rX "$work"
+chmod 777 "$work/tmp"
 way=
 want=$(sha256sum <"$work/www/file")
 
@@ -61,6 +59,7 @@ row() {
 		before=$(kernel_tcp_in)
 		$load >>"$work/row" 2>&1 && ok=0
 		[ $ok = 0 ] || echo "the load failed" >>"$work/row"
+		n=0
 		if [ $way = shim ]; then
 			n=$(counted "$pid" tcp_conn_passive)
 			echo "connections of the stack: $n" >>"$work/row"
@@ -100,10 +99,22 @@ socat_load() {
 		[ "$(cli socat -u "TCP:$IP_SRV:8099" - | sha256sum)" = "$want" ]
 }
 dnsmasq_load() { py dns "$IP_SRV" 5353; }
+# TLS with http2, many streams on a connection and connections of their own; a proxy of HTTP and one of
+# bytes, whose other side is on the kernel's loopback.
+nginx_load() {
+	local h2
+	h2=$(cli curl -sfk --http2 -Z --parallel-max 30 -w '%{http_version}\n' -o /dev/null \
+		"https://$IP_SRV:8111/file?[1-30]" | sort | uniq -c)
+	echo "streams: $h2"
+	[ "${h2//[[:space:]]/}" = 302 ] &&
+		[ "$(cli curl -sfk "https://$IP_SRV:8111/file" | sha256sum)" = "$want" ] &&
+		[ "$(cli curl -sfk --http1.1 --limit-rate 10M "https://$IP_SRV:8111/file" | sha256sum)" = "$want" ] &&
+		http_load 8110 && http_load 8112 && py http "$IP_SRV" 8110 10 4 proxy/file
+}
 postgres_load() {
-	cli env PGPASSWORD=x "$pgbin/pgbench" -h "$IP_SRV" -p 5433 -U postgres -i -q -s 1 postgres &&
-		cli "$pgbin/pgbench" -h "$IP_SRV" -p 5433 -U postgres -c 8 -j 2 -T 2 postgres &&
-		cli "$pgbin/pgbench" -h "$IP_SRV" -p 5433 -U postgres -C -c 4 -t 10 postgres &&
+	cli "$pgbin/pgbench" -h "$IP_SRV" -p 5433 -U postgres -i -q -s 1 postgres &&
+		cli "$pgbin/pgbench" -h "$IP_SRV" -p 5433 -U postgres -c 8 -j 2 -T 1 postgres &&
+		cli "$pgbin/pgbench" -h "$IP_SRV" -p 5433 -U postgres -C -c 4 -t 5 postgres &&
 		[ "$(seq 100000 | cli "$pgbin/psql" -h "$IP_SRV" -p 5433 -U postgres -qAt \
 			-c 'create temp table t(i int)' -c '\copy t from stdin' \
 			-c 'select sum(i) from t')" = 5000050000 ] &&
@@ -141,6 +152,33 @@ MaxRequestWorkers 64
 StartServers 2
 DocumentRoot $work/www
 CONF
+cat >"$work/nginx.conf" <<CONF
+$(cat /usr/share/nginx/modules-available/mod-stream.conf 2>/dev/null)
+user www-data;
+worker_processes 4;
+daemon off;
+pid $work/nginx.pid;
+error_log $work/nginx.err warn;
+events { worker_connections 1024; }
+http {
+	access_log off;
+	sendfile on;
+	client_body_temp_path $work/tmp/b; proxy_temp_path $work/tmp/p;
+	fastcgi_temp_path $work/tmp/f; uwsgi_temp_path $work/tmp/u; scgi_temp_path $work/tmp/s;
+	server {
+		listen 0.0.0.0:8110;
+		listen 0.0.0.0:8111 ssl http2;
+		ssl_certificate $work/server.crt;
+		ssl_certificate_key $work/server.key;
+		root $work/www;
+		location /proxy/ { proxy_pass http://127.0.0.1:8100/; }
+	}
+}
+stream {
+	server { listen 0.0.0.0:8112; proxy_pass 127.0.0.1:8100; }
+}
+CONF
+openssl req -new -x509 -nodes -subj /CN=test -out "$work/server.crt" -keyout "$work/server.key" 2>/dev/null
 cat >"$work/lighttpd.conf" <<CONF
 server.document-root = "$work/www"
 server.port = 8098
@@ -150,14 +188,12 @@ pgbin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1)
 pgdata=$work/pg
 as="setpriv --reuid nobody --clear-groups"
 caps=+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock
-postgres() { [ -n "$pgbin" ] && { [ -n "$all" ] || [[ $only == *" postgres "* ]]; }; }
-if postgres; then
+# Not there, and not asked for: nothing to set up.
+if [ -n "$pgbin" ] && { [ "$only" = "  " ] || [[ $only == *" postgres "* ]]; }; then
 	install -d -o nobody "$pgdata"
-	$as "$pgbin/initdb" -A trust -U postgres -D "$pgdata" >"$work/initdb.log" 2>&1 || tail "$work/initdb.log"
-	openssl req -new -x509 -nodes -subj /CN=test -out "$pgdata/server.crt" \
-		-keyout "$pgdata/server.key" 2>/dev/null
-	chown nobody "$pgdata"/server.*
-	chmod 600 "$pgdata/server.key"
+	$as "$pgbin/initdb" -N -A trust -U postgres --locale=C -D "$pgdata" >"$work/initdb.log" 2>&1 ||
+		tail "$work/initdb.log"
+	install -o nobody -m 600 "$work/server.crt" "$work/server.key" "$pgdata"
 	echo "host all all 0.0.0.0/0 trust" >>"$pgdata/pg_hba.conf"
 fi
 
@@ -179,6 +215,8 @@ for way in shim none; do
 	row "python: forked workers" 8096 10 "py echo $IP_SRV 8096" -- \
 		python3 "$srcdir/tests/apps/programs.py" processes 8096
 	row "apache: event MPM" 8097 20 apache_load -- apache2 -DFOREGROUND -f "$work/apache.conf"
+	row "nginx: 4 workers; TLS, http2, a proxy of HTTP and of bytes" 8110 20 nginx_load -- \
+		nginx -c "$work/nginx.conf"
 	row "lighttpd" 8098 20 lighttpd_load -- lighttpd -D -f "$work/lighttpd.conf"
 	row "iperf3: TCP both ways, UDP" 5201 8 iperf3_load -- iperf3 -s
 	row "socat: a process for each connection" 8099 2 socat_load -- \
@@ -186,9 +224,9 @@ for way in shim none; do
 	row "dnsmasq: UDP and TCP" 5353 3 dnsmasq_load -- \
 		dnsmasq --no-daemon --no-resolv --no-hosts --port=5353 --user=root \
 		--address=/test/10.1.2.3 --listen-address="$IP_SRV" --bind-interfaces --conf-file=/dev/null
-	! postgres || end=INT row "postgres: pgbench, COPY, SSL" 5433 20 \
-		postgres_load -- $as --inh-caps $caps --ambient-caps $caps \
-		"$pgbin/postgres" -D "$pgdata" -p 5433 -c listen_addresses=0.0.0.0 -c ssl=on \
-		-c unix_socket_directories="$pgdata"
+	end=INT row "postgres: pgbench, COPY, SSL" 5433 20 postgres_load -- \
+		$as --inh-caps $caps --ambient-caps $caps \
+		"${pgbin:-/nonexistent}/postgres" -D "$pgdata" -p 5433 -c listen_addresses=0.0.0.0 -c ssl=on \
+		-c unix_socket_directories="$pgdata" -c fsync=off
 done
 tap_done
