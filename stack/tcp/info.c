@@ -127,7 +127,7 @@ uint32_t tcp_info_all(const struct stack *st, const struct sock *sk, struct tcp_
 	tcp_info_fill(st, sk, &all->ti, now_ns);
 	if (sk->type != STK_TCP)
 		return sizeof(*all);
-	wnd = seq_diff(c->rcv_adv, c->rcv_nxt);
+	wnd = seq_diff(c->rcv_adv, c->rcv_acked); /* as last told, whatever has come since */
 	all->rcv_wnd = wnd > 0 ? (uint32_t)wnd : 0;
 	all->rehash = c->rtos; /* another flow label, and way, for each */
 	all->total_rto = (uint16_t)c->rtos;
