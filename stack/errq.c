@@ -88,6 +88,20 @@ struct sock_err *sock_err_last(const struct sock *sk)
 	return list_empty(&sk->errs) ? NULL : list_entry(sk->errs.prev, struct sock_err, node);
 }
 
+void sock_errs_purge(struct stack *st, struct sock *sk)
+{
+	struct list *pos, *tmp;
+
+	list_for_each_safe(pos, tmp, &sk->errs) {
+		struct sock_err *e = list_entry(pos, struct sock_err, node);
+
+		if (e->origin == SOCK_ERR_STAMP || e->origin == SOCK_ERR_ZEROCOPY)
+			continue;
+		sk->err_bytes -= cost(e);
+		err_free(st, e);
+	}
+}
+
 void sock_errs_free(struct stack *st, struct sock *sk)
 {
 	while (!list_empty(&sk->errs))

@@ -327,6 +327,8 @@ struct sock_err *sock_err_push(struct stack *st, struct sock *sk, const struct s
 bool sock_err_append(struct stack *st, struct sock *sk, struct sock_err *e, const void *data,
 		     uint32_t n);
 struct sock_err *sock_err_last(const struct sock *sk); /* the newest entry, or NULL */
+/* Frees all entries but those of time stamps and MSG_ZEROCOPY. */
+void sock_errs_purge(struct stack *st, struct sock *sk);
 void sock_errs_free(struct stack *st, struct sock *sk);
 /* -err, clearing it and RDY_ERR (unless the error queue holds it up); 0: none. */
 int sock_error_take(struct stack *st, struct sock *sk);

@@ -597,7 +597,8 @@ static int getopt_known(struct stack *st, struct sock *sk, int level, int name, 
 	}
 }
 
-/* Whoever wants no errors any more has none: the queue is emptied. */
+/* Whoever wants no errors any more has none; what its own messages ask for stays in the queue
+ * (skb_errqueue_purge()). */
 static int set_kept(struct stack *st, struct sock *sk, int level, int name, const void *val,
 		    uint32_t len)
 {
@@ -608,8 +609,8 @@ static int set_kept(struct stack *st, struct sock *sk, int level, int name, cons
 		     !sock_kept_on(opts_of(sk), KEPT_RECVERR6));
 
 	if (r == 0 && gone && !list_empty(&sk->errs)) {
-		sock_errs_free(st, sk);
-		if (sk->err == 0)
+		sock_errs_purge(st, sk);
+		if (sk->err == 0 && list_empty(&sk->errs))
 			sock_ready(st, sk, 0, RDY_ERR, 0);
 	}
 	return r;
