@@ -6,7 +6,7 @@
  * is the business of who makes them.
  */
 
-#include "internal.h"
+#include "tcp/tcp.h"
 
 static bool is_icmp(const struct sock_err *e)
 {
@@ -31,11 +31,11 @@ static void err_free(struct stack *st, struct sock_err *e)
 }
 
 struct sock_err *sock_err_push(struct stack *st, struct sock *sk, const struct sock_err *e,
-			       uint32_t room)
+			       uint32_t bytes, uint32_t room)
 {
 	struct sock_err *n;
 
-	if (sk->orphan || sk->err_bytes + cost(e) >= room)
+	if (sk->orphan || (uint64_t)sk->err_bytes + SOCK_ERR_COST + bytes >= room)
 		return NULL;
 	n = pool_get(&st->errs);
 	if (n == NULL)
@@ -154,6 +154,8 @@ uint32_t stack_err_take(struct stack *st, struct sock *sk, const struct iovec *i
 	out->payload = NULL;
 	sk->err_bytes -= cost(e);
 	err_free(st, e);
+	if (sk->type == STK_TCP)
+		tcp_zerocopy_tell(st, tcp_conn_of(sk));
 	next = stack_err_peek(sk);
 	/* The pending error was its doing, or is now the next one's. */
 	if (next != NULL && is_icmp(next))

@@ -316,13 +316,14 @@ void sock_tx_wait(struct stack *st, struct sock *sk);
 uint32_t sock_rcvbuf(const struct stack *st, int val);
 uint32_t sock_sndbuf(const struct stack *st, int val);
 /*
- * The error queue (errq.c). A copy of *e, without data, at its end, and RDY_ERR is news. room: what
- * the queue may hold, as the receive buffer; an entry costs SOCK_ERR_COST and its data. NULL: no
- * room, no memory, or nobody to read it.
+ * The error queue (errq.c). A copy of *e, without data, at its end, and RDY_ERR is news. bytes: of
+ * data that will be appended. room: what the queue may hold, as the receive buffer; an entry costs
+ * SOCK_ERR_COST and its data. NULL: no room, no memory, or nobody to read it.
  */
 #define SOCK_ERR_COST 768u /* as the sk_buff of Linux that holds one */
 struct sock_err *sock_err_push(struct stack *st, struct sock *sk, const struct sock_err *e,
-			       uint32_t room);
+			       uint32_t bytes, uint32_t room);
+#define SOCK_ERR_ALWAYS UINT32_MAX /* as room: of what must not be lost */
 /* n bytes more of its data. False: memory ran out on the way. */
 bool sock_err_append(struct stack *st, struct sock *sk, struct sock_err *e, const void *data,
 		     uint32_t n);

@@ -44,7 +44,7 @@ static void queue_error(struct stack *st, struct tcp_conn *c, const struct icmp_
 		.ns = stamp_wanted(&c->o) ? st->now_ns : 0,
 	};
 	uint32_t left = e->p->len - e->quoted_off, off = e->quoted_off;
-	struct sock_err *q = sock_err_push(st, &c->sk, &n, c->rcv_limit);
+	struct sock_err *q = sock_err_push(st, &c->sk, &n, left, c->rcv_limit);
 	uint8_t buf[256];
 
 	while (q && left > 0) {

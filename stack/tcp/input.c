@@ -258,6 +258,8 @@ static void ack_progress(struct in *in, struct seq una_before)
 		c->bytes_acked += (uint32_t)seq_diff(c->sent.una, una_before);
 	if (unlikely(!list_empty(&c->stamps.tx)))
 		stamp_acked(st, c);
+	if (unlikely(c->zc_told != c->zc_next))
+		tcp_zerocopy_tell(st, c);
 	if (seq_gt(upto, c->snd.una))
 		sndbuf_ack(st, &c->snd, upto);
 	if (seq_lt(c->snd_sml, c->sent.una))

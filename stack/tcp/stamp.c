@@ -157,7 +157,8 @@ static void tell(struct stack *st, struct tcp_conn *c, const struct tx_stamp *t,
 		.offender = c->sk.local.addr,
 		.ns = st->now_ns,
 	};
-	struct sock_err *e = sock_err_push(st, &c->sk, &n, c->rcv_limit);
+	uint32_t bytes = data ? len + (ent ? ent->len : 0) : 0;
+	struct sock_err *e = sock_err_push(st, &c->sk, &n, bytes, c->rcv_limit);
 
 	if (!e || !data)
 		return;

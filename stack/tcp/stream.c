@@ -145,23 +145,37 @@ ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, i
 	return done;
 }
 
-/* As __msg_zerocopy_callback() of Linux, for a message that was copied. */
+/* As __msg_zerocopy_callback() of Linux, for messages that were copied. Whoever waits for it has
+ * memory that is not his: no bound holds it back, and when there is no entry to be had, the next
+ * one tells of these as well. */
+void tcp_zerocopy_tell(struct stack *st, struct tcp_conn *c)
+{
+	struct sock_err *last, e = {.origin = SOCK_ERR_ZEROCOPY, .code = ZEROCOPY_COPIED};
+
+	if (c->zc_told == c->zc_next)
+		return;
+	e.info = c->zc_told;
+	e.data = c->zc_next - 1;
+	last = sock_err_last(&c->sk);
+	/* the numbers of a row do not meet their beginning again */
+	if (last && last->origin == SOCK_ERR_ZEROCOPY && last->data + 1 == e.info &&
+	    e.data - last->info > e.data - e.info) {
+		last->data = e.data;
+		tcp_ready(st, c, RDY_ERR);
+	} else if (!sock_err_push(st, &c->sk, &e, 0, SOCK_ERR_ALWAYS)) {
+		return;
+	}
+	c->zc_told = c->zc_next;
+}
+
 void stack_zerocopy(struct stack *st, struct sock *sk, size_t n)
 {
 	struct tcp_conn *c = tcp_conn_of(sk);
-	struct sock_err *last, e = {.origin = SOCK_ERR_ZEROCOPY, .code = ZEROCOPY_COPIED};
 
 	if (n == 0 || sk->type != STK_TCP || !sock_kept_on(&c->o, KEPT_ZEROCOPY))
 		return;
-	e.info = e.data = c->zc_next++;
-	last = sock_err_last(sk);
-	if (last && last->origin == SOCK_ERR_ZEROCOPY && last->data + 1 == e.info &&
-	    e.info != last->info) {
-		last->data = e.info;
-		tcp_ready(st, c, RDY_ERR);
-	} else {
-		sock_err_push(st, sk, &e, c->rcv_limit);
-	}
+	c->zc_next++;
+	tcp_zerocopy_tell(st, c);
 }
 
 int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int max_iov,

@@ -101,7 +101,8 @@ struct tcp_conn {
 	bool fin_rcvd;         /* and everything before it has come */
 	bool out_limited;      /* cwnd, and nothing else, stopped the last output */
 	bool out_blocked;      /* output waits for the device or the destination */
-	uint32_t zc_next;      /* number of the next message sent with MSG_ZEROCOPY */
+	uint32_t zc_next;      /* number of the next message sent with MSG_ZEROCOPY, */
+	uint32_t zc_told;      /* of the first that the error queue has not been told of */
 	bool nospace;          /* the application was turned away: room is news to it */
 	bool orphan_counted;
 	bool syn_resent;    /* our SYN (or SYN-ACK) timed out */
@@ -347,6 +348,8 @@ static inline bool tcp_half_open(const struct tcp_conn *c)
 
 /* ---- stream.c -------------------------------------------------------------------------------- */
 
+/* The error queue is told of the messages with MSG_ZEROCOPY that it has not been told of. */
+void tcp_zerocopy_tell(struct stack *st, struct tcp_conn *c);
 /* Blocks are free again, and connections wait for one: they are writable, and told so. */
 void tcp_blks_freed(struct stack *st);
 

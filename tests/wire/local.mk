@@ -2,7 +2,8 @@
 # Crafted segments in, exact answers out.
 if HAVE_CHECK
 wire_tests = tests/wire/open tests/wire/data tests/wire/close tests/wire/hard \
-	tests/wire/reset tests/wire/ecn tests/wire/recover tests/wire/flood tests/wire/life
+	tests/wire/reset tests/wire/ecn tests/wire/recover tests/wire/flood tests/wire/life \
+	tests/wire/errors
 check_PROGRAMS += $(wire_tests)
 TESTS += $(wire_tests)
 
@@ -33,4 +34,7 @@ tests_wire_flood_LDADD = libunit.la libstack.la $(CHECK_LIBS)
 tests_wire_life_SOURCES = tests/wire/life.c tests/wire/wire.c tests/wire/wire.h
 tests_wire_life_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_wire_life_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+tests_wire_errors_SOURCES = tests/wire/errors.c tests/wire/wire.c tests/wire/wire.h
+tests_wire_errors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_wire_errors_LDADD = libunit.la libstack.la $(CHECK_LIBS)
 endif
