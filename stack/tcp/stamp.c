@@ -13,6 +13,10 @@
 
 #include "tcp.h"
 
+/* What Linux puts into one buffer, in whole segments: of the writes that end in it the last one is
+ * told of. */
+#define CHUNK_BYTES 65215u
+
 /* The values of SCM_TSTAMP_*. */
 enum { TOLD_SENT, TOLD_QUEUED, TOLD_ACKED };
 
@@ -97,17 +101,35 @@ static uint8_t tx_what(uint32_t flags)
 	       (flags & SOF_TIMESTAMPING_TX_ACK ? STAMP_ACKED : 0);
 }
 
+/* t is not on its way yet, and the byte key would lie in the same buffer. */
+static bool same_chunk(struct tcp_conn *c, const struct tx_stamp *t, struct seq key)
+{
+	uint32_t ahead, bytes = CHUNK_BYTES / c->mss * c->mss;
+
+	if (!t || t->eor || seq_lt(t->key, c->sent.nxt)) {
+		c->stamps.chunk = t && t->eor ? seq_add(t->key, 1) : c->sent.nxt;
+		t = NULL;
+	}
+	if (seq_lt(c->stamps.chunk, c->sent.nxt)) /* the rest of it has room again */
+		c->stamps.chunk = c->sent.nxt;
+	ahead = (uint32_t)seq_diff(key, c->stamps.chunk);
+	if (ahead < bytes)
+		return t != NULL;
+	c->stamps.chunk = seq_add(c->stamps.chunk, ahead / bytes * bytes);
+	return false;
+}
+
 void stamp_written(struct stack *st, struct tcp_conn *c, unsigned flags)
 {
 	uint8_t what = flags & SEND_STAMP_OWN ? (flags >> SEND_STAMP_SHIFT) & STAMP_ALL
 					      : tx_what(c->o.stamping);
+	struct seq key = seq_sub(sndbuf_end(&c->snd), 1);
 	struct tx_stamp *t;
 
 	if (!what)
 		return;
 	t = list_empty(&c->stamps.tx) ? NULL : list_entry(c->stamps.tx.prev, struct tx_stamp, node);
-	/* One that has not been sent yet is in the same segment: as Linux, the last write's. */
-	if (!t || t->eor || seq_lt(t->key, c->sent.nxt)) {
+	if (!same_chunk(c, t, key)) {
 		t = pool_get(&st->tcp->tx_stamps);
 		if (!t)
 			return;
@@ -115,7 +137,7 @@ void stamp_written(struct stack *st, struct tcp_conn *c, unsigned flags)
 		list_init(&t->node);
 		list_push_back(&c->stamps.tx, &t->node);
 	}
-	t->key = seq_sub(sndbuf_end(&c->snd), 1);
+	t->key = key;
 	t->what |= what;
 	t->eor = flags & SEND_EOR;
 }
@@ -167,20 +189,34 @@ static void tell(struct stack *st, struct tcp_conn *c, const struct tx_stamp *t,
 	append_sent(st, c, e, seq, len);
 }
 
+/* The first mark at seq or later, or the list's head. What is new lies at the end of the list, what
+ * is sent again most often at the beginning. */
+static struct list *stamp_from(struct tcp_conn *c, struct seq seq, struct seq end)
+{
+	struct list *head = &c->stamps.tx, *pos = head->next;
+
+	if (seq_geq(end, c->sent.nxt)) {
+		for (pos = head; pos->prev != head; pos = pos->prev)
+			if (seq_lt(list_entry(pos->prev, struct tx_stamp, node)->key, seq))
+				break;
+		return pos;
+	}
+	while (pos != head && seq_lt(list_entry(pos, struct tx_stamp, node)->key, seq))
+		pos = pos->next;
+	return pos;
+}
+
 void stamp_sent(struct stack *st, struct tcp_conn *c, struct seq seq, uint32_t len,
 		const struct tx_ent *ent)
 {
+	uint32_t beside = ent->flags & TXF_GSO ? len : 0; /* not in the frame */
 	struct seq end = seq_add(seq, len);
-	struct list *pos;
 
-	list_for_each(pos, &c->stamps.tx) {
+	for (struct list *pos = stamp_from(c, seq, end); pos != &c->stamps.tx; pos = pos->next) {
 		const struct tx_stamp *t = list_entry(pos, struct tx_stamp, node);
-		uint32_t beside = ent->flags & TXF_GSO ? len : 0; /* not in the frame */
 
 		if (seq_geq(t->key, end))
 			break;
-		if (seq_lt(t->key, seq))
-			continue;
 		if (t->what & STAMP_QUEUED)
 			tell(st, c, t, TOLD_QUEUED, ent, seq, beside);
 		if (t->what & STAMP_SENT)

@@ -41,6 +41,7 @@ struct tx_stamp {
 struct stamps {
 	struct list tx;       /* struct tx_stamp, by key */
 	struct rx_stamps *rx; /* NULL: nothing is known */
+	struct seq chunk;     /* where the buffer begins that the last of tx was written to */
 	struct seq key0;      /* what SOF_TIMESTAMPING_OPT_ID counts from */
 	uint64_t read_ns;     /* of the byte read last; 0: not known */
 };

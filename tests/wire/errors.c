@@ -106,6 +106,48 @@ START_TEST(data_of_entries_counts_before_they_are_queued)
 }
 END_TEST
 
+/* As Linux: 300000 bytes that wait for cwnd lie in five buffers or six. */
+START_TEST(writes_that_wait_are_told_of_by_the_buffer)
+{
+	struct iovec v = {calloc(1, 10000), 10000};
+	struct sock_err e = {.data = 0};
+	struct wire w;
+	uint32_t n = 0, was = 0;
+
+	wire_init(&w, NULL);
+	establish(&w, NULL);
+	set_int(&w, SO_SNDBUF, 1000000);
+	while (put(&w, 10000) > 0 && !tcp_conn_of(w.sk)->out_limited)
+		;
+	pass(&w, 0);
+	while (txq_used(stack_txq(w.e.st)))
+		out(&w);
+	set_int(&w, SO_TIMESTAMPING,
+		SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_OPT_TSONLY |
+			SOF_TIMESTAMPING_OPT_ID | 1 << 16);
+	ck_assert(seq_eq(tcp_conn_of(w.sk)->stamps.key0, sndbuf_end(&tcp_conn_of(w.sk)->snd)));
+	for (unsigned i = 0; i < 30; i++)
+		ck_assert_int_eq(
+			stack_send(w.e.st, w.sk, &v, 1, SEND_STAMP | SEND_STAMP_CUT, w.e.now),
+			10000);
+	free(v.iov_base);
+	for (unsigned i = 0; i < 200; i++) {
+		in(&w, A, 1, (uint32_t)seq_diff(tcp_conn_of(w.sk)->sent.nxt, seq_of(w.iss)), 0);
+		run(&w);
+		while (txq_used(stack_txq(w.e.st)))
+			out(&w);
+	}
+	for (; stack_err_peek(w.sk); n++, was = e.data) {
+		stack_err_take(w.e.st, w.sk, NULL, 0, &e);
+		ck_assert_uint_lt(e.data - was, 65536 + 10000);
+	}
+	ck_assert_uint_eq(e.data, 299999);
+	ck_assert_uint_ge(n, 5);
+	ck_assert_uint_le(n, 6);
+	wire_fini(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("wire_errors");
@@ -115,5 +157,6 @@ int main(void)
 	tcase_add_test(tc, zerocopy_is_told_whatever_else_is_in_the_queue);
 	tcase_add_test(tc, zerocopy_is_told_when_there_is_memory_again);
 	tcase_add_test(tc, data_of_entries_counts_before_they_are_queued);
+	tcase_add_test(tc, writes_that_wait_are_told_of_by_the_buffer);
 	return run_suite(s);
 }
