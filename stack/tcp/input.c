@@ -281,7 +281,7 @@ static void process_ack(struct in *in)
 	struct seq una = c->sent.una;
 	struct recovery_in ri;
 	struct recovery_out out;
-	bool wnd_changed, ece;
+	bool wnd_changed, ece, shut = c->snd_wnd == 0;
 	uint32_t flight;
 
 	c->last_ack_rx_ns = st->now_ns;
@@ -299,6 +299,10 @@ static void process_ack(struct in *in)
 			c->stall_ns = 0;
 		if (!c->sack_ok || s->opt.nsack == 0)
 			return; /* a D-SACK tells something even now */
+	} else if (unlikely(shut && c->snd_wnd > 0)) {
+		/* it does not say whether what it was shut over has come: the timer will soon */
+		c->rtt.backoff = 0;
+		recovery_rto_restart(&c->rec, st->now_ns);
 	}
 	ri.ack = s->ack;
 	ri.sack = c->sack_ok && s->opt.nsack ? s->opt.sack : NULL;

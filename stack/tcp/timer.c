@@ -210,9 +210,9 @@ static bool peer_is_gone(const struct stack *st, const struct tcp_conn *c)
 }
 
 /*
- * The peer has taken its window back over data that is on the way: what is sent again are probes. A
- * peer that answers them is not gone, and is asked at the same pace, as an update that opens the
- * window says nothing of the data that was dropped. An orphan does not wait for that.
+ * The peer has taken its window back over data that is on the way: what is sent again are probes,
+ * and do not count as timeouts. A peer that answers them is not gone. They come more and more seldom
+ * (RFC 9293 3.8.6.1), until its window opens: process_ack(). An orphan does not wait for that.
  */
 static bool window_is_back(const struct tcp_conn *c)
 {
@@ -262,13 +262,15 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 		tcp_timer_rtx(st, c);
 		return;
 	}
-	if (c->retransmits == 0) {
-		c->rto_recoveries++;
-		c->rto_since_ns = st->now_ns;
+	if (!window_is_back(c)) { /* else probes, as Linux counts */
+		if (c->retransmits == 0) {
+			c->rto_recoveries++;
+			c->rto_since_ns = st->now_ns;
+		}
+		if (c->retransmits < UINT32_MAX)
+			c->retransmits++;
+		c->rtos++;
 	}
-	if (c->retransmits < UINT32_MAX)
-		c->retransmits++;
-	c->rtos++;
 	if (head && (head->flags & SENT_SACKED))
 		COUNT(st, tcp_sack_reneged);
 	/* what the loss of a SYN means, tcp_established() knows (RFC 5681 3.1) */
@@ -281,7 +283,7 @@ static void on_rto(struct stack *st, struct tcp_conn *c)
 	}
 	mtup_timeout(st, c);
 	/* the first SYNs again go at one pace (tcp_syn_linear_timeouts) */
-	if (!window_is_back(c) && !timeouts_linear(c) &&
+	if (!timeouts_linear(c) &&
 	    !(c->state == TCPS_SYN_SENT && c->retransmits <= st->cfg.tcp_syn_linear_timeouts))
 		rtt_backoff(&c->rtt);
 	/* as Linux: routers that choose among paths by the flow label may now choose another */

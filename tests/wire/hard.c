@@ -487,7 +487,7 @@ START_TEST(window_taken_back_and_silence_time_out)
 	establish(&w, NULL);
 	put(&w, 100);
 	in_seg(&w, &ack);
-	for (unsigned i = 0; i < 300 && strcmp(state(&w), "UNCONN") != 0; i++) {
+	for (unsigned i = 0; i < 400 && strcmp(state(&w), "UNCONN") != 0; i++) {
 		pass(&w, SEC);
 		while (txq_used(stack_txq(w.e.st)))
 			out(&w);
