@@ -61,7 +61,7 @@ static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
 			    : c->sent.sacked_bytes > 0      ? 1
 							    : 0;
 	ti->tcpi_retransmits = c->retransmits < 255 ? (uint8_t)c->retransmits : 255;
-	ti->tcpi_backoff = c->rtt.backoff;
+	ti->tcpi_backoff = sent_empty(&c->sent) ? c->probe_backoff : c->rtt.backoff;
 	ti->tcpi_rto = US(rtt_rto_ns(&c->rtt));
 	ti->tcpi_snd_mss = c->mss;
 	ti->tcpi_unacked = segs(c, sent_out_bytes(&c->sent));
@@ -69,13 +69,16 @@ static void info_sending(const struct tcp_conn *c, struct tcp_info *ti)
 	/* as Linux: lost until it is acknowledged, sent again or not; a probe never was */
 	ti->tcpi_lost = segs(c, c->sent.lost_bytes +
 					(c->rec.state == RECOVERY_OPEN ? 0 : c->sent.rexmit_bytes));
-	ti->tcpi_retrans = segs(c, c->sent.rexmit_bytes);
+	ti->tcpi_retrans = c->rec.state == RECOVERY_OPEN ? 0 : segs(c, c->sent.rexmit_bytes);
 	ti->tcpi_rtt = US(c->rtt.srtt_ns);
 	ti->tcpi_rttvar = US(c->rtt.rttvar_ns);
 	ti->tcpi_min_rtt = c->rtt.min_ns ? US(c->rtt.min_ns) : UINT32_MAX;
 	ti->tcpi_snd_ssthresh =
 		c->cc.ssthresh >= CC_SSTHRESH_INF ? 0x7fffffff : segs(c, c->cc.ssthresh);
-	ti->tcpi_snd_cwnd = segs(c, c->cc.cwnd);
+	/* as Linux, whose PRR works on cwnd itself (RFC 9937) */
+	ti->tcpi_snd_cwnd = segs(c, c->rec.state == RECOVERY_FAST
+					    ? recovery_pipe(&c->rec, &c->sent) + c->rec.prr_sndcnt
+					    : c->cc.cwnd);
 	ti->tcpi_reordering = c->rec.reordering;
 	ti->tcpi_reord_seen = c->rec.reord_times;
 	ti->tcpi_delivered_ce = c->delivered_ce;
@@ -132,7 +135,7 @@ uint32_t tcp_info_all(const struct stack *st, const struct sock *sk, struct tcp_
 	all->rehash = c->rtos; /* another flow label, and way, for each */
 	all->total_rto = (uint16_t)c->rtos;
 	all->total_rto_recoveries = (uint16_t)c->rto_recoveries;
-	all->total_rto_time_ms = MS(c->rto_ns + (c->retransmits ? now_ns - c->rto_since_ns : 0));
+	all->total_rto_time_ms = MS(c->rto_ns + (c->rto_since_ns ? now_ns - c->rto_since_ns : 0));
 	return sizeof(*all);
 }
 

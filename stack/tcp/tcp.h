@@ -196,7 +196,7 @@ struct tcp_conn {
 	uint32_t total_retrans, retransmits, rcv_ooopack;
 	uint64_t last_ack_rx_ns;
 	uint32_t rtos, rto_recoveries; /* timeouts; rows of them */
-	uint64_t rto_since_ns, rto_ns; /* the present row began; all others took */
+	uint64_t rto_since_ns, rto_ns; /* the present row began (0: there is none); others took */
 };
 
 /* Requests and TIME-WAIT share one hash; this is what it sees. */
@@ -316,12 +316,14 @@ static inline struct tcp_listener *tcp_listener_of(const struct sock *sk)
 	return container_of((struct sock *)(uintptr_t)sk, struct tcp_listener, sk);
 }
 
-/* The row of timeouts, if there was one, is over. */
+/* The row of timeouts, if there was one, is over; the time that it took when its loss is mended. */
 static inline void tcp_rtos_end(const struct stack *st, struct tcp_conn *c)
 {
-	if (c->retransmits)
-		c->rto_ns += st->now_ns - c->rto_since_ns;
 	c->retransmits = 0;
+	if (likely(!c->rto_since_ns) || c->rec.state == RECOVERY_LOSS)
+		return;
+	c->rto_ns += st->now_ns - c->rto_since_ns;
+	c->rto_since_ns = 0;
 }
 
 static inline uint16_t tcp_mss_fallback(const struct ip_addr *to)
