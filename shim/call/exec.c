@@ -49,7 +49,7 @@ EXPORT(execv);
 
 int call_execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	return EXEC(image_look_along_path(file, envp), libc.execvpe(file, argv, envp));
+	return EXEC(image_look_along_path(file, true, envp), libc.execvpe(file, argv, envp));
 }
 EXPORT(execvpe);
 

@@ -269,7 +269,7 @@ int call_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actio
 	struct spawn s = {.fa = fa};
 	int r;
 
-	SPAWN_BEGIN(&s, image_look_along_path(file, envp), true);
+	SPAWN_BEGIN(&s, image_look_along_path(file, false, envp), true);
 	r = libc.posix_spawnp(pid, file, s.fa, attr, argv, envp);
 	spawn_end(&s, r == 0);
 	return r;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <paths.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 #include "shim/proc/sys.h"
 
 #define HEAD_BYTES 4096
+/* Inside: a file that can be run, and the kernel does not know how (ENOEXEC). */
+#define IMAGE_TEXT ((enum image)(IMAGE_PLAIN + 1))
 #define SCRIPTS_MAX 5 /* the kernel's own limit of scripts that are another's interpreter */
 
 #if defined(__x86_64__)
@@ -165,34 +168,41 @@ static enum image file_look(int fd, const struct stat *st, unsigned depth)
 	const char *interpreter;
 
 	if (n < 2)
-		return n < 0 ? IMAGE_PLAIN : IMAGE_NONE;
+		return n < 0 ? IMAGE_PLAIN : IMAGE_TEXT;
 	head[n] = 0;
 	if (head[0] == '#' && head[1] == '!') {
 		interpreter = depth < SCRIPTS_MAX ? script_interpreter(head) : NULL;
 		return interpreter ? path_look(AT_FDCWD, interpreter, 0, depth + 1) : IMAGE_NONE;
 	}
 	if (n < SELFMAG || memcmp(head, ELFMAG, SELFMAG) != 0)
-		return IMAGE_NONE; /* ENOEXEC, unless binfmt_misc knows better */
+		return IMAGE_TEXT; /* unless binfmt_misc knows better */
 	if (secure(fd, st))
 		return IMAGE_PLAIN;
 	return has_loader(head, (size_t)n) ? IMAGE_SHIMMED : IMAGE_PLAIN;
 }
 
-enum image image_look(int dir, const char *path, int flags, char *const envp[])
+static enum image look(int dir, const char *path, int flags, bool shell, char *const envp[])
 {
 	enum image ret = path ? path_look(dir, path, flags, 0) : IMAGE_NONE;
 
+	if (ret == IMAGE_TEXT)
+		ret = shell ? path_look(AT_FDCWD, _PATH_BSHELL, 0, 0) : IMAGE_NONE;
 	return ret == IMAGE_SHIMMED && !preloaded(envp) ? IMAGE_PLAIN : ret;
 }
 
-enum image image_look_along_path(const char *file, char *const envp[])
+enum image image_look(int dir, const char *path, int flags, char *const envp[])
+{
+	return look(dir, path, flags, false, envp);
+}
+
+enum image image_look_along_path(const char *file, bool shell, char *const envp[])
 {
 	const char *path = getenv("PATH"), *p;
 	char name[PATH_MAX];
 	enum image ret = IMAGE_NONE;
 
 	if (!file || !*file || strchr(file, '/'))
-		return image_look(AT_FDCWD, file, 0, envp);
+		return look(AT_FDCWD, file, 0, shell, envp);
 	if (!path)
 		path = "/bin:/usr/bin";
 	for (p = path; ret == IMAGE_NONE; p++) {
@@ -200,7 +210,7 @@ enum image image_look_along_path(const char *file, char *const envp[])
 
 		if (n + strlen(file) + 2 <= sizeof(name)) {
 			log_format(name, sizeof(name), "%.*s%s%s", n, p, n ? "/" : "", file);
-			ret = image_look(AT_FDCWD, name, 0, envp);
+			ret = look(AT_FDCWD, name, 0, shell, envp);
 		}
 		p += n;
 		if (!*p)

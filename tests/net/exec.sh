@@ -10,10 +10,15 @@
 make -s -C "$builddir" tests/net/execer >&2 || exit 1
 net_up || exit 1
 execer=$builddir/tests/net/execer
-ways="execv execve execvp execvpe execl execlp execle fexecve execveat syscall shell failing vfork \
+ways="execv execve execvp execvpe execl execlp text execle fexecve execveat syscall shell failing vfork \
 	vfork-dup posix_spawn posix_spawnp spawn-dup spawn-close \
 	system popen"
 
+# A script without a first line that says so is the shell's to run, for some.
+# shellcheck disable=SC2016
+echo 'exec "$1" next "$2" "$3" "$4"' >"$work/text"
+chmod +x "$work/text"
+export EXECER_TEXT=$work/text
 srv children "$execer" server 7200 children $ways closed plain
 children=$pid
 wait_listen() {

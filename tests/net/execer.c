@@ -197,6 +197,8 @@ static void become(const char *way, int c)
 		execl(self, "execer", "next", lbuf, cbuf, ebuf, (char *)NULL);
 	else if (!strcmp(way, "execlp"))
 		execlp(self, "execer", "next", lbuf, cbuf, ebuf, (char *)NULL);
+	else if (!strcmp(way, "text"))
+		execlp(getenv("EXECER_TEXT"), "text", self, lbuf, cbuf, ebuf, (char *)NULL);
 	else if (!strcmp(way, "execle"))
 		execle(self, "execer", "next", lbuf, cbuf, ebuf, (char *)NULL, environ);
 	else if (!strcmp(way, "fexecve"))
