@@ -573,6 +573,22 @@ void call_end(struct call *c, unsigned flags)
 	ofd_drop(c->o);
 }
 
+int sock_wait_fd(struct stackrec *sr, int fd, short events, uint64_t end_ns)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	uint32_t nsigs0 = thread_self.nsigs;
+	bool timed = end_ns != UINT64_MAX;
+	int r;
+
+	if (timed && now_ns() >= end_ns)
+		return -EAGAIN;
+	run_turn(sr);
+	r = wait_sleep(sr, &p, 1, end_ns, NULL, nsigs0);
+	if (r == -EINTR || (r == -ERESTART && timed))
+		return !timed && thread_restarts() ? -ERESTART : -EINTR;
+	return 0;
+}
+
 void sock_sigpipe(void)
 {
 	sys_tgkill(sys_getpid(), sys_gettid(), SIGPIPE);

@@ -97,6 +97,11 @@ void sock_catch_up(const struct ofd *o, int flags);
  * under way inside the stack arrive, so that a query sees what it would see there. No lock held. */
 void sock_settle(struct stackrec *sr);
 
+/* Sleeps until a descriptor of the kernel's has one of events (POLL*), or a little less: the caller
+ * looks. sr is looked after meanwhile. 0; -EAGAIN: not by end_ns (UINT64_MAX: no limit); -EINTR, or
+ * -ERESTART without a limit. No lock held. */
+int sock_wait_fd(struct stackrec *sr, int fd, short events, uint64_t end_ns);
+
 /* MSG_FASTOPEN: o is, or becomes, a connection that the next send sets going. -ENOPROTOOPT: it is
  * the kernel's; or what the kernel would say. No lock held. */
 int sock_fastopen_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t len,

@@ -70,15 +70,12 @@ static int pipe_look(int fd, short events)
 /* Waits for it, the stack being run meanwhile. 0, -EINTR, -ERESTART. No lock held. */
 static int pipe_wait(struct stackrec *sr, int fd, short events)
 {
-	struct pollfd p = {.fd = fd, .events = events};
-	uint32_t nsigs0 = thread_self.nsigs;
 	int r;
 
 	while ((r = pipe_look(fd, events)) == -EAGAIN) {
-		run_turn(sr);
-		r = wait_sleep(sr, &p, 1, UINT64_MAX, NULL, nsigs0);
-		if (r == -EINTR)
-			return thread_restarts() ? -ERESTART : -EINTR;
+		r = sock_wait_fd(sr, fd, events, UINT64_MAX);
+		if (r < 0)
+			return r;
 	}
 	return r;
 }

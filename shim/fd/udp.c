@@ -195,24 +195,6 @@ int udp_connect(int fd, struct ofd *o, const struct sockaddr *addr, socklen_t le
 
 /* ---- out ------------------------------------------------------------------------------------ */
 
-/* Until the shadow has room again. -EAGAIN: not by end_ns (UINT64_MAX: whenever), -EINTR. */
-static int udp_wait_room(int fd, uint64_t end_ns)
-{
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
-	struct timespec ts;
-	uint64_t now = now_ns();
-	int r;
-
-	if (now >= end_ns)
-		return -EAGAIN;
-	ts.tv_sec = (time_t)((end_ns - now) / 1000000000u);
-	ts.tv_nsec = (long)((end_ns - now) % 1000000000u);
-	r = sys_ppoll(&p, 1, end_ns != UINT64_MAX ? &ts : NULL, NULL);
-	if (r == -EINTR && end_ns == UINT64_MAX && thread_restarts())
-		return 0;
-	return r < 0 ? r : r == 0 ? -EAGAIN : 0;
-}
-
 static ssize_t udp_send_shadow(int fd, struct ofd *o, const struct msghdr *msg, int flags)
 {
 	uint64_t end = o->sndtimeo_ns ? now_ns() + o->sndtimeo_ns : UINT64_MAX;
@@ -230,7 +212,7 @@ static ssize_t udp_send_shadow(int fd, struct ofd *o, const struct msghdr *msg, 
 				door_full(fd, o);
 			return r;
 		}
-		err = udp_wait_room(fd, end);
+		err = sock_wait_fd(o->sr, fd, POLLOUT, end);
 		if (err < 0)
 			return err;
 	}

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,12 +130,41 @@ static void timeouts(int s)
 	check(r == BYTES && seconds() - at > 0.05, "without it a send waits for room");
 }
 
+static volatile double handled_at;
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	handled_at = seconds();
+}
+
+static void signals(int s)
+{
+	struct itimerval soon = {.it_value = {0, 10000}};
+	struct sigaction sa = {.sa_handler = on_alarm};
+	long r;
+
+	sigaction(SIGALRM, &sa, NULL);
+	fill(s);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	r = send_one(s, 0);
+	check(r == -EINTR, "a handler ends a send that waits");
+	sa.sa_flags = SA_RESTART;
+	sigaction(SIGALRM, &sa, NULL);
+	fill(s);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	r = send_one(s, 0);
+	check(r == BYTES && handled_at < seconds() - 0.01,
+	      "one with SA_RESTART runs meanwhile, and the send goes on");
+}
+
 int main(int argc, char **argv)
 {
 	int s = opened(argc > 1 ? argv[1] : "127.0.0.1");
 
 	levels(s);
 	timeouts(s);
+	signals(s);
 	printf("1..%d\n", checks);
 	return failed != 0;
 }
