@@ -15,7 +15,6 @@ long vfork_enter(void)
 	long mark = thread_self.in_vfork;
 
 	thread_self.in_vfork = 1;
-	exec_vfork_reset();
 	return mark;
 }
 

@@ -22,12 +22,15 @@
  */
 #include "exec.h"
 
+#include <sys/mman.h>
 #include <sys/un.h>
 
 #include "shim/proc/log.h"
 #include "sock_int.h"
 
-#define VFORK_FDS 32   /* what a vfork child moves about before it becomes another */
+/* What a vfork child moves about, or closes, before it becomes another: as many as most processes
+ * may have. Beyond, its image takes them for what they were. */
+#define VFORK_FDS 65536
 #define CHANNEL_FDS 64 /* socket pairs are looked for among the first of these */
 
 struct vfork_fd {
@@ -35,29 +38,37 @@ struct vfork_fd {
 	struct ofd *o; /* NULL: none of ours any more */
 };
 
-static __thread struct vfork_fd vfork_fds[VFORK_FDS] __attribute__((tls_model("initial-exec")));
+/* Mapped by the child when there is something to keep, in its parent's memory, too. */
+static __thread struct vfork_fd *vfork_fds __attribute__((tls_model("initial-exec")));
 static __thread uint32_t nvfork_fds __attribute__((tls_model("initial-exec")));
-/* What a vfork child hands over lies in its parent's memory. */
+/* Likewise what it hands over. */
 static __thread struct handover *vfork_handover __attribute__((tls_model("initial-exec")));
 static __thread uint32_t vfork_room __attribute__((tls_model("initial-exec")));
 
 /* ---- a vfork child's descriptors ------------------------------------------------------------ */
 
-void exec_vfork_reset(void)
-{
-	nvfork_fds = 0;
-}
-
 void exec_vfork_end(void)
 {
+	if (vfork_fds)
+		sys_munmap(vfork_fds, VFORK_FDS * sizeof(*vfork_fds));
+	vfork_fds = NULL;
+	nvfork_fds = 0;
 	handover_free(vfork_handover, vfork_room);
 	vfork_handover = NULL;
 }
 
 static void vfork_set(int fd, struct ofd *o)
 {
+	void *mem;
 	uint32_t i;
 
+	if (!vfork_fds) {
+		mem = sys_mmap(NULL, VFORK_FDS * sizeof(*vfork_fds), PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (sys_is_err(mem))
+			return;
+		vfork_fds = mem;
+	}
 	for (i = 0; i < nvfork_fds && vfork_fds[i].fd != fd; i++)
 		;
 	if (i == VFORK_FDS)
@@ -198,11 +209,8 @@ static void handover_end(struct exec *x)
 	else if (x->memfd >= 0)
 		fd_unhide_close(x->memfd);
 	x->memfd = -1;
-	if (x->way == EXEC_VFORK)
-		exec_vfork_end();
-	else
-		handover_free(x->h, x->room);
-	x->h = NULL;
+	handover_free(x->h, x->room);
+	x->h = vfork_handover = NULL;
 }
 
 static bool handover_begin(struct exec *x, const struct exec_fd *fds, uint32_t nfds)

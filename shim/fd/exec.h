@@ -59,8 +59,6 @@ bool exec_concerns_us(void);
  */
 void exec_vfork_dup(int old, int new_fd);
 void exec_vfork_close(int fd);
-/* The child is about to begin. */
-void exec_vfork_reset(void);
 /* It is another program by now, or has ended: what it has left in its parent's memory goes. */
 void exec_vfork_end(void);
 /* What fd of this vfork child is, or of this process, when it isn't one. */

@@ -11,7 +11,7 @@ make -s -C "$builddir" tests/net/execer >&2 || exit 1
 net_up || exit 1
 execer=$builddir/tests/net/execer
 ways="execv execve execvp execvpe execl execlp text execle fexecve execveat syscall shell failing vfork \
-	vfork-dup posix_spawn posix_spawnp spawn-dup spawn-close \
+	vfork-dup vfork-many posix_spawn posix_spawnp spawn-dup spawn-close \
 	system popen"
 
 # A script without a first line that says so is the shell's to run, for some.

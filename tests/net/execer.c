@@ -152,10 +152,19 @@ static void vforked(const char *way, int c)
 {
 	pid_t pid;
 
-	if (!strcmp(way, "vfork-dup"))
+	const int many = strcmp(way, "vfork-many") ? 0 : 100;
+
+	if (strcmp(way, "vfork"))
 		memcpy(cbuf, "0", 2);
+	for (int i = 0; i < many; i++)
+		if (dup2(c, 200 + i) < 0)
+			die("dup2");
 	pid = vfork();
 	if (pid == 0) {
+		for (int i = 0; i < many; i++)
+			close(200 + i);
+		if (many)
+			dup2(c, 0);
 		if (!strcmp(way, "vfork-dup")) {
 			dup2(c, 0);
 			close(c);

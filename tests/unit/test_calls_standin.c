@@ -401,10 +401,6 @@ void exec_vfork_close(int fd)
 {
 }
 
-void exec_vfork_reset(void)
-{
-}
-
 void exec_vfork_end(void)
 {
 }
