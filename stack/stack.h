@@ -329,7 +329,11 @@ struct sock_opts {
 	uint32_t stamping; /* SO_TIMESTAMPING: SOF_TIMESTAMPING_* */
 	uint8_t stamp;     /* SO_TIMESTAMP and SO_TIMESTAMPNS: STAMP_* */
 	uint8_t inq;       /* TCP_INQ */
+	uint8_t save_syn;  /* TCP_SAVE_SYN: SAVE_SYN_* */
 };
+
+/* Of a connection's SYN: nothing, headers from the network's on, and the link's, too. */
+enum { SAVE_SYN_OFF, SAVE_SYN_NET, SAVE_SYN_LINK };
 
 /* In use; in nanoseconds; and under their 64-bit names (SO_TIMESTAMPING, too). */
 enum { STAMP_ON = 1, STAMP_NS = 2, STAMP_NEW = 4 };

@@ -81,6 +81,7 @@ static const struct {
 	{IPPROTO_TCP, TCP_WINDOW_CLAMP, FIELD(window_clamp)},
 	{IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, FIELD(thin_linear)},
 	{IPPROTO_TCP, TCP_INQ, FIELD(inq)},
+	{IPPROTO_TCP, TCP_SAVE_SYN, FIELD(save_syn)},
 	{IPPROTO_IP, IP_MTU_DISCOVER, FIELD(pmtudisc)},
 	{IPPROTO_IPV6, IPV6_TCLASS, FIELD(tclass)},
 	{IPPROTO_IPV6, IPV6_UNICAST_HOPS, FIELD(hops)},
@@ -248,7 +249,6 @@ static const struct {
 	{SOL_SOCKET, SO_TXTIME, EINVAL},
 	{IPPROTO_TCP, TCP_MD5SIG, ENOPROTOOPT},
 	{IPPROTO_TCP, TCP_REPAIR, EPERM},
-	{IPPROTO_TCP, TCP_SAVE_SYN, EINVAL},
 	{IPPROTO_TCP, TCP_TX_DELAY, ENOPROTOOPT},
 	{IPPROTO_TCP, TCP_ULP, ENOENT},
 	{IPPROTO_IP, IP_TRANSPARENT, EPERM},
@@ -438,7 +438,7 @@ static int opt_get_stack(int fd, struct ofd *o, int level, int name, void *val, 
 	if (r < 0)
 		return r;
 	r = stack_getopt(c.sr->st, call_sk(&c), level, name, val, &n, now_ns());
-	if (r == 0) {
+	if (r == 0 || (r == -EINVAL && level == IPPROTO_TCP && name == TCP_SAVED_SYN)) {
 		*len = n;
 	} else if (r == -ENOPROTOOPT && level == IPPROTO_TCP && name == TCP_INFO &&
 		   call_sk(&c)->type != STK_UDP) {

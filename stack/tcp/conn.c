@@ -294,6 +294,7 @@ void tcp_conn_free(struct stack *st, struct tcp_conn *c)
 	ASSERT(c->state == TCPS_CLOSED);
 	rcvbuf_free(st, &c->rcv);
 	stamps_end_rx(st, c);
+	saved_syn_free(st, &c->saved_syn);
 	sock_fini(st, &c->sk);
 	if (!c->sk.claimed) {
 		pool_put(&st->tcp->conns, c);

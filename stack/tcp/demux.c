@@ -140,6 +140,7 @@ int tcp_tables_init(struct stack *st)
 		  max < UINT32_MAX / 64 ? max * 64 : UINT32_MAX);
 	pool_init(&t->tx_stamps, st->arena, "tcp-stamp", sizeof(struct tx_stamp), max);
 	pool_init(&t->rx_stamps, st->arena, "tcp-rx-stamps", sizeof(struct rx_stamps), max);
+	pool_init(&t->saved_syns, st->arena, "tcp-syn", sizeof(struct saved_syn), max);
 	t->conn_hash = arena_carve(st->arena, buckets * sizeof(*t->conn_hash), 64);
 	t->mini_hash = arena_carve(st->arena, buckets * sizeof(*t->mini_hash), 64);
 	if (!t->conn_hash || !t->mini_hash)
@@ -178,7 +179,8 @@ const struct pool *tcp_pool(const struct stack *st, unsigned idx)
 {
 	const struct tcp_state_tables *t = st->tcp;
 	const struct pool *all[] = {&t->conns,     &t->reqs,  &t->tws,       &t->ranges,
-				    &t->listeners, &t->sents, &t->tx_stamps, &t->rx_stamps};
+				    &t->listeners, &t->sents, &t->tx_stamps, &t->rx_stamps,
+				    &t->saved_syns};
 
 	return idx < ARRAY_SIZE(all) ? all[idx] : NULL;
 }

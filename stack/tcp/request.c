@@ -36,6 +36,7 @@ void tcp_req_free(struct stack *st, struct tcp_req *r)
 	r->l->nreqs--;
 	if (r->m.dst)
 		dst_put(st, r->m.dst);
+	saved_syn_free(st, &r->saved_syn);
 	pool_put(&st->tcp->reqs, r);
 }
 
@@ -258,6 +259,8 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 		dst_prove(r->m.dst);
 	r->m.dst = NULL;         /* its reference is c's now */
 	c->o.defer_accept_s = 0; /* the listener's alone */
+	c->saved_syn = r->saved_syn;
+	r->saved_syn = NULL;
 	c->irs = r->irs;
 	c->segs_in = !r->fast; /* the SYN */
 	c->rcv_nxt = c->rcv_acked = c->copied = c->drs_seq = c->rcv_rtt_seq = seq_add(r->irs, 1);
@@ -402,8 +405,10 @@ static bool fast_syn(struct stack *st, struct tcp_listener *l, struct tcp_seg *s
 	if (!r.m.dst)
 		return false;
 	r.mss_adv = tcp_mss_adv(st, r.m.dst, &l->o, &s->remote.addr);
+	r.saved_syn = saved_syn_take(st, l, s);
 	c = req_to_conn(st, &r);
 	if (!c) {
+		saved_syn_free(st, &r.saved_syn);
 		dst_put(st, r.m.dst);
 		return false;
 	}
@@ -446,6 +451,7 @@ enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_
 	if (!r)
 		return STAT_drop_tcp_syn_full;
 	req_take_syn(st, r, s);
+	r->saved_syn = saved_syn_take(st, l, s);
 	r->iss = iss;
 	r->fo = give;
 	synack(st, r);

@@ -142,6 +142,7 @@ void tcp_reset_all(struct stack *st)
 	pool_rebuild(&t->sents, NULL);
 	pool_rebuild(&t->tx_stamps, NULL);
 	pool_rebuild(&t->rx_stamps, NULL);
+	pool_rebuild(&t->saved_syns, NULL);
 	fastopen_forget_all(st);
 	listeners_reset(st);
 	conns_reset(st);

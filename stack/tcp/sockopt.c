@@ -637,5 +637,7 @@ int tcp_getopt(struct stack *st, struct sock *sk, int level, int name, void *val
 		r = tcp_limits_get(st, sk, opts_of(sk), level, name, val, len);
 	if (r == -ENOPROTOOPT)
 		r = tcp_stamp_get(opts_of(sk), level, name, val, len);
+	if (r == -ENOPROTOOPT && level == IPPROTO_TCP && name == TCP_SAVED_SYN)
+		return saved_syn_get(st, sk, val, len);
 	return r == -ENOPROTOOPT ? sock_kept_get(opts_of(sk), level, name, val, len) : r;
 }

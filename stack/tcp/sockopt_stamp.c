@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The options that ask to be told more: SO_TIMESTAMP and its relatives, TCP_INQ. Values, ranges and
- * what one does to the other are Linux's (sock_set_timestamp(), sock_set_timestamping()).
+ * The options that ask to be told more: SO_TIMESTAMP and its relatives, TCP_INQ, TCP_SAVE_SYN.
+ * Values, ranges and what one does to the other are Linux's (sock_set_timestamp(),
+ * sock_set_timestamping()).
  */
 #include <errno.h>
 #include <linux/net_tstamp.h>
@@ -70,6 +71,12 @@ int tcp_stamp_set(struct sock *sk, struct sock_opts *o, int level, int name, con
 		o->inq = (uint8_t)v;
 		return 0;
 	}
+	if (level == IPPROTO_TCP && name == TCP_SAVE_SYN) {
+		if (r || v < SAVE_SYN_OFF || v > SAVE_SYN_LINK)
+			return -EINVAL;
+		o->save_syn = (uint8_t)v;
+		return 0;
+	}
 	if (level != SOL_SOCKET)
 		return -ENOPROTOOPT;
 	switch (name) {
@@ -94,6 +101,8 @@ int tcp_stamp_get(const struct sock_opts *o, int level, int name, void *val, uin
 
 	if (level == IPPROTO_TCP && name == TCP_INQ)
 		return sock_opt_put(val, len, o->inq);
+	if (level == IPPROTO_TCP && name == TCP_SAVE_SYN)
+		return sock_opt_put(val, len, o->save_syn);
 	if (level != SOL_SOCKET)
 		return -ENOPROTOOPT;
 	switch (name) {

@@ -82,6 +82,13 @@ enum tcp_ack_wait {
 
 struct tcp_listener;
 
+/* From the link's header (TCP_SAVE_SYN 2) or the network's on, as they came. */
+#define SAVED_SYN_MAX 382u
+struct saved_syn {
+	uint16_t bytes;
+	uint8_t data[SAVED_SYN_MAX];
+};
+
 struct tcp_conn {
 	struct sock sk;
 
@@ -142,6 +149,7 @@ struct tcp_conn {
 	uint64_t reass_ns;      /* since when no hole was filled */
 	struct urgent urgent;
 	struct stamps stamps;
+	struct saved_syn *saved_syn; /* until it is read; or NULL */
 	struct mtup mtup;
 	uint32_t path_mtu; /* that the MSS was made for */
 
@@ -229,10 +237,11 @@ struct tcp_req {
 	uint8_t tries; /* SYN-ACK timeouts */
 	bool ts_ok, sack_ok, wscale_ok;
 	bool ecn_ok;
-	bool acked;       /* the last ACK came (and found no room, or waits for data) */
-	bool no_rtt;      /* a cookie's: nobody knows when its SYN-ACK went out */
-	bool fast;        /* Fast Open: the SYN-ACK is the connection's to send */
-	struct tcp_fo fo; /* for the first SYN-ACK */
+	bool acked;                  /* the last ACK came (and found no room, or waits for data) */
+	bool no_rtt;                 /* a cookie's: nobody knows when its SYN-ACK went out */
+	bool fast;                   /* Fast Open: the SYN-ACK is the connection's to send */
+	struct tcp_fo fo;            /* for the first SYN-ACK */
+	struct saved_syn *saved_syn; /* or NULL */
 };
 
 /* RFC 9293 3.6.1; RFC 6191. */
@@ -269,7 +278,7 @@ struct tcp_listener {
 };
 
 struct tcp_state_tables {
-	struct pool conns, reqs, tws, ranges, listeners, sents, tx_stamps, rx_stamps;
+	struct pool conns, reqs, tws, ranges, listeners, sents, tx_stamps, rx_stamps, saved_syns;
 	struct tcp_conn **conn_hash;
 	struct tcp_mini **mini_hash;
 	uint32_t conn_mask, mini_mask;
@@ -580,6 +589,16 @@ void tcp_ack_sent(struct stack *st, struct tcp_conn *c);
 /* An ACK for a segment that is not acceptable, rate limited (RFC 5961 7, and against ACK loops). */
 void tcp_challenge_ack(struct stack *st, struct tcp_conn *c);
 bool tcp_challenge_allowed(struct stack *st);
+
+/* ---- savesyn.c ------------------------------------------------------------------------------ */
+
+/* A copy of the SYN's headers, if l's TCP_SAVE_SYN asks for it and there is memory; else NULL. */
+struct saved_syn *saved_syn_take(struct stack *st, const struct tcp_listener *l,
+				 const struct tcp_seg *s);
+void saved_syn_free(struct stack *st, struct saved_syn **y);
+/* TCP_SAVED_SYN as getsockopt(2), once: *len 0 when there is none (any more). -EINVAL: *len was too
+ * small, and says now how much there is. */
+int saved_syn_get(struct stack *st, struct sock *sk, void *val, uint32_t *len);
 
 /* ---- reass.c: whose data waits behind a hole ------------------------------------------------ */
 

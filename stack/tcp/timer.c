@@ -211,8 +211,9 @@ static bool peer_is_gone(const struct stack *st, const struct tcp_conn *c)
 
 /*
  * The peer has taken its window back over data that is on the way: what is sent again are probes,
- * and do not count as timeouts. A peer that answers them is not gone. They come more and more seldom
- * (RFC 9293 3.8.6.1), until its window opens: process_ack(). An orphan does not wait for that.
+ * and do not count as timeouts. A peer that answers them is not gone. They come more and more
+ * seldom (RFC 9293 3.8.6.1), until its window opens: process_ack(). An orphan does not wait for
+ * that.
  */
 static bool window_is_back(const struct tcp_conn *c)
 {

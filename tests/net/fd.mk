@@ -6,8 +6,9 @@ tests_net_sockdiff_SOURCES = tests/net/sockdiff.c tests/net/sockdiff_cases.h \
 	tests/net/sockdiff_opts.h tests/net/sockdiff_pass.h \
 	tests/net/sockdiff_async.h tests/net/sockdiff_bytes.h tests/net/sockdiff_file.h \
 	tests/net/sockdiff_sets.h tests/net/sockdiff_setup.h tests/net/sockdiff_stamp.h \
-	tests/net/sockdiff_stream.h tests/net/sockdiff_udp.h tests/net/sockdiff_urgent.h \
-	tests/net/sockdiff_v6.h tests/net/sockdiff_wait.h tests/net/sockdiff_zerocopy.h
+	tests/net/sockdiff_stream.h tests/net/sockdiff_syn.h tests/net/sockdiff_udp.h \
+	tests/net/sockdiff_urgent.h tests/net/sockdiff_v6.h tests/net/sockdiff_wait.h \
+	tests/net/sockdiff_zerocopy.h
 tests_net_sockdiff_CFLAGS = $(AM_CFLAGS) -pthread
 noinst_PROGRAMS += tests/net/files
 tests_net_files_SOURCES = tests/net/files.c

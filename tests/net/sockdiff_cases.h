@@ -24,6 +24,7 @@ static void fill(int s)
 #include "sockdiff_urgent.h"
 #include "sockdiff_bytes.h"
 #include "sockdiff_file.h"
+#include "sockdiff_syn.h"
 #include "sockdiff_zerocopy.h"
 
 /* ---- the list ------------------------------------------------------------------------------- */

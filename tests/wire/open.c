@@ -433,6 +433,76 @@ START_TEST(defer_accept_waits_for_data)
 }
 END_TEST
 
+/* TCP_SAVE_SYN: 1 from the IP header on, 2 with the link's; read once, with room for all of it. */
+START_TEST(headers_of_the_syn_are_kept)
+{
+	struct seg syn = {.flags = S, .wnd = 1000, .opts = syn_opts, .opts_len = 20};
+	uint32_t net = 20, len = 10;
+	struct sock_opts o;
+	uint8_t b[200];
+	struct wire w;
+
+	wire_init(&w, NULL);
+	sock_opts_default(&o);
+	o.save_syn = (uint8_t)_i;
+	listen_on(&w, &o, 8);
+	in_seg(&w, &syn);
+	in_seg(&w, &syn); /* again: the first counts */
+	while (txq_used(stack_txq(w.e.st)))
+		out(&w);
+	in(&w, A, 1, 1, 0);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &w.sk, w.e.now), 0);
+	stack_sock_user(w.e.st, w.sk, &w.user);
+	if (!ip_addr_is_v4(&w.me.addr))
+		net = 40;
+	if (_i > 0)
+		ck_assert_int_eq(
+			stack_getopt(w.e.st, w.sk, IPPROTO_TCP, TCP_SAVED_SYN, b, &len, w.e.now),
+			-EINVAL);
+	else
+		len = 0;
+	ck_assert_uint_eq(len, _i == 0 ? 0 : (_i == 2 ? 14 : 0) + net + 40);
+	ck_assert_int_eq(stack_getopt(w.e.st, w.sk, IPPROTO_TCP, TCP_SAVED_SYN, b, &len, w.e.now),
+			 0);
+	if (_i > 0)
+		ck_assert_mem_eq(b + len - 20, syn_opts, 20);
+	if (_i == 2)
+		ck_assert_int_eq(b[12] << 8 | b[13], net == 20 ? 0x0800 : 0x86dd);
+	ck_assert_int_eq(b[_i == 2 ? 14 : 0] >> 4, _i == 0 ? b[0] >> 4 : net == 20 ? 4 : 6);
+	len = sizeof(b);
+	ck_assert_int_eq(stack_getopt(w.e.st, w.sk, IPPROTO_TCP, TCP_SAVED_SYN, b, &len, w.e.now),
+			 0);
+	ck_assert_uint_eq(len, 0);
+	wire_fini(&w);
+}
+END_TEST
+
+/* Neither who never finishes nor who never accepts leaves any behind; nor does the memory's end. */
+START_TEST(kept_syns_go_with_their_requests)
+{
+	struct sock_opts o;
+	struct wire w;
+
+	wire_init(&w, NULL);
+	sock_opts_default(&o);
+	o.save_syn = 2;
+	listen_on(&w, &o, 8);
+	for (uint16_t i = 0; i < 20; i++) {
+		w.peer.port = (uint16_t)(PEER_PORT + i);
+		in(&w, S, 0, 0, 0);
+		while (txq_used(stack_txq(w.e.st)))
+			out(&w);
+		if (i % 2)
+			in(&w, A, 1, 1, 0);
+	}
+	ck_assert_uint_gt(w.e.st->tcp->saved_syns.out, 5);
+	pass(&w, 100 * SEC);
+	while (txq_used(stack_txq(w.e.st)))
+		out(&w);
+	wire_fini(&w); /* asks for all pools */
+}
+END_TEST
+
 static Suite *make(void)
 {
 	Suite *s = suite_create("wire_open");
@@ -457,6 +527,8 @@ static Suite *make(void)
 	tcase_add_test(tc, connect_times_out);
 	tcase_add_test(tc, claimed_flow_is_told_gone_once);
 	tcase_add_test(tc, defer_accept_waits_for_data);
+	tcase_add_loop_test(tc, headers_of_the_syn_are_kept, 0, 3);
+	tcase_add_test(tc, kept_syns_go_with_their_requests);
 	return s;
 }
 
