@@ -64,8 +64,10 @@ def spawn(cmd, env, limit_s, out, cwd, netns=True):
         full += [f"{k}={v}" for k, v in env.items()] + list(cmd)
         env = {}
     with open(out, "ab") as f:
+        # What was set for us, SHIM_SUITES and all, is not meant for the programs.
+        here = {k: v for k, v in os.environ.items() if not k.startswith("SHIM_")}
         p = subprocess.Popen(full, stdin=subprocess.DEVNULL, stdout=f, stderr=f, cwd=cwd,
-                             env={**os.environ, **env}, start_new_session=True)
+                             env={**here, **env}, start_new_session=True)
         try:
             return p.wait(limit_s)
         except subprocess.TimeoutExpired:

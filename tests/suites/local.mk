@@ -6,5 +6,6 @@ EXTRA_DIST += \
 	tests/suites/cpython.py \
 	tests/suites/fetch.py \
 	tests/suites/known \
+	tests/suites/redis_suites.py \
 	tests/suites/unittests.py \
 	tests/suites/veth.sh
