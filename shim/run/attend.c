@@ -4,34 +4,71 @@
  * others have, the first of these. It runs and sleeps on that one, on those that nobody has for
  * his own, and on those of the sockets that it blocks on by name. So as many waiting threads as
  * there are stacks, of whichever processes, have one each; more share; fewer take the rest
- * along. When a thread or its process ends, the next wait of each of the others sees it.
+ * along. When a thread or its process ends, the next wait of each of the others sees it, and of
+ * those who share a stack one moves to the one that nobody has any more.
  *
  * A stack whose attendants are all busy elsewhere is the helper's, as with one stack.
  */
 #include "shim/proc/thread.h"
 #include "shim/run/run.h"
 
+/* One that the fewest have, taken. Those who choose at the same moment don't choose alike: a count
+ * that has grown since it was looked at is looked at again. */
+static uint32_t choose(void)
+{
+	uint32_t best, n, fewest;
+
+	do {
+		best = 0;
+		fewest = atomic_load(&family->stacks[0].attendants);
+		for (uint32_t i = 1; i < family->nstacks; i++) {
+			n = atomic_load(&family->stacks[i].attendants);
+			if (n < fewest) {
+				best = i;
+				fewest = n;
+			}
+		}
+	} while (!atomic_compare_exchange_strong(&family->stacks[best].attendants, &fewest,
+						 fewest + 1));
+	return best;
+}
+
+/* The thread shares its stack: with one that nobody has, it changes. */
+static void move(struct waiter *w)
+{
+	uint32_t was = w->own1 - 1u, i, none = 0;
+
+	if (atomic_load(&family->stacks[was].attendants) < 2)
+		return;
+	for (i = 0; i < family->nstacks && atomic_load(&family->stacks[i].attendants); i++)
+		;
+	if (i == family->nstacks ||
+	    !atomic_compare_exchange_strong(&family->stacks[i].attendants, &none, 1))
+		return;
+	/* Who is killed before the last of these leaves a count too many, never one too few. */
+	w->own1 = (uint8_t)(i + 1);
+	atomic_fetch_sub(&family->stacks[was].attendants, 1);
+	atomic_fetch_add(&family->attend_gen, 1);
+}
+
 /* The thread's own stack, chosen at its first wait. */
 struct stackrec *attend_own(void)
 {
 	struct waiter *w;
-	uint32_t best = 0;
 
 	if (likely(family->nstacks == 1))
 		return &family->stacks[0];
 	w = waiter_self();
 	if (!w)
 		return &family->stacks[0];
-	if (w->own1)
+	if (likely(w->own1)) {
+		if (unlikely(w->attend_gen != atomic_load(&family->attend_gen)))
+			move(w);
 		return &family->stacks[w->own1 - 1];
-	for (uint32_t i = 1; i < family->nstacks; i++)
-		if (atomic_load(&family->stacks[i].attendants) <
-		    atomic_load(&family->stacks[best].attendants))
-			best = i;
-	atomic_fetch_add(&family->stacks[best].attendants, 1);
-	w->own1 = (uint8_t)(best + 1);
+	}
+	w->own1 = (uint8_t)(choose() + 1);
 	atomic_fetch_add(&family->attend_gen, 1);
-	return &family->stacks[best];
+	return &family->stacks[w->own1 - 1];
 }
 
 void attend_end(struct waiter *w)

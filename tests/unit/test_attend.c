@@ -67,21 +67,75 @@ START_TEST(one_that_waits_attends_all)
 }
 END_TEST
 
+/* All of them choose at the same moment. */
+static void *chooses(void *arg)
+{
+	pthread_barrier_t *all = arg;
+
+	pthread_barrier_wait(all);
+	attend_own();
+	pthread_barrier_wait(all); /* all have one */
+	pthread_barrier_wait(all); /* and it has been looked at */
+	return NULL;
+}
+
 START_TEST(more_threads_than_stacks_share)
 {
-	pthread_t t[2 * STACKS - 1];
+	pthread_t t[2 * STACKS];
 	pthread_barrier_t all;
 
+	pthread_barrier_init(&all, NULL, 2 * STACKS + 1);
+	for (unsigned round = 0; round < 200; round++) {
+		for (unsigned i = 0; i < 2 * STACKS; i++)
+			pthread_create(&t[i], NULL, chooses, &all);
+		pthread_barrier_wait(&all);
+		pthread_barrier_wait(&all);
+		for (unsigned i = 0; i < STACKS; i++)
+			ck_assert_uint_eq(family->stacks[i].attendants, 2);
+		pthread_barrier_wait(&all);
+		for (unsigned i = 0; i < 2 * STACKS; i++)
+			pthread_join(t[i], NULL);
+	}
+}
+END_TEST
+
+static void *leaves_when_told(void *arg)
+{
+	pthread_barrier_t *all = arg;
+
 	attend_own();
-	pthread_barrier_init(&all, NULL, 2 * STACKS);
-	for (unsigned i = 0; i < 2 * STACKS - 1; i++)
-		pthread_create(&t[i], NULL, takes_one, &all);
-	pthread_barrier_wait(&all);
-	/* At the same moment two may choose alike. */
+	pthread_barrier_wait(all);
+	pthread_barrier_wait(all);
+	return NULL;
+}
+
+START_TEST(one_of_those_who_share_moves_to_what_is_left)
+{
+	pthread_barrier_t first, rest;
+	pthread_t one, t[STACKS - 1];
+	uint32_t left = family->stacks[0].idx;
+
+	/* The first stack's goes; of the second's two, this is one. */
+	pthread_barrier_init(&first, NULL, 2);
+	pthread_barrier_init(&rest, NULL, STACKS);
+	pthread_create(&one, NULL, leaves_when_told, &first);
+	pthread_barrier_wait(&first);
+	for (unsigned i = 0; i < STACKS - 1; i++)
+		pthread_create(&t[i], NULL, leaves_when_told, &rest);
+	pthread_barrier_wait(&rest);
+	atomic_fetch_add(&family->stacks[0].attendants, 1); /* not that one */
+	ck_assert_uint_eq(attend_own()->idx, 1);
+	atomic_fetch_sub(&family->stacks[0].attendants, 1);
+	attend_mask(attend_own());
+	ck_assert_uint_eq(attend_own()->idx, 1);
+	pthread_barrier_wait(&first);
+	pthread_join(one, NULL);
+	ck_assert_uint_eq(attend_own()->idx, left);
+	ck_assert_uint_eq(attend_mask(attend_own()), 1u << left);
 	for (unsigned i = 0; i < STACKS; i++)
-		ck_assert_uint_ge(family->stacks[i].attendants, 1);
-	pthread_barrier_wait(&all);
-	for (unsigned i = 0; i < 2 * STACKS - 1; i++)
+		ck_assert_uint_eq(family->stacks[i].attendants, 1);
+	pthread_barrier_wait(&rest);
+	for (unsigned i = 0; i < STACKS - 1; i++)
 		pthread_join(t[i], NULL);
 }
 END_TEST
@@ -149,6 +203,7 @@ int main(void)
 	tcase_add_test(t, threads_that_wait_have_a_stack_each);
 	tcase_add_test(t, one_that_waits_attends_all);
 	tcase_add_test(t, more_threads_than_stacks_share);
+	tcase_add_test(t, one_of_those_who_share_moves_to_what_is_left);
 	tcase_add_test(t, a_socket_that_is_blocked_on_brings_its_stack);
 	tcase_add_test(t, the_stack_of_a_killed_process_is_taken_over);
 	suite_add_tcase(s, t);
