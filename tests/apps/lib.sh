@@ -31,6 +31,12 @@ skip_all() {
 
 [ "$(id -u)" = 0 ] || skip_all "needs root"
 [ -e "$LIBSHIM" ] || skip_all "no $LIBSHIM: build first"
+# A build with sanitizers (builddir) wants its runtime before everything else.
+runtime=$(ldd "$LIBSHIM" | awk '/libasan/ { print $3 }')
+if [ -n "$runtime" ]; then
+	LIBSHIM="$runtime $LIBSHIM"
+	export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
+fi
 
 need() {
 	local p

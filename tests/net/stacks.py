@@ -2,6 +2,7 @@
 """Workers that share a listener, and clients that hold what they open.
 
     stacks.py serve PORT WORKERS       answers each line with the worker's number and the line
+    stacks.py each PORT WORKERS        the same, each with a listener of its own (SO_REUSEPORT)
     stacks.py hold ADDR PORT N ROUNDS  opens N connections, ROUNDS lines on each; prints JSON
     stacks.py udp PORT WORKERS         likewise by datagrams, on one socket each (SO_REUSEPORT)
     stacks.py ask ADDR PORT N          N datagrams from as many sockets
@@ -72,6 +73,15 @@ def serve(port, count):
     ls = socket.create_server(("0.0.0.0", port), backlog=4096)
     ls.setblocking(False)
     fork_workers(count, lambda n: worker(ls, n))
+
+
+def each(port, count):
+    def one(n):
+        ls = socket.create_server(("0.0.0.0", port), backlog=4096, reuse_port=True)
+        ls.setblocking(False)
+        print("listens", flush=True)
+        worker(ls, n)
+    fork_workers(count, one)
 
 
 def udp(port, count):
@@ -163,6 +173,7 @@ def both(local, port, addr, first, count):
 if __name__ == "__main__":
     what, args = sys.argv[1], sys.argv[2:]
     {"serve": lambda p, n: serve(int(p), int(n)),
+     "each": lambda p, n: each(int(p), int(n)),
      "udp": lambda p, n: udp(int(p), int(n)),
      "hold": lambda a, p, n, r: hold(a, int(p), int(n), int(r)),
      "ask": lambda a, p, n: ask(a, int(p), int(n)),
