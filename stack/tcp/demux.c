@@ -121,6 +121,25 @@ static uint32_t pow2_at_least(uint32_t n, uint32_t max)
 	return p;
 }
 
+/* All but the chains of connections. */
+static void lists_empty(struct tcp_state_tables *t)
+{
+	for (unsigned i = 0; i < TCP_LISTEN_BUCKETS; i++)
+		list_init(&t->listen_hash[i]);
+	list_init(&t->ack_batch);
+	list_init(&t->ack_turn);
+	list_init(&t->ack_due);
+	list_init(&t->synacks);
+	list_init(&t->blk_wait);
+	list_init(&t->reass_conns);
+	list_init(&t->tw);
+	list_init(&t->gone_conns);
+	list_init(&t->gone_tws);
+	list_init(&t->gone_ports);
+	t->last = NULL;
+	t->norphans = 0;
+}
+
 int tcp_tables_init(struct stack *st)
 {
 	struct tcp_state_tables *t = arena_carve(st->arena, sizeof(*t), 64);
@@ -146,7 +165,7 @@ int tcp_tables_init(struct stack *st)
 	if (!t->conn_hash || !t->mini_hash)
 		return -ENOMEM;
 	t->conn_mask = t->mini_mask = buckets - 1;
-	tcp_tables_empty(t);
+	lists_empty(t); /* the chains are: to look at them is what would cost memory */
 	return fastopen_init(st);
 }
 
@@ -159,20 +178,7 @@ void tcp_tables_empty(struct tcp_state_tables *t)
 	for (uint32_t i = 0; i <= t->mini_mask; i++)
 		if (t->mini_hash[i])
 			t->mini_hash[i] = NULL;
-	for (unsigned i = 0; i < TCP_LISTEN_BUCKETS; i++)
-		list_init(&t->listen_hash[i]);
-	list_init(&t->ack_batch);
-	list_init(&t->ack_turn);
-	list_init(&t->ack_due);
-	list_init(&t->synacks);
-	list_init(&t->blk_wait);
-	list_init(&t->reass_conns);
-	list_init(&t->tw);
-	list_init(&t->gone_conns);
-	list_init(&t->gone_tws);
-	list_init(&t->gone_ports);
-	t->last = NULL;
-	t->norphans = 0;
+	lists_empty(t);
 }
 
 const struct pool *tcp_pool(const struct stack *st, unsigned idx)
