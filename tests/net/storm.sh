@@ -33,7 +33,8 @@ cli "$storm" client "$IP_SRV" 7500 200 "$SECS" >"$work/during"
 inside=$(grep -c 'died inside the stack' "$work/server.log")
 echo "# shim: $(cat "$work/during"); died inside: $inside, while sending:" \
 	"$(grep -c 'died while it sent' "$work/server.log")"
-check "nearly as many are served as on the kernel" \
+# shellcheck disable=SC2154  # it is slow with sanitizers
+[ -n "$runtime" ] || check "nearly as many are served as on the kernel" \
 	[ "$(field during whole)" -gt $(($(field kernel whole) * 6 / 10)) ]
 # Of 1,000 killed 80 took all connections of the stack along when that included who died sending.
 check "hardly any dies where it costs others their connections" \
