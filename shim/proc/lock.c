@@ -19,6 +19,14 @@
 /* How long a lost wake-up may last. Longer than a lock is held, unless its holder is preempted. */
 #define LOOK_NS 10000000
 
+#ifdef __SANITIZE_THREAD__ /* its runtime knows nothing of the other */
+#define LOOK_CLOCK CLOCK_REALTIME
+#define mutex_lock_until(m, ts) pthread_mutex_timedlock(m, ts)
+#else
+#define LOOK_CLOCK CLOCK_MONOTONIC
+#define mutex_lock_until(m, ts) pthread_mutex_clocklock(m, LOOK_CLOCK, ts)
+#endif
+
 void lock_init(struct shim_lock *l)
 {
 	pthread_mutexattr_t a;
@@ -37,13 +45,13 @@ static __attribute__((noinline)) int wait_for(pthread_mutex_t *m)
 	int err;
 
 	do {
-		clock_gettime(CLOCK_MONOTONIC, &ts);
+		clock_gettime(LOOK_CLOCK, &ts);
 		ts.tv_nsec += LOOK_NS;
 		if (ts.tv_nsec >= 1000000000) {
 			ts.tv_nsec -= 1000000000;
 			ts.tv_sec++;
 		}
-		err = pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &ts);
+		err = mutex_lock_until(m, &ts);
 	} while (err == ETIMEDOUT);
 	return err;
 }
