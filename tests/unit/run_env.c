@@ -14,6 +14,7 @@
 #include "shim/proc/thread.h"
 
 int env_released;
+void (*env_tx)(struct stackrec *sr);
 unsigned env_nstacks = 1;
 
 /* ---- what lies outside of the rooms under test ---------------------------------------------- */
@@ -55,6 +56,8 @@ bool dev_rx_pending(const struct stackrec *sr)
 
 int dev_tx(struct stackrec *sr, bool kick, uint64_t now)
 {
+	if (env_tx)
+		env_tx(sr);
 	return 0;
 }
 

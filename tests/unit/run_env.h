@@ -28,6 +28,8 @@ void env_accelerate(int fd, uint32_t level);
 /* Sets the level; bits in edges are told to watchers, as the stack would. */
 void env_ready(int fd, uint32_t level, uint32_t edges);
 void env_close(int fd);
+/* Called where the device is told to send, the stack's lock held; NULL: nothing. */
+extern void (*env_tx)(struct stackrec *sr);
 /* How often the device was told to send, and how many sockets were released. */
 extern int env_released;
 

@@ -3,6 +3,7 @@
  */
 #include "run_env.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -295,6 +296,77 @@ START_TEST(a_moved_arena_descriptor_keeps_us_alive)
 }
 END_TEST
 
+/* ---- who dies with the stack's lock --------------------------------------------------------- */
+
+static int told[2]; /* a pipe: it is where it is to die */
+
+static void stop_here(void)
+{
+	char c = 1;
+
+	c = (char)write(told[1], &c, 1);
+	for (;;)
+		pause();
+}
+
+static void stops_in_the_call(struct stackrec *sr)
+{
+	inside_sends(sr);
+	stop_here();
+}
+
+static void stops_after_it(struct stackrec *sr)
+{
+	inside_sends(sr);
+	inside_sent(sr);
+	stop_here();
+}
+
+/* Sends, and is killed where that leads to. How many sockets the next one in finds open. */
+static uint32_t open_after_death(struct stackrec *sr, void (*where)(struct stackrec *sr))
+{
+	uint32_t n;
+	pid_t pid;
+	char c;
+
+	pid = family_fork();
+	if (pid == 0) {
+		env_tx = where;
+		run_enter(sr);
+		sr->tx_since_kick = 1;
+		run_leave(sr, RUN_KICK);
+		_exit(1); /* not reached */
+	}
+	ck_assert_int_eq(read(told[0], &c, 1), 1);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	run_enter(sr);
+	ck_assert_uint_eq(sr->inside, INSIDE_CHANGING);
+	ck_assert_uint_eq(sr->tx_since_kick, 0); /* what it left was sent */
+	n = stack_open_count(sr->st);
+	run_leave(sr, RUN_LATER);
+	return n;
+}
+
+START_TEST(a_death_while_sending_resets_nothing)
+{
+	struct endpoint at = {.addr = ip_addr_v4(htonl(0x0a000001)), .port = 53};
+	struct stackrec *sr = env_stack();
+	struct sock_opts o;
+	struct sock *sk;
+
+	ck_assert_int_eq(pipe(told), 0);
+	sock_opts_default(&o);
+	run_enter(sr);
+	ck_assert_int_eq(stack_udp_open(sr->st, &at, &o, &sk), 0);
+	run_leave(sr, RUN_LATER);
+	ck_assert_uint_eq(open_after_death(sr, stops_in_the_call), 1);
+	ck_assert_uint_eq(open_after_death(sr, stops_in_the_call), 1);
+	/* Anywhere else all is made anew, and nobody refers to this one. */
+	ck_assert_uint_eq(open_after_death(sr, stops_after_it), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("family");
@@ -316,6 +388,7 @@ int main(void)
 	tcase_add_test(t, a_killed_member_is_reaped);
 	tcase_add_test(t, a_member_that_execs_is_reaped);
 	tcase_add_test(t, hidden_descriptors_move_out_of_the_way);
+	tcase_add_test(t, a_death_while_sending_resets_nothing);
 	tcase_add_test(t, a_moved_arena_descriptor_keeps_us_alive);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
