@@ -107,9 +107,12 @@ struct ofd {
  * most, when a socket comes to a stack, under both locks. */
 static inline struct stackrec *ofd_guard(const struct ofd *o)
 {
+	struct stackrec *sr;
+
 	if (likely(family->nstacks == 1))
 		return &family->stacks[0];
-	return o->sr && !o->parts ? o->sr : &family->shared;
+	sr = __atomic_load_n(&o->sr, __ATOMIC_RELAXED); /* once: o may be another's by now */
+	return sr && !o->parts ? sr : &family->shared;
 }
 /* Takes that lock; to be undone with run_leave(). */
 struct stackrec *ofd_guard_enter(const struct ofd *o);

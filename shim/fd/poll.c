@@ -316,6 +316,19 @@ static bool too_many(nfds_t n)
 	       n > rl.rlim_cur;
 }
 
+/* Where its sockets are it helps along. Nothing is held: a description may be another's by now. */
+static void attend_socks(const struct poll_state *ps)
+{
+	if (likely(family->nstacks == 1))
+		return;
+	for (nfds_t i = 0; i < ps->n; i++) {
+		struct stackrec *sr = ps->o[i] ? ofd_guard(ps->o[i]) : &family->shared;
+
+		if (sr != &family->shared)
+			attend_mask(sr);
+	}
+}
+
 int poll_run(struct poll_state *ps, struct pollfd *fds, nfds_t n, uint64_t deadline,
 	     const sigset_t *mask)
 {
@@ -325,9 +338,7 @@ int poll_run(struct poll_state *ps, struct pollfd *fds, nfds_t n, uint64_t deadl
 	if (ret < 0)
 		return ret;
 	ps->sr = attend_own();
-	for (nfds_t i = 0; i < n; i++) /* where its sockets are it helps along */
-		if (ps->o[i] && ps->o[i]->sr && !ps->o[i]->parts)
-			attend_mask(ps->o[i]->sr);
+	attend_socks(ps);
 	thread_undo_push(&undo, state_fini, ps);
 	ret = wait_loop(ps, deadline, mask);
 	thread_undo_pop();
