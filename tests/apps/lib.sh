@@ -109,8 +109,9 @@ srv_kernel() {
 
 pid=
 
+# CLI_SECONDS: how long at most.
 cli() {
-	ip netns exec "$NS_CLI" timeout 120 "$@"
+	ip netns exec "$NS_CLI" timeout "${CLI_SECONDS:-120}" "$@"
 }
 
 # The same, under the shim.
