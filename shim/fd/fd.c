@@ -60,7 +60,7 @@ static void door_return(int fd, struct ofd *o)
  * SO_LINGER: the last close waits until the peer has everything, or the time is up (RFC 9293
  * 3.10.4, Linux's inet_release()). Non-blocking sockets, too.
  */
-static void close_linger(struct ofd *o)
+static void sock_linger(struct ofd *o)
 {
 	struct stackrec *sr = o->sr;
 	struct sock *sk;
@@ -88,6 +88,15 @@ static void close_linger(struct ofd *o)
 	}
 }
 
+/* o, out of the table, is about to lose a reference. */
+static void close_linger(struct ofd *o)
+{
+	sock_catch_up(o, 0);
+	if (o->kind == OFD_SOCK && o->sk && o->socktype == SOCK_STREAM &&
+	    atomic_load_explicit(&o->refs, memory_order_relaxed) == 1)
+		sock_linger(o);
+}
+
 /* Of what the kernel still has under fd. */
 static void fd_unref(int fd, struct ofd *o)
 {
@@ -102,10 +111,7 @@ static void fd_release(int fd, struct ofd *o)
 {
 	if (o->two_doors)
 		door_leave(fd, o);
-	sock_catch_up(o, 0);
-	if (o->kind == OFD_SOCK && o->sk && o->socktype == SOCK_STREAM &&
-	    atomic_load_explicit(&o->refs, memory_order_relaxed) == 1)
-		close_linger(o);
+	close_linger(o);
 	fd_unref(fd, o);
 }
 
@@ -220,8 +226,10 @@ int fd_dup3(int old, int new_fd, int flags, bool is_dup2)
 	}
 	if (o)
 		r = dup_enter(r, o);
-	if (had)
+	if (had) {
+		close_linger(had);
 		port_leave_end(&k, ofd_unref(had));
+	}
 	return r;
 }
 
