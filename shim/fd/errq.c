@@ -124,7 +124,9 @@ static void err_tell(const struct ofd *o, struct msghdr *msg, const struct sock_
 		cmsg_put_stamps(&out, stamp_bits(n, true), stamp_real_ns(e->ns));
 	put_error(&out, o, e);
 	cmsg_end(&out);
-	if (msg->msg_name && e->named)
+	if (!msg->msg_name)
+		return;
+	if (e->named)
 		sockaddr_put(o, &e->to, msg->msg_name, &msg->msg_namelen);
 	else
 		msg->msg_namelen = 0;

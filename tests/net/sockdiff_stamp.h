@@ -106,6 +106,28 @@ static void stamp_rx(void)
 	close(s);
 }
 
+/* Nobody wants a name: how long it would be is not written. */
+static void stamp_nameless(void)
+{
+	char ctl[512];
+	struct msghdr m = {.msg_namelen = 77, .msg_control = ctl, .msg_controllen = sizeof(ctl)};
+	int s, p;
+
+	pair(&s, &p);
+	send(p, "abc", 3, 0);
+	nap();
+	res("data", recvmsg(s, &m, MSG_DONTWAIT | MSG_PEEK));
+	say("name=%u", m.msg_namelen);
+	ok("ing", set_int(s, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_TX_SOFTWARE | SOF_SW));
+	send(s, "abc", 3, 0);
+	nap();
+	m.msg_namelen = 77;
+	m.msg_controllen = sizeof(ctl);
+	res("error", recvmsg(s, &m, MSG_ERRQUEUE));
+	say("name=%u", m.msg_namelen);
+	pair_close(s, p);
+}
+
 static void stamp_rx_timestamping(void)
 {
 	int s, p;
@@ -344,8 +366,8 @@ static void stamp_edges(void)
 	pair_close(s, p);
 }
 
-ADD_CASES(stamp_cases, BOTH(stamp_rx), BOTH(stamp_rx_timestamping), BOTH(stamp_rx_of_arrival),
-	  BOTH(stamp_inq), BOTH(stamp_tx), BOTH(stamp_tx_data), BOTH(stamp_tx_by_message),
-	  BOTH(stamp_flags), BOTH(stamp_edges))
+ADD_CASES(stamp_cases, BOTH(stamp_rx), BOTH(stamp_nameless), BOTH(stamp_rx_timestamping),
+	  BOTH(stamp_rx_of_arrival), BOTH(stamp_inq), BOTH(stamp_tx), BOTH(stamp_tx_data),
+	  BOTH(stamp_tx_by_message), BOTH(stamp_flags), BOTH(stamp_edges))
 
 #endif
