@@ -64,6 +64,7 @@ void fork_child(void)
 	if (thread_self.in_vfork)
 		return;
 	signal_fork_child();
+	stdio_fork_child();
 	family_fork_child();
 }
 

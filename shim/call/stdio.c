@@ -26,52 +26,85 @@
 #define IO_LINE_BUF 0x200
 #define IO_IS_FILEBUF 0x2000
 
-static bool stream_made;
-
 /* ---- a stream over fd ----------------------------------------------------------------------- */
 
-static int cookie_fd(void *cookie)
-{
-	return (int)(intptr_t)cookie;
-}
+struct stream {
+	int fd;
+	FILE *f;
+	struct stream *next;
+};
+
+static struct stream *streams; /* all that are open */
+static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static ssize_t stream_read(void *cookie, char *buf, size_t n)
 {
-	return call_read(cookie_fd(cookie), buf, n);
+	const struct stream *s = cookie;
+
+	return call_read(s->fd, buf, n);
 }
 
 /* All of it, as libc's own; less is an error. */
-static ssize_t stream_write(void *cookie, const char *buf, size_t n)
+static ssize_t write_all(int fd, const char *buf, size_t n)
 {
 	size_t done = 0;
 	ssize_t r;
 
-	while (done < n && (r = call_write(cookie_fd(cookie), buf + done, n - done)) >= 0)
+	while (done < n && (r = call_write(fd, buf + done, n - done)) >= 0)
 		done += (size_t)r;
 	return (ssize_t)done;
 }
 
+static ssize_t stream_write(void *cookie, const char *buf, size_t n)
+{
+	const struct stream *s = cookie;
+
+	return write_all(s->fd, buf, n);
+}
+
 static int stream_seek(void *cookie, off64_t *offset, int whence)
 {
-	*offset = lseek(cookie_fd(cookie), *offset, whence);
+	const struct stream *s = cookie;
+
+	*offset = lseek(s->fd, *offset, whence);
 	return *offset < 0 ? -1 : 0;
 }
 
 static int stream_close(void *cookie)
 {
-	return call_close(cookie_fd(cookie));
+	struct stream *s = cookie, **at = &streams;
+	int fd = s->fd;
+
+	pthread_mutex_lock(&streams_lock);
+	while (*at && *at != s)
+		at = &(*at)->next;
+	if (*at)
+		*at = s->next;
+	pthread_mutex_unlock(&streams_lock);
+	free(s);
+	return call_close(fd);
 }
 
 static FILE *stream_open(int fd, const char *mode)
 {
 	static const cookie_io_functions_t io = {stream_read, stream_write, stream_seek,
 						 stream_close};
-	FILE *f = fopencookie((void *)(intptr_t)fd, mode, io);
+	struct stream *s = malloc(sizeof(*s));
 
-	if (f)
-		f->_fileno = fd;
-	stream_made |= f != NULL;
-	return f;
+	if (!s)
+		return NULL;
+	s->fd = fd;
+	s->f = fopencookie(s, mode, io);
+	if (!s->f) {
+		free(s);
+		return NULL;
+	}
+	s->f->_fileno = fd;
+	pthread_mutex_lock(&streams_lock);
+	s->next = streams;
+	streams = s;
+	pthread_mutex_unlock(&streams_lock);
+	return s->f;
 }
 
 bool stdio_is_stream(const FILE *f)
@@ -131,10 +164,19 @@ void stdio_take(int fd)
 	errno = saved;
 }
 
+/* As libc at the end: without the streams' locks, which who waits in one has. */
 void stdio_exit(void)
 {
-	if (stream_made)
-		fflush(NULL);
+	pthread_mutex_lock(&streams_lock);
+	for (struct stream *s = streams; s; s = s->next)
+		if (s->f->_IO_write_ptr > s->f->_IO_write_base)
+			fflush_unlocked(s->f);
+	pthread_mutex_unlock(&streams_lock);
+}
+
+void stdio_fork_child(void)
+{
+	pthread_mutex_init(&streams_lock, NULL);
 }
 
 /* ---- printing to a descriptor --------------------------------------------------------------- */
@@ -144,7 +186,7 @@ static int stdio_vprint(int fd, const char *format, va_list ap)
 	char *text;
 	int n = vasprintf(&text, format, ap);
 
-	if (n >= 0 && stream_write((void *)(intptr_t)fd, text, (size_t)n) < n)
+	if (n >= 0 && write_all(fd, text, (size_t)n) < n)
 		n = -1;
 	else if (n < 0)
 		return n;

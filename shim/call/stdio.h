@@ -13,5 +13,7 @@ bool stdio_is_stream(const FILE *f);
 void stdio_take(int fd);
 /* The process ends: what streams hold back is written while its sockets are still there. */
 void stdio_exit(void);
+/* In a forked child: another thread of the parent may have been opening or closing one. */
+void stdio_fork_child(void);
 
 #endif

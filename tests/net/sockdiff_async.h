@@ -474,6 +474,7 @@ static void stdio_standard(void)
 static void stdio_buffering(void)
 {
 	static const int modes[] = {_IONBF, _IOLBF, _IOFBF};
+	struct pollfd f = {.events = POLLIN};
 	char byte;
 	int s, p, st;
 	pid_t pid;
@@ -492,7 +493,8 @@ static void stdio_buffering(void)
 			_exit(0);
 		}
 		close(s);
-		nap();
+		f.fd = p;
+		poll(&f, 1, modes[i] == _IOFBF ? 100 : 2000);
 		res("precv", recv(p, sink, 100, MSG_DONTWAIT));
 		send(p, "x", 1, 0);
 		waitpid(pid, &st, 0);
@@ -521,6 +523,40 @@ static void stdio_closes(void)
 	close(a);
 	close(b);
 	close(c);
+}
+
+static void *stdio_wait(void *arg)
+{
+	return (void *)(intptr_t)fgetc(arg);
+}
+
+/* exit() flushes what is to be sent while another thread waits for a line that never comes. */
+static void stdio_exit_beside_reader(void)
+{
+	int s, p, st, u[2];
+	pthread_t t;
+	pid_t pid;
+	FILE *f;
+
+	pair(&s, &p);
+	if (pipe(u))
+		return;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		alarm_in_ms(1000);
+		signal(SIGALRM, SIG_DFL);
+		pthread_create(&t, NULL, stdio_wait, fdopen(u[0], "r"));
+		f = fdopen(s, "w");
+		fprintf(f, "bye");
+		usleep(50000);
+		exit(3);
+	}
+	waitpid(pid, &st, 0);
+	say("status=%x", (unsigned)st);
+	res("precv", recv(p, sink, 100, 0));
+	pair_close(u[0], u[1]);
+	pair_close(s, p);
 }
 
 static void dup_flags_shared(void)
@@ -571,6 +607,7 @@ ADD_CASES(async_cases,
 	BOTH(stdio_standard),
 	BOTH(stdio_buffering),
 	EACH(stdio_closes),
+	BOTH(stdio_exit_beside_reader),
 	BOTH(dup_flags_shared))
 /* clang-format on */
 
