@@ -14,6 +14,26 @@ static void fill(int s)
 	}
 }
 
+/* A receive of n bytes with room for control messages, which tell says. */
+static ssize_t recv_told(int s, void *b, size_t n, size_t room, int flags,
+			 void (*tell)(struct msghdr *m))
+{
+	static char ctl[512];
+	struct sockaddr_storage from;
+	struct iovec v = {b, n};
+	struct msghdr m = {.msg_name = &from,
+			   .msg_namelen = sizeof(from),
+			   .msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = ctl,
+			   .msg_controllen = room};
+	ssize_t r = res("recvmsg", recvmsg(s, &m, flags));
+
+	if (r >= 0)
+		tell(&m);
+	return r;
+}
+
 #include "sockdiff_stream.h"
 #include "sockdiff_setup.h"
 #include "sockdiff_fds.h"

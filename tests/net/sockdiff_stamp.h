@@ -48,20 +48,9 @@ static void st_ctl(struct msghdr *m)
 
 static ssize_t st_recv(int s, size_t n, size_t room, int flags)
 {
-	static char ctl[512], b[4096];
-	struct sockaddr_storage from;
-	struct iovec v = {b, n};
-	struct msghdr m = {.msg_name = &from,
-			   .msg_namelen = sizeof(from),
-			   .msg_iov = &v,
-			   .msg_iovlen = 1,
-			   .msg_control = ctl,
-			   .msg_controllen = room};
-	ssize_t r = res("recvmsg", recvmsg(s, &m, flags));
+	static char b[4096];
 
-	if (r >= 0)
-		st_ctl(&m);
-	return r;
+	return recv_told(s, b, n, room, flags, st_ctl);
 }
 
 static void st_poll(int s)

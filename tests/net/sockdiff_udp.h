@@ -41,20 +41,7 @@ static void say_ctl(struct msghdr *m)
 
 static ssize_t recv_ctl(int s, void *b, size_t n, size_t room, int flags)
 {
-	static char ctl[512];
-	struct sockaddr_storage from;
-	struct iovec v = {b, n};
-	struct msghdr m = {.msg_name = &from,
-			   .msg_namelen = sizeof(from),
-			   .msg_iov = &v,
-			   .msg_iovlen = 1,
-			   .msg_control = ctl,
-			   .msg_controllen = room};
-	ssize_t r = res("recvmsg", recvmsg(s, &m, flags));
-
-	if (r >= 0)
-		say_ctl(&m);
-	return r;
+	return recv_told(s, b, n, room, flags, say_ctl);
 }
 
 /* One message of n bytes at level/type, with a length of its own if len is not 0. */
