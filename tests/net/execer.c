@@ -80,10 +80,22 @@ static int heard(int fd, const char *want)
 
 /* ---- the next image ------------------------------------------------------------------------- */
 
+/* One more connection. */
+static int serve_one(int l)
+{
+	int n = accept(l, NULL, NULL);
+
+	if (n < 0)
+		die("accept");
+	if (!heard(n, "three"))
+		return 1;
+	say(n, "three again\n");
+	return 0;
+}
+
 static int next(int l, int c, int ep)
 {
 	struct epoll_event ev;
-	int n;
 
 	say(c, "next\n");
 	if (epoll_wait(ep, &ev, 1, WAIT_MS) != 1 || ev.data.fd != 1)
@@ -93,30 +105,17 @@ static int next(int l, int c, int ep)
 	say(c, "two again\n");
 	if (epoll_wait(ep, &ev, 1, WAIT_MS) != 1 || ev.data.fd != 2)
 		die("the set does not tell of the listener");
-	n = accept(l, NULL, NULL);
-	if (n < 0)
-		die("accept");
-	if (!heard(n, "three"))
-		return 1;
-	say(n, "three again\n");
-	return 0;
+	return serve_one(l);
 }
 
 /* Without the shim: the connection is at an end, the listener serves. */
 static int next_plain(int l, int c)
 {
 	char byte;
-	int n;
 
 	if (read(c, &byte, 1) > 0)
 		die("the connection should be none");
-	n = accept(l, NULL, NULL);
-	if (n < 0)
-		die("accept");
-	if (!heard(n, "three"))
-		return 1;
-	say(n, "three again\n");
-	return 0;
+	return serve_one(l);
 }
 
 /* ---- ways ----------------------------------------------------------------------------------- */
