@@ -33,8 +33,8 @@ bool signal_interrupts(int sig);
  * where the application has no handler for SIGSEGV and SIGBUS. Idempotent; any thread. */
 void signal_guard(void);
 
-/* A signal of F_SETSIG's that owner.c has sent, in another thread or process: the kernel lets nobody
- * but itself say POLL_IN, which it is here made to say. Async-signal-safe. */
+/* A signal of F_SETSIG's that owner.c has sent, in another thread or process: the kernel lets
+ * nobody but itself say POLL_IN, which it is here made to say. Async-signal-safe. */
 void signal_io_code(siginfo_t *info);
 
 /* In the child of fork: a lock that another thread held stays with that thread. */

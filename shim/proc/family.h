@@ -187,8 +187,8 @@ void family_reap(void);
  */
 int fd_hide(int fd);
 int fd_hide_private(int fd);
-/* Likewise high and close-on-exec, but not hidden: for a vfork child, whose numbers say nothing about
- * its parent's, while all that is kept of them is the parent's. */
+/* Likewise high and close-on-exec, but not hidden: for a vfork child, whose numbers say nothing
+ * about its parent's, while all that is kept of them is the parent's. */
 int fd_lift(int fd);
 bool fd_is_hidden(int fd);
 void fd_unhide_close(int fd); /* closes a hidden descriptor of ours */

@@ -39,8 +39,8 @@ struct handover {
 /* Memory for one with room for nfds descriptors; NULL: none. handover_free() ends it. */
 struct handover *handover_new(uint32_t nfds);
 void handover_free(struct handover *h, uint32_t nfds);
-/* Its memfd, which the next image inherits, or -Exxx: close-on-exec still, and hidden if hidden says
- * so, else high (fd_lift()). */
+/* Its memfd, which the next image inherits, or -Exxx: close-on-exec still, and hidden if hidden
+ * says so, else high (fd_lift()). */
 int handover_write(const struct handover *h, bool hidden);
 /* What the image before has left for this one, or NULL. *nfds is for handover_free(). The memfd is
  * closed. A program that was not left anything pays for a look at its descriptors. */

@@ -16,8 +16,8 @@ enum image {
 
 /* As execveat(2)'s dir, path and flags; envp: the environment it would get. Async-signal-safe. */
 enum image image_look(int dir, const char *path, int flags, char *const envp[]);
-/* The same for a name that execvp(3) and posix_spawnp(3) look for along PATH. shell: what the kernel
- * can't run is given to the shell, as by the first of them. */
+/* The same for a name that execvp(3) and posix_spawnp(3) look for along PATH. shell: what the
+ * kernel can't run is given to the shell, as by the first of them. */
 enum image image_look_along_path(const char *file, bool shell, char *const envp[]);
 /* Finds out, while libc may still be called, what we are named. */
 void image_init(void);
