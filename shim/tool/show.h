@@ -37,5 +37,9 @@ void show_json(const struct found *f, const struct family *fam, uint64_t now_ns)
 
 /* The stack of a record when its memory holds, else NULL. */
 const struct stack *show_stack(const struct family *fam, unsigned i);
+/* The n-th pool of the i-th stack, st, and of its record; those that belong to no stack come behind
+ * the first one's. NULL: there are no more. */
+const struct pool *show_pool(const struct family *fam, unsigned i, const struct stack *st,
+			     unsigned n);
 
 #endif

@@ -134,7 +134,7 @@ static void json_socks(const struct family *fam, const struct stack *st, const c
 	json_end(']');
 }
 
-static void json_pools(const struct family *fam, const struct stack *st)
+static void json_pools(const struct family *fam, unsigned stack, const struct stack *st)
 {
 	const struct frame_pool *fp = stack_frames((struct stack *)(uintptr_t)st);
 	const struct pool *p;
@@ -147,7 +147,7 @@ static void json_pools(const struct family *fam, const struct stack *st)
 	json_u64("refused", fp->failed);
 	json_end('}');
 	json_begin("pools", '[');
-	for (unsigned i = 0; (p = stack_pool(st, i)) && look_holds(fam, p, sizeof(*p)); i++) {
+	for (unsigned i = 0; (p = show_pool(fam, stack, st, i)); i++) {
 		json_begin(NULL, '{');
 		memcpy(name, p->name, 16);
 		name[16] = 0;
@@ -180,7 +180,7 @@ static void json_stack(const struct family *fam, unsigned i, const struct stack 
 	json_devices(sr);
 	json_socks(fam, st, "listeners", false, now);
 	json_socks(fam, st, "connections", true, now);
-	json_pools(fam, st);
+	json_pools(fam, i, st);
 	json_begin("counters", '{');
 	for (int c = 0; c < STAT_COUNT; c++)
 		json_u64(stat_info[c].name, stats[c]);

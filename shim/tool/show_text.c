@@ -17,6 +17,23 @@ const struct stack *show_stack(const struct family *fam, unsigned i)
 	return st && look_holds(fam, st, 64) ? st : NULL;
 }
 
+const struct pool *show_pool(const struct family *fam, unsigned i, const struct stack *st,
+			     unsigned n)
+{
+	const struct stackrec *sr = &fam->stacks[i], *shared = &fam->shared;
+	const struct pool *more[] = {&sr->epitems,     &sr->watches,    &fam->epsets,
+				     &fam->names,      &fam->waiters,   &fam->parts,
+				     &shared->epitems, &shared->watches};
+	const unsigned nmore = i ? 2 : fam->nstacks > 1 ? 8 : 5;
+	const struct pool *p;
+	unsigned at;
+
+	for (at = 0; (p = stack_pool(st, at)) && look_holds(fam, p, sizeof(*p)); at++)
+		if (at == n)
+			return p;
+	return n - at < nmore ? more[n - at] : NULL;
+}
+
 static double ms(uint64_t ns)
 {
 	return (double)ns / 1e6;
@@ -117,7 +134,7 @@ static void text_socks(const struct family *fam, const struct stack *st, unsigne
 	}
 }
 
-static void text_pools(const struct family *fam, const struct stack *st)
+static void text_pools(const struct family *fam, unsigned stack, const struct stack *st)
 {
 	const struct frame_pool *fp = stack_frames((struct stack *)(uintptr_t)st);
 	const struct pool *p;
@@ -126,7 +143,7 @@ static void text_pools(const struct family *fam, const struct stack *st)
 	       "refused");
 	printf("  %-16s %10u %10u %10u %8u %10" PRIu64 "\n", "frame", fp->count - fp->nfree,
 	       fp->count - fp->nfree_min, fp->count, FRAME_BYTES, fp->failed);
-	for (unsigned i = 0; (p = stack_pool(st, i)) && look_holds(fam, p, sizeof(*p)); i++)
+	for (unsigned i = 0; (p = show_pool(fam, stack, st, i)); i++)
 		printf("  %-16.16s %10u %10u %10u %8u %10" PRIu64 "\n", p->name, p->out, p->out_max,
 		       p->limit, p->obj_bytes, p->failed);
 }
@@ -197,7 +214,7 @@ void show_text(const struct found *f, const struct family *fam, unsigned parts,
 		if (parts & (SHOW_LISTENERS | SHOW_CONNS))
 			text_socks(fam, st, parts, now_ns);
 		if (parts & SHOW_POOLS)
-			text_pools(fam, st);
+			text_pools(fam, i, st);
 		if (counters)
 			text_counters(st, last ? last->stats[i] : NULL,
 				      last ? (double)(now_ns - last->at_ns) / 1e9 : 1, all);
