@@ -6,22 +6,11 @@
 #	changes.py client ADDRESS PORT CASE
 import ctypes, os, resource, select, signal, socket, sys, time
 
+sys.dont_write_bytecode = True  # nothing stays behind
+from lines import line, say
+
 libc = ctypes.CDLL(None, use_errno=True)
 NEWNS, NEWUTS, NEWPID, NEWNET = 0x20000, 0x4000000, 0x20000000, 0x40000000
-
-
-def line(s):
-    got = b""
-    while not got.endswith(b"\n"):
-        b = s.recv(1)
-        if not b:
-            break
-        got += b
-    return got.decode().strip()
-
-
-def say(s, text):
-    s.sendall(text.encode() + b"\n")
 
 
 def unshare(flags):

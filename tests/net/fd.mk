@@ -24,7 +24,7 @@ tests_unit_test_fd_LDADD = $(CHECK_LIBS)
 endif
 
 # Sockets over exec (exec.sh).
-EXTRA_DIST += tests/net/changes.sh tests/net/changes.py tests/net/storm.sh tests/net/exec.sh tests/net/pass.sh tests/net/passer.py tests/net/pools.py
+EXTRA_DIST += tests/net/changes.sh tests/net/changes.py tests/net/storm.sh tests/net/exec.sh tests/net/pass.sh tests/net/passer.py tests/net/lines.py tests/net/pools.py
 check_PROGRAMS += tests/net/execer tests/net/storm
 tests_net_storm_SOURCES = tests/net/storm.c
 tests_net_storm_CFLAGS = $(AM_CFLAGS) -pthread
