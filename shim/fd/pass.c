@@ -166,7 +166,7 @@ static bool flight_lives(const struct ofd_name *n, uint64_t now)
 	fd = n->watch < 0 ? -1 : sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
 		return now - n->sent_ns < FLIGHT_MAX_NS;
-	log_format(want, sizeof(want), "%lx  pos:", (unsigned long)n->cookie);
+	log_format(want, sizeof(want), " %lx  pos:", (unsigned long)n->cookie);
 	while (!found && (got = sys_read(fd, buf + have, sizeof(buf) - 1 - have)) > 0) {
 		have += (size_t)got;
 		buf[have] = 0;
