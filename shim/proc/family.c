@@ -15,8 +15,8 @@
  * ARENA_MIN_BYTES there is no arena.
  *
  * Who is alive. A member holds a POSIX lock on the byte of the memfd that has its slot's number.
- * The kernel drops it when the process ends, however it ends, and when it execs (the memfd is
- * close-on-exec): an identity that no reused pid can fake and that crosses pid namespaces. The
+ * The kernel drops it when the process ends, however it ends, and when it becomes a program that is
+ * not handed the memfd: an identity that no reused pid can fake and that crosses pid namespaces. The
  * lock is lost for a moment when our descriptor of the memfd moves (dup2 over it) and is not yet
  * taken by a child in its first instructions; so a member whose byte is free while its pid is the
  * same process is only declared gone when two rounds of the reaper find it so.
