@@ -6,6 +6,7 @@ libshim_la_SOURCES += \
 	shim/call/epoll.c \
 	shim/call/exec.c \
 	shim/call/fd.c \
+	shim/call/filter.c \
 	shim/call/libc.c \
 	shim/call/libc.h \
 	shim/call/msg.c \

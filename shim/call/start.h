@@ -30,4 +30,7 @@ void fork_begin(void);
 void fork_parent(pid_t child);
 void fork_child(void);
 
+/* seccomp(2) by its number (filter.c). */
+long syscall_seccomp(long nr, long op, long flags, long prog);
+
 #endif

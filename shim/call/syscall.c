@@ -188,6 +188,11 @@ long call_syscall(long nr, long a, long b, long c, long d, long e, long f)
 	case SYS_execveat:
 		return call_execveat(INT(a), PTR(char, b), PTR(char *const, c), PTR(char *const, d),
 				     INT(e));
+	case SYS_prctl:
+		return call_prctl(INT(a), (unsigned long)b, (unsigned long)c, (unsigned long)d,
+				  (unsigned long)e);
+	case SYS_seccomp:
+		return syscall_seccomp(nr, a, b, c);
 	case SYS_exit_group:
 		call__exit(INT(a));
 		__builtin_unreachable();

@@ -3,6 +3,8 @@ libshim_la_SOURCES += \
 	shim/fd/accept.c \
 	shim/fd/cmsg.c \
 	shim/fd/cmsg.h \
+	shim/fd/confine.c \
+	shim/fd/confine.h \
 	shim/fd/connect.c \
 	shim/fd/epoll.c \
 	shim/fd/epoll.h \

@@ -26,7 +26,8 @@ void port_leave_begin(int fd, struct ofd *o, struct port_leave *k)
 	k->fd = -1;
 	/* Whether others have it the kernel knows better: of a process that is gone without a word
 	 * the references stay for a while. */
-	if (o->kind != OFD_SOCK || !o->port_holder || !sr || ofd_refs_here(o) != 1)
+	if (o->kind != OFD_SOCK || !o->port_holder || !sr || ofd_refs_here(o) != 1 ||
+	    thread_is_confined())
 		return;
 	run_enter(sr);
 	sk = o->sk;

@@ -25,7 +25,7 @@
 
 static bool sock_off(void)
 {
-	return iface_is("none") && !knobs.loopback;
+	return thread_is_confined() || (iface_is("none") && !knobs.loopback);
 }
 
 /* IPV6_V6ONLY comes by setsockopt(), by the sysctl bindv6only, and by bind() to an IPv6 address. */
@@ -69,8 +69,8 @@ struct stackrec *sock_stack_for(const struct ofd *o, const struct ip_addr *addr,
 	bool none = iface_is("none"), loop = ip_addr_is_loopback(addr);
 	struct stackrec *sr;
 
-	if (o->kernel_only) {
-		*why = VERDICT_option;
+	if (o->kernel_only || thread_is_confined()) {
+		*why = o->kernel_only ? VERDICT_option : VERDICT_confined;
 		return NULL;
 	}
 	if (loop && !knobs.loopback) {

@@ -281,6 +281,7 @@ struct proc *family_slot_take(enum proc_state state)
 		p->pid = 0;
 		p->fdtab = 0;
 		p->suspect = 0;
+		p->confined = false;
 		p->since_ns = now_ns();
 		p->reaper = family_self ? (uint32_t)(family_self - family->procs) : 0;
 		list_init(&p->waiters);
@@ -297,6 +298,7 @@ void family_slot_own(struct proc *p)
 	if (!proc_stat(0, p->comm, &p->start_time))
 		p->comm[0] = 0;
 	p->pid = sys_getpid();
+	p->confined = process_confined;
 	p->state = PROC_LIVE;
 }
 
@@ -508,4 +510,12 @@ uint32_t family_members(void)
 	for (uint32_t i = 0; i < family->procs_used; i++)
 		n += family->procs[i].state != PROC_FREE;
 	return n;
+}
+
+bool family_any_confined(void)
+{
+	for (uint32_t i = 0; i < family->procs_used; i++)
+		if (family->procs[i].confined && family->procs[i].state == PROC_LIVE)
+			return true;
+	return false;
 }

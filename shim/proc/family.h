@@ -47,15 +47,16 @@ struct proc {
 	_Atomic pid_t pid;      /* 0: nobody (yet) */
 	uint64_t start_time;    /* field 22 of /proc/PID/stat: tells a reused pid apart */
 	char comm[16];
-	uint16_t *ofd_refs;  /* FAMILY_OFDS counts (lazily filled): descriptors this process
+	uint16_t *ofd_refs;    /* FAMILY_OFDS counts (lazily filled): descriptors this process
 				      holds of each description */
-	uint16_t *ofd_holds; /* likewise: holds of its sleeping operations; fork leaves it */
-	uint64_t fdtab;      /* where, in its private memory, its fdtab is (0: none yet);
+	uint16_t *ofd_holds;   /* likewise: holds of its sleeping operations; fork leaves it */
+	uint64_t fdtab;        /* where, in its private memory, its fdtab is (0: none yet);
 				      for shimstat, which reads it from outside */
-	struct list waiters; /* struct waiter.proc: its sleeping threads (family.lock) */
-	uint32_t reaper;     /* PROC_LEAVING, PROC_FORKING: slot of who is at it */
-	uint32_t suspect;    /* rounds of family_reap() that found its byte unlocked */
-	uint64_t since_ns;   /* when the state was entered */
+	struct list waiters;   /* struct waiter.proc: its sleeping threads (family.lock) */
+	uint32_t reaper;       /* PROC_LEAVING, PROC_FORKING: slot of who is at it */
+	uint32_t suspect;      /* rounds of family_reap() that found its byte unlocked */
+	uint64_t since_ns;     /* when the state was entered */
+	_Atomic bool confined; /* it leaves its output, and waking others, to the helper */
 };
 
 struct dev_state; /* shim/dev/dev.h */
@@ -142,6 +143,7 @@ struct family {
 	 * wake every other. */
 	_Atomic uint64_t netns;
 	_Atomic bool netns_many;
+	_Atomic bool relay; /* a confined process has marked waiters: the helper is to poke them */
 	struct waiter *_Atomic waiter_all; /* every waiter there ever was, through waiter.all */
 };
 
@@ -239,6 +241,8 @@ void family_join_fork_child(void);
 void family_disown(void);
 /* Slots in use; more than 1: somebody may have to be reaped. No lock: a hint. */
 uint32_t family_members(void);
+/* Is one of them confined? Likewise. */
+bool family_any_confined(void);
 /* A hidden descriptor has moved: the lock that says we live is taken again if that dropped it. */
 void family_fd_moved(void);
 

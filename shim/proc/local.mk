@@ -3,6 +3,8 @@ libshim_la_SOURCES += \
 	shim/proc/clock.c \
 	shim/proc/family.c \
 	shim/proc/family.h \
+	shim/proc/filter.c \
+	shim/proc/filter.h \
 	shim/proc/fork.c \
 	shim/proc/handover.c \
 	shim/proc/handover.h \

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -22,6 +23,7 @@
 #define LOG_PATH_BYTES 256
 
 enum log_level log_level = LOG_LEVEL_WARN;
+_Atomic bool log_silent;
 
 static char log_path[LOG_PATH_BYTES];
 static struct {
@@ -193,6 +195,18 @@ static bool stderr_is_ours(void)
 	return log_stderr.known && log_stderr.dev == st.st_dev && log_stderr.ino == st.st_ino;
 }
 
+/* Beyond RLIMIT_FSIZE a write would end the process (SIGXFSZ). */
+static bool has_room(int fd, size_t len)
+{
+	struct rlimit rl;
+	struct stat st;
+
+	if (sys_call(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &rl) || rl.rlim_cur == RLIM_INFINITY)
+		return true;
+	return !fd_stat(fd, &st) || !S_ISREG(st.st_mode) ||
+	       (uint64_t)st.st_size + len <= rl.rlim_cur;
+}
+
 /* A line is written whole or given up: standard error may be a full pipe of a stuck reader. */
 static void log_write(const char *line, size_t len)
 {
@@ -205,7 +219,7 @@ static void log_write(const char *line, size_t len)
 		return;
 	if (fd < 0)
 		return;
-	while (sys_call(SYS_write, fd, line, len) == -EINTR)
+	while (has_room((int)fd, len) && sys_call(SYS_write, fd, line, len) == -EINTR)
 		;
 	if (log_path[0])
 		sys_call(SYS_close, fd);
@@ -236,7 +250,7 @@ void log_printf(enum log_level level, const char *fmt, ...)
 	va_list ap;
 	size_t n;
 
-	if (!log_on(level) || !log_admit(&lost))
+	if (!log_on(level) || log_silent || !log_admit(&lost))
 		return;
 	n = log_format(line, sizeof(line) - 1, "libshim[%d]: ", (int)sys_call(SYS_getpid));
 	if (lost)

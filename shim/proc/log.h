@@ -8,6 +8,7 @@
 #define SHIM_PROC_LOG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level { LOG_LEVEL_OFF, LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -17,6 +18,8 @@ enum log_level { LOG_LEVEL_OFF, LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO,
 
 /* The level now; read it through log_on(). */
 extern enum log_level log_level __attribute__((visibility("hidden")));
+/* Nothing is written any more: a filter (seccomp) may forbid it. */
+extern _Atomic bool log_silent;
 
 static inline int log_on(enum log_level level)
 {

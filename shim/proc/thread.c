@@ -14,6 +14,7 @@
 #include "shim/proc/sys.h"
 
 __thread struct thread thread_self;
+_Atomic bool process_confined;
 
 static void thread_unwind(void *arg)
 {

@@ -45,10 +45,21 @@ struct thread {
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec")));
 
+/* This process is under a seccomp(2) filter that forbids what a stack needs (shim/fd/confine.h);
+ * forked children inherit it, as they do the filter. */
+extern _Atomic bool process_confined;
+
 /* Calls by this thread are the shim's own business, or may touch nothing of ours. */
 static inline bool thread_is_internal(void)
 {
 	return thread_self.in_vfork | thread_self.internal;
+}
+
+/* The calling thread may make no system call for the stack's sake but futex(2). The shim's own
+ * threads are older than the filter. */
+static inline bool thread_is_confined(void)
+{
+	return __builtin_expect(process_confined, 0) && !thread_self.internal;
 }
 
 /* Re-delivers what was put off; called when depth has come back to 0 and put_off is not 0. */

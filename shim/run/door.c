@@ -136,7 +136,7 @@ void door_del(int fd)
 
 int door_fd(void)
 {
-	if (unlikely(door_stale())) {
+	if (unlikely(door_stale()) && !thread_is_confined()) {
 		door_enter();
 		if (door_stale())
 			door_build();
@@ -203,6 +203,26 @@ void door_fork_child(void)
 	pthread_mutex_init(&door_lock, NULL); /* another thread of the parent may have had it */
 	door_wanted = door >= 0 || door_wanted;
 	door = -1;
+}
+
+void door_settle(void)
+{
+	bool any = false;
+
+	door_enter();
+	for (int fd = 0, end = fdtab_end(); fd < end && !any; fd++) {
+		const struct ofd *o = fdtab_get(fd);
+
+		any = o && o->two_doors;
+	}
+	if (any && door_wanted)
+		door_build();
+	door_wanted = false;
+	if (!any && door >= 0) {
+		fd_unhide_close(door);
+		door = -1;
+	}
+	door_leave();
 }
 
 void door_attach(void)

@@ -120,6 +120,8 @@ static void take_charge(struct stackrec *sr, uint64_t now)
 		goto out;
 	if (sr->loopback && next - now > TICK_NS) /* no descriptor tells of its packets */
 		next = now + TICK_NS;
+	else if (next - now > TICK_NS && family_any_confined()) /* nor can it poke us */
+		next = now + TICK_NS;
 	else if (next - now > CHARGE_NS)
 		next = now + CHARGE_NS;
 	ts.tv_sec = (time_t)((next - now) / 1000000000ull);
@@ -148,6 +150,9 @@ static void look_after(struct stackrec *sr)
 				family_reap();
 			pass_reap();
 		}
+		if (unlikely(atomic_load_explicit(&family->relay, memory_order_relaxed)) &&
+		    atomic_exchange(&family->relay, false))
+			waiters_poke_marked();
 		attended = atomic_load_explicit(&sr->attended_ns, memory_order_relaxed);
 		quiet = sr->turns == turns && may_park(sr) ? quiet + 1 : 0;
 		turns = sr->turns;
@@ -191,7 +196,8 @@ void helper_start(struct stackrec *sr)
 	pthread_t t;
 	int err;
 
-	if (likely(started[sr->idx]) || !sr->st || atomic_exchange(&started[sr->idx], 1))
+	if (likely(started[sr->idx]) || !sr->st || thread_is_confined() ||
+	    atomic_exchange(&started[sr->idx], 1))
 		return;
 	thread_enter();
 	/* pthread_sigmask leaves libc's own signals (setxid, cancellation) open, as it must. */

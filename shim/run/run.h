@@ -67,8 +67,8 @@ struct waiter {
 	bool known;             /* it is on the chain of all */
 	_Atomic uint32_t state; /* WAITER_* */
 	_Atomic pid_t pid;
-	pid_t tid;
-	int wakefd; /* hidden, in its own process: an abstract datagram socket */
+	_Atomic bool by_futex; /* its thread is confined: it sleeps on .state, by futex(2) */
+	int wakefd; /* hidden, in its own process: an abstract datagram socket; -1: none */
 	/* Its address, for wakers, who may come when it is gone and another's: then they poke that,
 	 * which does no harm. */
 	_Atomic uint8_t name_len;
@@ -223,6 +223,8 @@ void run_exec(void);
 void run_exec_failed(void);
 /* In a new image: watches the doors of the sockets in its table when it first waits. */
 void door_attach(void);
+/* Before a filter is installed: watches them now, or closes what there is nothing to watch with. */
+void door_settle(void);
 /* After fork, in the child: threads are gone, private descriptors (doors) made anew when needed. */
 void run_fork_child(void);
 void door_fork_child(void);

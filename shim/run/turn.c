@@ -24,6 +24,7 @@
  * (stack/reset.c), every connection is reset, listeners go on, watchers are told.
  */
 #include <errno.h>
+#include <linux/futex.h>
 #include <time.h>
 
 #include "shim/dev/dev.h"
@@ -44,7 +45,7 @@
 #define NEWS_SOON_NS 100000ull /* while output waits for a neighbour */
 #define NEWS_NS 10000000ull    /* routes and neighbours change rarely; dead ones within 10 ms */
 
-static _Atomic pid_t exiting_tid; /* the thread that ends the process; 0: none */
+static struct thread *_Atomic exiting; /* the thread that ends the process; NULL: none */
 
 /* ---- making the stack ----------------------------------------------------------------------- */
 
@@ -189,13 +190,15 @@ struct stackrec *run_stack(bool loopback_only, enum verdict *why)
 static bool exit_gate(struct stackrec *sr)
 {
 	static const struct timespec pause = {.tv_nsec = EXIT_GATE_NS};
-	pid_t tid = exiting_tid;
+	static _Atomic uint32_t
+		never; /* a sleep that is all futex(2): the thread may be confined */
+	const struct thread *who = exiting;
 
-	if (likely(!tid) || tid == sys_gettid())
+	if (likely(!who) || who == &thread_self)
 		return false;
 	lock_release(&sr->lock);
-	while (exiting_tid)
-		sys_nanosleep(&pause, NULL);
+	while (exiting)
+		sys_futex(&never, FUTEX_WAIT, 0, &pause, NULL, 0);
 	return true;
 }
 
@@ -339,7 +342,7 @@ void run_exit(void)
 		return;
 	for (uint32_t i = 0; i < family->nstacks; i++) {
 		run_enter(&family->stacks[i]);
-		exiting_tid = sys_gettid();
+		exiting = &thread_self;
 		lock_release(&family->stacks[i].lock);
 	}
 	shared_enter(); /* whoever is in there comes out */
@@ -357,7 +360,7 @@ void run_exec(void)
 
 void run_exec_failed(void)
 {
-	exiting_tid = 0;
+	exiting = NULL;
 }
 
 /* ---- what a turn consists of (all under the lock) ------------------------------------------- */
@@ -448,6 +451,19 @@ static void leave(struct stackrec *sr)
 	thread_leave();
 }
 
+/* What a confined thread leaves behind is the helper's to send, and to ask about. */
+static void leave_to_helper(struct stackrec *sr)
+{
+	bool tx = tx_waiting(sr);
+	bool wanted = tx || stack_stats(sr->st)[STAT_dst_requests] != sr->dst_asked;
+
+	if (tx && !sr->unkicked_ns)
+		sr->unkicked_ns = now_ns();
+	leave(sr);
+	if (wanted)
+		helper_unpark(sr);
+}
+
 void run_leave(struct stackrec *sr, unsigned flags)
 {
 	uint64_t now;
@@ -458,6 +474,10 @@ void run_leave(struct stackrec *sr, unsigned flags)
 		return;
 	}
 	tell(sr);
+	if (thread_is_confined()) {
+		leave_to_helper(sr);
+		return;
+	}
 	if (unlikely(stack_stats(sr->st)[STAT_dst_requests] != sr->dst_asked)) {
 		news(sr, now_ns());
 		tell(sr);
@@ -487,7 +507,7 @@ int run_turn(struct stackrec *sr)
 	uint64_t now;
 	int n = 0;
 
-	if (!sr || !sr->st)
+	if (!sr || !sr->st || thread_is_confined())
 		return 0;
 	helper_start(sr);
 	now = now_ns();
@@ -501,7 +521,7 @@ int run_turn(struct stackrec *sr)
 
 bool attend_due(const struct stackrec *sr, uint64_t now)
 {
-	uint32_t mask = attend_mask(sr);
+	uint32_t mask = thread_is_confined() ? 0 : attend_mask(sr);
 
 	for (uint32_t i = 0; mask; i++, mask >>= 1) {
 		const struct stackrec *s = &family->stacks[i];

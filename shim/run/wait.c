@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -33,12 +34,13 @@
 #include "shim/run/run.h"
 
 #define WAIT_DEV_FDS 64
-#define WAIT_STACK_FDS 192        /* more than that is put in memory of its own */
-#define WAIT_STUCK_NS 1000000ull  /* output that no ring has room for is tried again after this */
-#define WAIT_BLIND_NS 1000000ull  /* without a waiter: look again after this */
-#define WAIT_APART_NS 10000000ull /* among those who can't all wake one another, likewise */
-#define SPIN_SLICE_NS 20000ull    /* two looks at the clock this far apart: somebody else ran */
-#define SPIN_WAKE_NS 60000ull     /* what a wake-up from sleep adds to the wait it ends */
+#define WAIT_STACK_FDS 192          /* more than that is put in memory of its own */
+#define WAIT_STUCK_NS 1000000ull    /* output that no ring has room for is tried again after this */
+#define WAIT_BLIND_NS 1000000ull    /* without a waiter: look again after this */
+#define WAIT_CONFINED_NS 2000000ull /* how often a confined thread looks at the kernel's side */
+#define WAIT_APART_NS 10000000ull   /* among those who can't all wake one another, likewise */
+#define SPIN_SLICE_NS 20000ull      /* two looks at the clock this far apart: somebody else ran */
+#define SPIN_WAKE_NS 60000ull       /* what a wake-up from sleep adds to the wait it ends */
 #define SPIN_SCORE_MAX 16
 #define SPIN_SCORE_MIN_PAYS 5
 
@@ -67,7 +69,8 @@ static void waiter_exit(void *arg)
 	if (thread_self.waiter != w || !family)
 		return;
 	thread_self.waiter = NULL;
-	fd_unhide_close(w->wakefd);
+	if (w->wakefd >= 0)
+		fd_unhide_close(w->wakefd);
 	gate_close(&w->gate);
 	attend_end(w);
 	waiter_free(w);
@@ -119,11 +122,12 @@ static int wake_socket(uint64_t *name, uint8_t *name_len)
 static struct waiter *waiter_new(void)
 {
 	struct waiter *w;
+	bool by_futex = thread_is_confined();
 	uint8_t name_len = 0;
-	uint64_t name;
-	int fd = wake_socket(&name, &name_len);
+	uint64_t name = 0;
+	int fd = by_futex ? -1 : wake_socket(&name, &name_len);
 
-	if (fd < 0)
+	if (fd < 0 && !by_futex)
 		return NULL;
 	family_enter();
 	w = pool_get(&family->waiters);
@@ -134,8 +138,8 @@ static struct waiter *waiter_new(void)
 			family->waiter_all = w;
 		}
 		w->state = WAITER_AWAKE;
-		w->pid = sys_getpid();
-		w->tid = sys_gettid();
+		w->pid = family_self->pid;
+		w->by_futex = by_futex;
 		w->wakefd = fd;
 		w->name_len = name_len;
 		w->name = name;
@@ -149,7 +153,7 @@ static struct waiter *waiter_new(void)
 		list_push_back(&family_self->waiters, &w->proc);
 	}
 	family_leave();
-	if (!w)
+	if (!w && fd >= 0)
 		fd_unhide_close(fd);
 	return w;
 }
@@ -158,8 +162,11 @@ struct waiter *waiter_self(void)
 {
 	struct waiter *w = thread_self.waiter;
 
-	if (likely(w))
+	if (likely(w)) {
+		if (thread_is_confined())
+			w->by_futex = true;
 		return w;
+	}
 	if (!family || !family_self)
 		return NULL;
 	thread_enter();
@@ -172,7 +179,15 @@ struct waiter *waiter_self(void)
 	return w;
 }
 
-static void waiter_poke(const struct waiter *w)
+/* By a confined thread: the helper does it, which is of another thread or process. */
+static void waiter_relay(void)
+{
+	atomic_store(&family->relay, true);
+	for (uint32_t i = 0; i < family->nstacks; i++)
+		helper_unpark(&family->stacks[i]);
+}
+
+static void waiter_poke(struct waiter *w)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	const struct waiter *self = waiter_self();
@@ -180,11 +195,19 @@ static void waiter_poke(const struct waiter *w)
 	uint8_t name_len = w->name_len;
 	char byte = 0;
 
+	if (unlikely(w->by_futex)) {
+		sys_futex(&w->state, FUTEX_WAKE, 1, NULL, NULL, 0);
+		return;
+	}
+	if (thread_is_confined()) {
+		waiter_relay();
+		return;
+	}
 	/* Without a socket of our own to send from (no descriptor is left) the sleeper's will do;
 	 * in another process, its timeout is what is left. */
 	if (!self && w->pid == sys_getpid())
 		self = w;
-	if (!self)
+	if (!self || self->wakefd < 0)
 		return;
 	memcpy(sun.sun_path, &name, name_len);
 	/* -EAGAIN: its queue is full of wake-ups. -ECONNREFUSED: it is gone. */
@@ -296,6 +319,7 @@ struct sleep {
 	uint32_t stacks; /* those slept on, a bit each */
 	int wake;        /* index, or -1 */
 	bool gate;       /* nothing of the above: on the thread's gate */
+	bool futex;      /* nor on that: on w's state */
 	int events;      /* GATE_* */
 };
 
@@ -324,6 +348,7 @@ static void sleep_init(struct sleep *s, uint32_t stacks, struct waiter *w, const
 	s->sigmask = sigmask;
 	s->bytes = 0;
 	s->gate = false;
+	s->futex = false;
 	s->events = 0;
 }
 
@@ -401,10 +426,29 @@ static int sleep_failed(int ret)
 	return sys_nanosleep(&blind, NULL) == -EINTR ? -EINTR : 0;
 }
 
+/* Who wakes us changes the state first. A mask can't be in force atomically, nor need it be: a
+ * handler that runs before the sleep changes the state, too. */
+static long sleep_futex(const struct sleep *s)
+{
+	static _Atomic uint32_t never;
+	uint64_t outer;
+	long ret;
+
+	if (s->sigmask)
+		sys_rt_sigprocmask(SIG_SETMASK, s->sigmask, &outer);
+	ret = sys_futex(s->w ? &s->w->state : &never, FUTEX_WAIT, s->w ? WAITER_SLEEPING : 0, s->ts,
+			NULL, 0);
+	if (s->sigmask && !thread_self.put_off)
+		sys_rt_sigprocmask(SIG_SETMASK, &outer, NULL);
+	return ret == -EINTR ? ret : 0;
+}
+
 static long sleep_call(void *arg)
 {
 	struct sleep *s = arg;
 
+	if (unlikely(s->futex))
+		return sleep_futex(s);
 	return s->gate ? gate_sleep(s->w, s->ts, s->sigmask)
 		       : sys_ppoll(s->fds, s->n, s->ts, s->sigmask);
 }
@@ -533,6 +577,20 @@ static int sleep_guarded(struct sleep *s, uint64_t deadline_ns, uint32_t nsigs0)
 	return thread_interrupted(nsigs0) ? -EINTR : ret == -EINTR ? -ERESTART : ret;
 }
 
+/* kernel: there are descriptors that only the kernel knows, which the caller looks at himself. */
+static int sleep_confined(bool kernel, uint64_t deadline_ns, const sigset_t *sigmask,
+			  uint32_t nsigs0)
+{
+	uint64_t look = now_ns() + WAIT_CONFINED_NS;
+	struct sleep s;
+
+	sleep_init(&s, 0, waiter_self(), sigmask);
+	s.futex = true;
+	if ((kernel || door_fd() >= 0) && deadline_ns > look)
+		deadline_ns = look;
+	return sleep_guarded(&s, deadline_ns, nsigs0);
+}
+
 int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const sigset_t *sigmask,
 		     uint32_t nsigs0)
 {
@@ -542,6 +600,10 @@ int wait_sleep_epoll(struct stackrec *sr, int epfd, uint64_t deadline_ns, const 
 	struct sleep s;
 	int ret;
 
+	if (thread_is_confined()) {
+		ret = sleep_confined(epfd >= 0, deadline_ns, sigmask, nsigs0);
+		return ret < 0 ? ret : 1;
+	}
 	if (!w || !stacks || gate_prepare(w, stacks, epfd) < 0) {
 		ret = wait_sleep(sr, &kfd, epfd >= 0, deadline_ns, sigmask, nsigs0);
 		return ret < 0 ? ret : 1;
@@ -561,6 +623,8 @@ int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_
 
 	for (unsigned i = 0; i < nkfds; i++)
 		kfds[i].revents = 0;
+	if (thread_is_confined())
+		return sleep_confined(nkfds, deadline_ns, sigmask, nsigs0);
 	sleep_init(&s, sleep_stacks(sr), w, sigmask);
 	ret = sleep_fill(&s, kfds, nkfds);
 	if (ret < 0)
@@ -591,7 +655,7 @@ static bool one_cpu(void)
 
 uint64_t wait_spin_ns(const struct stackrec *sr)
 {
-	if (!knobs.spin_us || spin_score < SPIN_SCORE_MIN_PAYS || one_cpu())
+	if (!knobs.spin_us || thread_is_confined() || spin_score < SPIN_SCORE_MIN_PAYS || one_cpu())
 		return 0;
 	if (sr && atomic_load_explicit(&sr->sleepers, memory_order_relaxed))
 		return 0;

@@ -25,7 +25,10 @@ endif
 
 # Sockets over exec (exec.sh).
 EXTRA_DIST += tests/net/changes.sh tests/net/changes.py tests/net/storm.sh tests/net/exec.sh tests/net/pass.sh tests/net/passer.py tests/net/lines.py tests/net/pools.py
-check_PROGRAMS += tests/net/execer tests/net/storm
+EXTRA_DIST += tests/net/confined.sh
+check_PROGRAMS += tests/net/execer tests/net/storm tests/net/confined
+tests_net_confined_SOURCES = tests/net/confined.c
+tests_net_confined_CFLAGS = $(AM_CFLAGS) -pthread
 tests_net_storm_SOURCES = tests/net/storm.c
 tests_net_storm_CFLAGS = $(AM_CFLAGS) -pthread
 tests_net_execer_SOURCES = tests/net/execer.c

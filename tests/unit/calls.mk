@@ -12,7 +12,7 @@ check_PROGRAMS += tests/unit/test_calls tests/unit/test_calls_signal
 TESTS += tests/unit/test_calls tests/unit/test_calls_signal
 
 calls_test_sources = \
-	shim/call/epoll.c shim/call/exec.c shim/call/fd.c shim/call/msg.c shim/call/poll.c shim/call/process.c \
+	shim/call/epoll.c shim/call/exec.c shim/call/fd.c shim/call/filter.c shim/call/msg.c shim/call/poll.c shim/call/process.c \
 	shim/call/rw.c shim/call/sendfile.c shim/call/sig.c shim/call/socket.c shim/call/spawn.c \
 	shim/call/syscall.c shim/proc/knobs.c shim/proc/memlock.c shim/call/libc.c shim/proc/image.c shim/proc/log.c \
 	shim/call/signal.c shim/call/start.c shim/call/stdio.c shim/proc/thread.c shim/proc/user.c \
