@@ -18,6 +18,7 @@ EXTRA_DIST += \
 	tests/apps/programs.sh \
 	tests/apps/redis.sh \
 	tests/apps/redis_many.sh \
+	tests/apps/ssh.sh \
 	tests/apps/suites.sh \
 	tests/apps/udp.sh \
 	tests/apps/udp_trains.py \
