@@ -143,7 +143,7 @@ static bool connect_take(int fd, struct ofd *o, const struct sockaddr *addr, soc
 	    !sockaddr_reaches(o, &dst.addr))
 		return false;
 	if (iface_named() || knobs.loopback)
-		sr = sock_stack_for(o, &dst.addr, iface_named(), &why);
+		sr = sock_stack_for(fd, o, &dst.addr, iface_named(), &why);
 	if (sr)
 		sr = connect_stack(o, sr);
 	if (sr && with_data && !(stack_cfg(sr->st)->tcp_fastopen & TCP_FASTOPEN_CLIENT))

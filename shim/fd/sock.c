@@ -63,8 +63,8 @@ int sock_created(int fd, int domain, int type, int protocol)
 	return fd;
 }
 
-struct stackrec *sock_stack_for(const struct ofd *o, const struct ip_addr *addr, bool attach,
-				enum verdict *why)
+struct stackrec *sock_stack_for(int fd, const struct ofd *o, const struct ip_addr *addr,
+				bool attach, enum verdict *why)
 {
 	bool none = iface_is("none"), loop = ip_addr_is_loopback(addr);
 	struct stackrec *sr;
@@ -85,6 +85,10 @@ struct stackrec *sock_stack_for(const struct ofd *o, const struct ip_addr *addr,
 	sr = run_stack(loop || none || !attach, why);
 	if (!sr && knobs.loopback && !loop && !none && attach)
 		sr = run_stack(true, why);
+	if (sr && !run_same_netns(fd)) {
+		*why = VERDICT_netns;
+		return NULL;
+	}
 	return sr;
 }
 
@@ -302,7 +306,7 @@ int sock_listen(int fd, struct ofd *o, int backlog)
 	if (sk && listener_again(fd, o, backlog, &r))
 		return r;
 	if (listener_bound(fd, o, backlog, &r))
-		sr = sock_stack_for(o, &o->bound.addr, true, &why);
+		sr = sock_stack_for(fd, o, &o->bound.addr, true, &why);
 	if (sr) {
 		run_enter_all();
 		why = o->sk ? VERDICT_stack : listener_make(fd, o, sr, backlog, &r);

@@ -163,8 +163,8 @@ static inline bool iface_named(void)
  * The stack that is to serve a socket at (or towards) addr, or NULL with *why. attach: an interface
  * may be attached for it; else the loopback inside the stack must do. No lock held.
  */
-struct stackrec *sock_stack_for(const struct ofd *o, const struct ip_addr *addr, bool attach,
-				enum verdict *why);
+struct stackrec *sock_stack_for(int fd, const struct ofd *o, const struct ip_addr *addr,
+				bool attach, enum verdict *why);
 /* True when a listener or UDP socket of this stack serves ep. sr->lock held. */
 bool sock_local_service(struct stackrec *sr, enum sock_type type, const struct endpoint *ep);
 /*

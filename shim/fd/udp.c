@@ -128,7 +128,7 @@ static void udp_try(int fd, struct ofd *o)
 	if (ip_is_multicast(&o->bound.addr) || ip_is_broadcast(&o->bound.addr))
 		why = VERDICT_other_iface;
 	else
-		sr = sock_stack_for(o, &o->bound.addr, true, &why);
+		sr = sock_stack_for(fd, o, &o->bound.addr, true, &why);
 	if (sr) {
 		sr = udp_stack(o, sr);
 		run_enter(sr);

@@ -143,6 +143,7 @@ struct family {
 	 * wake every other. */
 	_Atomic uint64_t netns;
 	_Atomic bool netns_many;
+	_Atomic uint64_t stack_netns; /* where the stacks were made; 0: not known */
 	_Atomic bool relay; /* a confined process has marked waiters: the helper is to poke them */
 	struct waiter *_Atomic waiter_all; /* every waiter there ever was, through waiter.all */
 };

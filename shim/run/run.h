@@ -16,6 +16,9 @@
  * *why says why nothing can be accelerated. loopback_only: an interface is not needed. */
 struct stackrec *run_stack(bool loopback_only, enum verdict *why);
 
+/* Is this socket of the network namespace in which the stacks were made, as far as can be told? */
+bool run_same_netns(int fd);
+
 /* Takes the stack's lock (a dead holder's connections are reset first), or family.shared's. */
 void run_enter(struct stackrec *sr);
 /* Those of all stacks, and gives them back: for what has a part in each of them. */

@@ -138,9 +138,41 @@ static enum verdict stacks_join(void)
 	return err ? why : VERDICT_stack;
 }
 
+/* A process may leave a namespace (unshare(2), setns(2)), its sockets and ours don't. 0: a kernel
+ * before Linux 5.14. */
+static uint64_t netns_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return sys_getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 ? 0 : cookie;
+}
+
+static void netns_note(void)
+{
+	uint64_t none = 0;
+	int fd;
+
+	if (family->stack_netns)
+		return;
+	fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	atomic_compare_exchange_strong(&family->stack_netns, &none, netns_of(fd));
+	sys_close(fd);
+}
+
+bool run_same_netns(int fd)
+{
+	uint64_t home = family->stack_netns, netns = home ? netns_of(fd) : 0;
+
+	return !netns || netns == home;
+}
+
 /* The locks of all stacks held. sr: the first. */
 static void stack_prepare(struct stackrec *sr, bool loopback_only)
 {
+	netns_note();
 	for (uint32_t i = 0; i < family->nstacks; i++) {
 		if (family->stacks[i].st || stack_make(&family->stacks[i]) == 0)
 			continue;

@@ -3,6 +3,7 @@
 #
 #	changes.py server PORT     a child for each connection, which does what its first line says
 #	changes.py daemon PORT     itself, in the middle of making its listener and its epoll set
+#	changes.py moves PORT      itself, alone, into a network namespace of its own and back
 #	changes.py client ADDRESS PORT CASE
 import ctypes, os, resource, select, signal, socket, sys, time
 
@@ -152,6 +153,38 @@ def daemon():
     away()  # after accept
     line(c)
     talk(c)
+
+
+def moves():
+    """Sockets stay where they were made; those made in the new namespace are of that."""
+    port = int(sys.argv[2])
+    l = listener(port)
+    l.listen(16)
+    c = l.accept()[0]
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    line(c)
+    unshare(NEWNET)
+    new = listener(port + 1)
+    new.listen(16)
+    talk(c)
+    c.close()
+    for back in (False, True):  # the listener serves from there, and after the return
+        if back:
+            assert libc.setns(home, NEWNET) == 0
+        c = l.accept()[0]
+        line(c)
+        talk(c)
+        c.close()
+
+
+def refused():
+    s = socket.socket()
+    s.settimeout(3)
+    try:
+        s.connect((sys.argv[2], int(sys.argv[3])))
+    except ConnectionRefusedError:
+        sys.exit(0)
+    sys.exit("somebody is there")
 
 
 def client():

@@ -22,6 +22,23 @@ check "the server saw nothing wrong" bash -c "! grep -E 'failed|Traceback' '$wor
 check "it ends" end_pid "$pid"
 segs=$(($(kernel_tcp_in) - segs))
 check "the kernel had none of it ($segs segments)" [ "$segs" = 0 ]
+for way in native shim; do
+	if [ $way = native ]; then
+		srv_kernel "$NS_SRV" moves python3 "$changes" moves 7602
+	else
+		srv moves python3 "$changes" moves 7602
+	fi
+	check "$way: alone, into another network namespace" ask 7602 x
+	check "$way: a listener that is made there is not here" \
+		cli python3 "$changes" refused "$IP_SRV" 7603
+	segs=$(kernel_tcp_in)
+	check "$way: its listener serves from there" ask 7602 x
+	check "$way: and when it is back" ask 7602 x
+	segs=$(($(kernel_tcp_in) - segs))
+	wait "$pid"
+	check "$way: it saw nothing wrong" [ $? = 0 ]
+done
+check "the kernel had none of it ($segs segments)" [ "$segs" -le 2 ]
 srv daemon python3 "$changes" daemon 7601
 check "a daemon, step by step" ask 7601 x
 check "on the stack" accelerated daemon
