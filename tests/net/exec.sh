@@ -19,6 +19,10 @@ ways="execv execve execvp execvpe execl execlp text execle fexecve execveat sysc
 echo 'exec "$1" next "$2" "$3" "$4"' >"$work/text"
 chmod +x "$work/text"
 export EXECER_TEXT=$work/text
+# Images that the dynamic loader preloads nothing into: without one, and with another user's rights.
+cp "$execer" "$work/setuid" && chown nobody "$work/setuid" && chmod 4755 "$work/setuid" || exit 1
+gcc -static -O1 -w -o "$work/static" "$srcdir/tests/net/execer.c" || exit 1
+export static=$work/static setuid=$work/setuid
 srv children "$execer" server 7200 children $ways closed plain
 children=$pid
 wait_listen() {
@@ -49,10 +53,24 @@ for way in execv shell vfork system; do
 	[ $tap_bad = 0 ] || sed 's/^/# /' "$work/alone.log"
 	wait "$pid"
 done
-srv alone "$execer" server 7202 alone plain
-check "plain: one alone" wait_listen 7202
-check "plain: becomes one without the shim, and serves" \
-	cli "$execer" client "$IP_SRV" 7202 plain
+port=7202
+for way in plain static setuid; do
+	srv alone "$execer" server $port alone $way
+	check "$way: one alone" wait_listen $port
+	check "$way: becomes one without the shim, and serves" \
+		cli "$execer" client "$IP_SRV" $port plain
+	wait "$pid"
+	check "$way: it ends well" [ $? = 0 ]
+	port=$((port + 1))
+done
+for way in static setuid; do
+	srv parent "$execer" server $port children $way
+	check "$way: a child" wait_listen $port
+	check "$way: has kernel sockets, and serves" cli "$execer" client "$IP_SRV" $port plain
+	wait "$pid"
+	check "$way: has ended well" grep -qx "$way: 0" "$work/parent.log"
+	port=$((port + 1))
+done
 # Nothing accelerated, nothing inherited: programs that a shell under the shim begins are strangers.
 strangers() {
 	on_srv env LD_PRELOAD="$LIBSHIM" SHIM_IFACE="$IF_SRV" python3 -c '

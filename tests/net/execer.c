@@ -108,11 +108,25 @@ static int next(int l, int c, int ep)
 	return serve_one(l);
 }
 
+static void must_be_plain(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char row[512];
+
+	if (!f)
+		die("maps");
+	while (fgets(row, sizeof(row), f))
+		if (strstr(row, "libshim"))
+			die("the library is here");
+	fclose(f);
+}
+
 /* Without the shim: the connection is at an end, the listener serves. */
 static int next_plain(int l, int c)
 {
 	char byte;
 
+	must_be_plain();
 	if (read(c, &byte, 1) > 0)
 		die("the connection should be none");
 	return serve_one(l);
@@ -222,6 +236,8 @@ static void become(const char *way, int c)
 		execl("/nonexistent", "execer", (char *)NULL), execv(self, next_argv);
 	else if (!strcmp(way, "closed"))
 		fcntl(c, F_SETFD, FD_CLOEXEC), execl("/bin/true", "true", (char *)NULL);
+	else if (!strcmp(way, "static") || !strcmp(way, "setuid")) /* environ has the preload */
+		next_argv[1] = "plain", execve(getenv(way), plain_argv, environ);
 	else if (!strcmp(way, "plain"))
 		next_argv[1] = "plain", execve(self, plain_argv, no_env);
 	else if (!strncmp(way, "vfork", 5))
