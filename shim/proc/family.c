@@ -16,10 +16,10 @@
  *
  * Who is alive. A member holds a POSIX lock on the byte of the memfd that has its slot's number.
  * The kernel drops it when the process ends, however it ends, and when it becomes a program that is
- * not handed the memfd: an identity that no reused pid can fake and that crosses pid namespaces. The
- * lock is lost for a moment when our descriptor of the memfd moves (dup2 over it) and is not yet
- * taken by a child in its first instructions; so a member whose byte is free while its pid is the
- * same process is only declared gone when two rounds of the reaper find it so.
+ * not handed the memfd: an identity that no reused pid can fake and that crosses pid namespaces.
+ * The lock is lost for a moment when our descriptor of the memfd moves (dup2 over it) and is not
+ * yet taken by a child in its first instructions; so a member whose byte is free while its pid is
+ * the same process is only declared gone when two rounds of the reaper find it so.
  *
  * References. What each member holds of each open file description is counted in the member's row,
  * and the sum in the description. A member that is gone without a word has its row dropped by

@@ -32,8 +32,8 @@
 
 /*
  * One process, or the place of one. It lives while it holds the lock on its byte of the memfd
- * (fcntl(2), F_SETLK), which the kernel drops at its end, whatever the cause, and at an exec, unless
- * the memfd stays open over it (shim/fd/exec.h).
+ * (fcntl(2), F_SETLK), which the kernel drops at its end, whatever the cause, and at an exec that
+ * the memfd is not open over (shim/fd/exec.h).
  */
 enum proc_state {
 	PROC_FREE,
