@@ -16,7 +16,7 @@ port=2222
 mkdir -p /run/sshd "$work/www"
 ssh-keygen -q -t ed25519 -N "" -f "$work/host" && ssh-keygen -q -t ed25519 -N "" -f "$work/key" &&
 	cp "$work/key.pub" "$work/authorized" || exit 1
-head -c 8000000 /dev/urandom >"$work/file"
+head -c 4000000 /dev/urandom >"$work/file"
 want=$(sha256sum <"$work/file")
 cat >"$work/sshd.conf" <<CONF
 Port $port
@@ -105,7 +105,7 @@ print(sum(s["counters"].get("tcp_conn_passive", 0) for f in json.load(sys.stdin)
 }
 all_of_it() {
 	check "$1: a command, its output, errors and status" command_runs
-	check "$1: 8 MB into a command" bytes_in
+	check "$1: 4 MB into a command" bytes_in
 	check "$1: sftp both ways" sftp_both
 	check "$1: scp both ways" scp_both
 	check "$1: six at once" several

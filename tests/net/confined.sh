@@ -29,15 +29,14 @@ run() { # run PORT WAY STARTER...: served, and it ended well
 	return 1
 }
 natively() { srv_kernel "$NS_SRV" "$@"; }
-# What comes for one that ended alone the kernel answers: the end of the peer's side.
-none_by_kernel() { [ $((segs - before)) -le $((way_alone * 2)) ]; }
+# What comes when the last process has ended the kernel answers: the end of the peer's side.
+none_by_kernel() { [ $((segs - before)) -le 2 ]; }
 forbidden() { grep -q 'a seccomp filter forbids' "$work/$1.log"; }
 port=7700
 for way in child alone threads listed listener; do
 	check "$way: natively" run $((port += 1)) $way natively
 	before=$(kernel_tcp_in)
 	check "$way: under the shim" run $((port += 1)) $way srv
-	case $way in alone | threads | listener) way_alone=1 ;; *) way_alone=0 ;; esac
 	check "$way: the stack carried it ($((segs - before)) segments by the kernel)" none_by_kernel
 	if [ $way = listed ]; then
 		check "$way: nothing is forbidden" bash -c "! grep -q seccomp '$work/$way.log'"
