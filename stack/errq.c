@@ -143,6 +143,13 @@ static uint32_t payload_copy(const struct sock_err *e, const struct iovec *iov, 
 	return done;
 }
 
+uint32_t stack_err_data(const struct sock *sk, void *buf, uint32_t max)
+{
+	struct iovec v = {buf, max};
+
+	return payload_copy(stack_err_peek(sk), &v, 1);
+}
+
 uint32_t stack_err_take(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 			struct sock_err *out)
 {

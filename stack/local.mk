@@ -54,6 +54,7 @@ libstack_la_SOURCES = \
 	stack/tcp/cwv.c \
 	stack/tcp/cwv.h \
 	stack/tcp/reset.c \
+	stack/tcp/optstats.c \
 	stack/tcp/savesyn.c \
 	stack/tcp/sockopt_stamp.c \
 	stack/tcp/stamp.c \

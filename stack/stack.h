@@ -533,6 +533,7 @@ struct sock_err {
 	uint8_t type, code;      /* ICMP's; of others as ee_type and ee_code */
 	bool named;              /* to is told as msg_name, */
 	bool has_offender;       /* offender as SO_EE_OFFENDER() */
+	bool stats;              /* its data is SCM_TIMESTAMPING_OPT_STATS, too */
 	uint32_t info, data;     /* ee_info, ee_data */
 	struct endpoint to;      /* whom the packet in question was for */
 	struct ip_addr offender; /* who says so */
@@ -543,6 +544,8 @@ struct sock_err {
 
 /* The oldest entry, or NULL. */
 const struct sock_err *stack_err_peek(const struct sock *sk);
+/* Up to max bytes of the oldest one's data (there is one) into buf; returns how many. */
+uint32_t stack_err_data(const struct sock *sk, void *buf, uint32_t max);
 /* Takes the oldest one (there is one) off into *out. Its data goes to iov; returns the bytes
  * copied. */
 uint32_t stack_err_take(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,

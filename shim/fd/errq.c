@@ -17,6 +17,10 @@
 
 /* Of headers later than those of Debian 12. */
 #define STAMPING_OPT_RX_FILTER (1u << 17)
+#ifndef SCM_TIMESTAMPING_OPT_STATS
+#define SCM_TIMESTAMPING_OPT_STATS 54
+#endif
+#define STATS_BYTES_MAX 256u /* more than there are attributes for */
 #ifndef TCP_CM_INQ
 #define TCP_CM_INQ 36 /* as TCP_INQ */
 #endif
@@ -115,13 +119,16 @@ static size_t name_room(const struct ofd *o, const struct msghdr *msg)
 
 /* All that is told beside the packet. */
 static void err_tell(const struct ofd *o, struct msghdr *msg, const struct sock_err *e,
-		     const struct recv_notes *n)
+		     const struct recv_notes *n, const uint8_t *stats)
 {
+	uint32_t bits = e->ns ? stamp_bits(n, true) : 0;
 	struct cmsg_out out;
 
 	notes_begin(&out, msg);
 	if (e->ns)
-		cmsg_put_stamps(&out, stamp_bits(n, true), stamp_real_ns(e->ns));
+		cmsg_put_stamps(&out, bits, stamp_real_ns(e->ns));
+	if (e->stats && e->bytes && bits & CMSG_STAMPING)
+		cmsg_put(&out, SOL_SOCKET, SCM_TIMESTAMPING_OPT_STATS, stats, e->bytes);
 	put_error(&out, o, e);
 	cmsg_end(&out);
 	if (!msg->msg_name)
@@ -147,6 +154,7 @@ ssize_t stream_recv_error(int fd, struct ofd *o, struct msghdr *msg, int flags)
 	const struct sock_err *first;
 	size_t name = name_room(o, msg);
 	struct recv_notes notes = {0};
+	uint8_t stats[STATS_BYTES_MAX];
 	struct sock_err e;
 	struct call c;
 	ssize_t r;
@@ -169,11 +177,13 @@ ssize_t stream_recv_error(int fd, struct ofd *o, struct msghdr *msg, int flags)
 		return -EFAULT;
 	}
 	stack_recv_notes(call_sk(&c), &notes);
+	if (first->stats)
+		stack_err_data(call_sk(&c), stats, sizeof(stats));
 	r = stack_err_take(c.sr->st, call_sk(&c), msg->msg_iov, (int)msg->msg_iovlen, &e);
 	call_end(&c, RUN_LATER);
 	msg->msg_flags = (flags & MSG_CMSG_CLOEXEC) | MSG_ERRQUEUE;
 	if ((uint32_t)r < e.bytes)
 		msg->msg_flags |= MSG_TRUNC;
-	err_tell(o, msg, &e, &notes);
+	err_tell(o, msg, &e, &notes, stats);
 	return r;
 }

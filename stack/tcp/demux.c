@@ -184,9 +184,9 @@ void tcp_tables_empty(struct tcp_state_tables *t)
 const struct pool *tcp_pool(const struct stack *st, unsigned idx)
 {
 	const struct tcp_state_tables *t = st->tcp;
-	const struct pool *all[] = {&t->conns,     &t->reqs,  &t->tws,       &t->ranges,
-				    &t->listeners, &t->sents, &t->tx_stamps, &t->rx_stamps,
-				    &t->saved_syns};
+	const struct pool *all[] = {&t->conns,     &t->reqs,      &t->tws,
+				    &t->ranges,    &t->listeners, &t->sents,
+				    &t->tx_stamps, &t->rx_stamps, &t->saved_syns};
 
 	return idx < ARRAY_SIZE(all) ? all[idx] : NULL;
 }

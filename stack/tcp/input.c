@@ -256,8 +256,9 @@ static void ack_progress(struct in *in, struct seq una_before)
 
 	if (c->state != TCPS_SYN_RCVD) /* a SYN-ACK's does not count, as Linux has it */
 		c->bytes_acked += (uint32_t)seq_diff(c->sent.una, una_before);
+	tcp_rtos_end(st, c);
 	if (unlikely(!list_empty(&c->stamps.tx)))
-		stamp_acked(st, c);
+		stamp_acked(st, c, in->s->p->ttl);
 	if (unlikely(c->zc_told != c->zc_next))
 		tcp_zerocopy_tell(st, c);
 	if (seq_gt(upto, c->snd.una))
@@ -266,7 +267,6 @@ static void ack_progress(struct in *in, struct seq una_before)
 		c->snd_sml = c->sent.una;
 	urgent_acked(&c->urgent, c->sent.una);
 	mtup_acked(st, c);
-	tcp_rtos_end(st, c);
 	c->stall_ns = 0;
 	c->soft_err_valid = false;
 	tcp_sndbuf_tune(st, c);

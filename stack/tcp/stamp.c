@@ -134,6 +134,7 @@ void stamp_written(struct stack *st, struct tcp_conn *c, unsigned flags)
 		if (!t)
 			return;
 		t->what = 0;
+		t->tx_ns = 0;
 		list_init(&t->node);
 		list_push_back(&c->stamps.tx, &t->node);
 	}
@@ -161,11 +162,14 @@ static bool append_sent(struct stack *st, struct tcp_conn *c, struct sock_err *e
 }
 
 /* Tells of t's byte. Unless SOF_TIMESTAMPING_OPT_TSONLY, with the segment: the frame of ent, if
- * any, and len bytes of the send buffer from seq on. */
+ * any, and len bytes of the send buffer from seq on. With it, with what at says, if anything. */
 static void tell(struct stack *st, struct tcp_conn *c, const struct tx_stamp *t, uint32_t info,
-		 const struct tx_ent *ent, struct seq seq, uint32_t len)
+		 const struct tx_ent *ent, struct seq seq, uint32_t len,
+		 const struct opt_stats_at *at)
 {
 	bool data = !(c->o.stamping & SOF_TIMESTAMPING_OPT_TSONLY);
+	bool stats = !data && c->o.stamping & SOF_TIMESTAMPING_OPT_STATS;
+	uint8_t buf[OPT_STATS_MAX];
 	struct sock_err n = {
 		.err = ENOMSG,
 		.origin = SOCK_ERR_STAMP,
@@ -178,10 +182,15 @@ static void tell(struct stack *st, struct tcp_conn *c, const struct tx_stamp *t,
 			data && ent && (c->o.v6 || c->o.stamping & SOF_TIMESTAMPING_OPT_CMSG),
 		.offender = c->sk.local.addr,
 		.ns = st->now_ns,
+		.stats = stats,
 	};
-	uint32_t bytes = data ? len + (ent ? ent->len : 0) : 0;
+	uint32_t bytes = data    ? len + (ent ? ent->len : 0)
+			 : stats ? tcp_opt_stats(st, c, at, buf)
+				 : 0;
 	struct sock_err *e = sock_err_push(st, &c->sk, &n, bytes, c->rcv_limit);
 
+	if (e && stats)
+		sock_err_append(st, &c->sk, e, buf, bytes);
 	if (!e || !data)
 		return;
 	if (ent && !sock_err_append(st, &c->sk, e, frame_data(&st->frames, ent->frame), ent->len))
@@ -211,21 +220,25 @@ void stamp_sent(struct stack *st, struct tcp_conn *c, struct seq seq, uint32_t l
 {
 	uint32_t beside = ent->flags & TXF_GSO ? len : 0; /* not in the frame */
 	struct seq end = seq_add(seq, len);
+	struct opt_stats_at at = {
+		.tx_ns = st->now_ns, .len = len, .again = seq_lt(seq, c->sent.nxt)};
 
 	for (struct list *pos = stamp_from(c, seq, end); pos != &c->stamps.tx; pos = pos->next) {
-		const struct tx_stamp *t = list_entry(pos, struct tx_stamp, node);
+		struct tx_stamp *t = list_entry(pos, struct tx_stamp, node);
 
 		if (seq_geq(t->key, end))
 			break;
 		if (t->what & STAMP_QUEUED)
-			tell(st, c, t, TOLD_QUEUED, ent, seq, beside);
+			tell(st, c, t, TOLD_QUEUED, ent, seq, beside, &at);
 		if (t->what & STAMP_SENT)
-			tell(st, c, t, TOLD_SENT, ent, seq, beside);
+			tell(st, c, t, TOLD_SENT, ent, seq, beside, &at);
+		t->tx_ns = st->now_ns;
 	}
 }
 
-void stamp_acked(struct stack *st, struct tcp_conn *c)
+void stamp_acked(struct stack *st, struct tcp_conn *c, uint8_t ttl)
 {
+	struct opt_stats_at at = {.acked = true, .ttl = ttl};
 	struct seq from = c->snd.una;
 
 	while (!list_empty(&c->stamps.tx)) {
@@ -233,9 +246,10 @@ void stamp_acked(struct stack *st, struct tcp_conn *c)
 
 		if (seq_geq(t->key, c->sent.una))
 			return;
+		at.tx_ns = t->tx_ns;
 		if (t->what & STAMP_ACKED)
-			tell(st, c, t, TOLD_ACKED, NULL, from,
-			     (uint32_t)seq_diff(t->key, from) + 1);
+			tell(st, c, t, TOLD_ACKED, NULL, from, (uint32_t)seq_diff(t->key, from) + 1,
+			     &at);
 		from = seq_add(t->key, 1);
 		list_del(&t->node);
 		pool_put(&st->tcp->tx_stamps, t);

@@ -34,8 +34,9 @@ struct rx_stamps {
 struct tx_stamp {
 	struct list node; /* stamps.tx */
 	struct seq key;
-	uint8_t what; /* STAMP_SENT, ... as asked for */
-	bool eor;     /* what follows has a mark of its own in any case */
+	uint64_t tx_ns; /* when it was sent last */
+	uint8_t what;   /* STAMP_SENT, ... as asked for */
+	bool eor;       /* what follows has a mark of its own in any case */
 };
 
 struct stamps {
@@ -61,8 +62,24 @@ void stamp_written(struct stack *st, struct tcp_conn *c, unsigned flags);
 /* A segment of len bytes from seq on is in ent. */
 void stamp_sent(struct stack *st, struct tcp_conn *c, struct seq seq, uint32_t len,
 		const struct tx_ent *ent);
-/* Everything before c->sent.una is acknowledged, and still in the send buffer. */
-void stamp_acked(struct stack *st, struct tcp_conn *c);
+/* Everything before c->sent.una is acknowledged, and still in the send buffer; by a packet that came
+ * with that TTL or hop limit. */
+void stamp_acked(struct stack *st, struct tcp_conn *c, uint8_t ttl);
+
+/* ---- SOF_TIMESTAMPING_OPT_STATS (optstats.c) ------------------------------------------------ */
+
+#define OPT_STATS_MAX 256u
+/* What the time stamp is of. */
+struct opt_stats_at {
+	uint64_t tx_ns; /* when it was sent */
+	uint32_t len;   /* bytes of the segment that is being sent, and not counted yet; or 0 */
+	bool again;     /* it is sent again */
+	bool acked;
+	uint8_t ttl; /* of the ACK */
+};
+/* The attributes into buf, of OPT_STATS_MAX bytes. Returns how many. */
+uint32_t tcp_opt_stats(const struct stack *st, struct tcp_conn *c, const struct opt_stats_at *at,
+		       uint8_t *buf);
 
 /* Nothing will be sent, or read, any more. */
 void stamps_end_tx(struct stack *st, struct tcp_conn *c);

@@ -278,6 +278,72 @@ static void stamp_tx_by_message(void)
 	close(s);
 }
 
+#define SOF_STATS SOF_TIMESTAMPING_OPT_STATS
+
+/* The attributes in their order, with their sizes, and what is the same whoever tells it. */
+static void st_stats(const uint8_t *p, size_t n)
+{
+	for (size_t at = 0; at + 4 <= n;) {
+		uint64_t v = 0;
+		uint16_t len, type;
+
+		memcpy(&len, p + at, 2);
+		memcpy(&type, p + at + 2, 2);
+		if (len < 4 || at + len > n || len > 12) {
+			say("broken");
+			return;
+		}
+		memcpy(&v, p + at + 4, len - 4u);
+		say("%u/%u", type, len - 4);
+		/* segments, retransmissions, reordering, queues, bytes, rehashes */
+		if (strchr("\4\5\11\13\15\16\22\23\24\25\27\30\33", type))
+			say("=%llu", (unsigned long long)v);
+		at += (len + 3u) & ~3u;
+	}
+}
+
+static void st_recv_stats(int s)
+{
+	static char ctl[1024], b[600];
+	struct iovec v = {b, sizeof(b)};
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)};
+	long n = res("recvmsg", recvmsg(s, &m, MSG_ERRQUEUE));
+
+	if (n < 0)
+		return;
+	say("fl=%x", (unsigned)m.msg_flags);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		size_t len = c->cmsg_len - sizeof(*c);
+
+		say("%d/%d:%zu", c->cmsg_level, c->cmsg_type, len);
+		if (c->cmsg_type != SCM_TIMESTAMPING_OPT_STATS)
+			continue;
+		say("same=%d", len == (size_t)n && !memcmp(CMSG_DATA(c), b, len));
+		st_stats(CMSG_DATA(c), len);
+	}
+}
+
+static void stamp_stats(void)
+{
+	int s, p;
+
+	pair(&s, &p);
+	ok("set", set_int(s, SOL_SOCKET, SO_TIMESTAMPING,
+			  SOF_SW | SOF_ID | SOF_TSONLY | SOF_STATS | SOF_TIMESTAMPING_TX_SCHED |
+				  SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_ACK));
+	res("send", send(s, big, 500, 0));
+	nap();
+	for (int i = 0; i < 4; i++)
+		st_recv_stats(s);
+	ok("not told", set_int(s, SOL_SOCKET, SO_TIMESTAMPING,
+			       SOF_TSONLY | SOF_STATS | SOF_TIMESTAMPING_TX_ACK));
+	res("send", send(s, big, 100, 0));
+	nap();
+	st_recv_stats(s);
+	pair_close(s, p);
+}
+
 /* Which flags go together. */
 static void stamp_flags(void)
 {
@@ -357,6 +423,6 @@ static void stamp_edges(void)
 
 ADD_CASES(stamp_cases, BOTH(stamp_rx), BOTH(stamp_nameless), BOTH(stamp_rx_timestamping),
 	  BOTH(stamp_rx_of_arrival), BOTH(stamp_inq), BOTH(stamp_tx), BOTH(stamp_tx_data),
-	  BOTH(stamp_tx_by_message), BOTH(stamp_flags), BOTH(stamp_edges))
+	  BOTH(stamp_tx_by_message), BOTH(stamp_stats), BOTH(stamp_flags), BOTH(stamp_edges))
 
 #endif
