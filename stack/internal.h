@@ -148,6 +148,10 @@ struct icmp_err {
 	const struct rx_pkt *p; /* the packet, from the ICMP header on; */
 	uint32_t quoted_off;    /* where in it the quoted transport header begins */
 };
+/* struct sock_ee_data_rfc4884 of an error whose packet is there: in the low 16 bits where, from the
+ * quoted transport header on, the extensions begin (0: there are none), and a flag (rfc4884.c). */
+#define ICMP_RFC4884_INVALID (1u << 16)
+uint32_t icmp_rfc4884(struct stack *st, const struct icmp_err *e);
 #define ICMP_QUOTED_L4_BYTES 8u /* as much of the transport header as RFC 792 promises */
 /* To the transport: l4 is what is quoted of its header, ICMP_QUOTED_L4_BYTES. */
 enum stat_id icmp_deliver(struct stack *st, const struct ip_addr *local,

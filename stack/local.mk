@@ -32,6 +32,7 @@ libstack_la_SOURCES = \
 	stack/mem/pool.h \
 	stack/rand.c \
 	stack/seq.h \
+	stack/ip/rfc4884.c \
 	stack/reset.c \
 	stack/sock.c \
 	stack/sock6.c \

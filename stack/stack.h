@@ -534,7 +534,7 @@ struct sock_err {
 	bool named;              /* to is told as msg_name, */
 	bool has_offender;       /* offender as SO_EE_OFFENDER() */
 	bool stats;              /* its data is SCM_TIMESTAMPING_OPT_STATS, too */
-	uint32_t info, data;     /* ee_info, ee_data */
+	uint32_t info, data;     /* ee_info; ee_data, or ee_rfc4884 of an ICMP error */
 	struct endpoint to;      /* whom the packet in question was for */
 	struct ip_addr offender; /* who says so */
 	uint64_t ns;             /* when; 0: no time is told */

@@ -43,10 +43,13 @@ static void queue_error(struct stack *st, struct tcp_conn *c, const struct icmp_
 		.offender = e->p->src,
 		.ns = stamp_wanted(&c->o) ? st->now_ns : 0,
 	};
+	bool v4 = ip_addr_is_v4(&c->sk.remote.addr);
 	uint32_t left = e->p->len - e->quoted_off, off = e->quoted_off;
 	struct sock_err *q = sock_err_push(st, &c->sk, &n, left, c->rcv_limit);
 	uint8_t buf[256];
 
+	if (q && sock_kept_on(&c->o, v4 ? KEPT_RFC4884 : KEPT_RFC4884_6))
+		q->data = icmp_rfc4884(st, e);
 	while (q && left > 0) {
 		uint32_t part = left < sizeof(buf) ? left : sizeof(buf);
 

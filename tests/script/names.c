@@ -15,6 +15,12 @@
 #include "script.h"
 #include "stack/tcp/info_all.h"
 
+#ifndef IP_RECVERR_RFC4884
+#define IP_RECVERR_RFC4884 26
+#endif
+#ifndef IPV6_RECVERR_RFC4884
+#define IPV6_RECVERR_RFC4884 31
+#endif
 #ifndef TCP_INQ
 #define TCP_INQ 36
 #endif
@@ -78,10 +84,13 @@ const struct name_value sockopt_names[] = {
 	O(IPPROTO_IP, IP_MTU),
 	O(IPPROTO_IP, IP_MTU_DISCOVER),
 	O(IPPROTO_IP, IP_RECVERR),
+	O(IPPROTO_IP, IP_RECVERR_RFC4884),
 	O(IPPROTO_IPV6, IPV6_TCLASS),
 	O(IPPROTO_IPV6, IPV6_UNICAST_HOPS),
 	O(IPPROTO_IPV6, IPV6_MTU),
 	O(IPPROTO_IPV6, IPV6_RECVERR),
+	O(IPPROTO_IPV6, IPV6_RECVERR_RFC4884),
+	O(SOL_SOCKET, SO_SELECT_ERR_QUEUE),
 	O(IPPROTO_UDP, UDP_SEGMENT),
 	{NULL, 0, 0},
 };
@@ -144,8 +153,9 @@ void err_text(char *buf, size_t size, const struct sock_extended_err *e, uint32_
 	static const char *const stamps[] = {"sent", "queued", "acked", "completed"};
 
 	if (e->ee_origin == SO_EE_ORIGIN_ICMP || e->ee_origin == SO_EE_ORIGIN_ICMP6)
-		snprintf(buf, size, "icmp %u/%u %s info %u len %u", e->ee_type, e->ee_code,
-			 errno_name((int)e->ee_errno), e->ee_info, len);
+		snprintf(buf, size, "icmp %u/%u %s info %u len %u%s%.0u%s", e->ee_type, e->ee_code,
+			 errno_name((int)e->ee_errno), e->ee_info, len, e->ee_data ? " ext " : "",
+			 e->ee_data & 0xffff, e->ee_data >> 16 ? " invalid" : "");
 	else if (e->ee_origin == SO_EE_ORIGIN_TIMESTAMPING && e->ee_info < 4)
 		snprintf(buf, size, "%s %u", stamps[e->ee_info], e->ee_data);
 	else

@@ -156,6 +156,18 @@ static uint32_t build_udp(const struct seg *s, const struct flow *f, uint8_t *b)
 	return 8 + s->len;
 }
 
+/* RFC 4884: what is quoted is padded to 128 bytes; then a header and an object of 8. Its bytes. */
+static uint32_t build_icmp_ext(const struct seg *s, uint8_t family, uint32_t quoted, uint8_t *b)
+{
+	if (quoted < 128)
+		memset(b + 8 + quoted, 0, 128 - quoted);
+	b[family == FAM_V6 ? 4 : 5] = family == FAM_V6 ? 128 / 8 : 128 / 4;
+	memset(b + 8 + 128, 0, 12);
+	b[8 + 128] = 2 << 4;
+	put16(b + 8 + 128 + 4, s->ext == 1 ? 8 : 2);
+	return 128 + 12;
+}
+
 static uint32_t build_icmp(const struct seg *s, const struct flow *f, uint8_t family, uint8_t *b)
 {
 	const struct icmp_kind *k = &icmp_kinds[s->icmp];
@@ -174,6 +186,8 @@ static uint32_t build_icmp(const struct seg *s, const struct flow *f, uint8_t fa
 	memcpy(b + 8, f->sent, n);
 	if (s->quote_seq)
 		put32(b + 8 + ip + 4, s->seq + f->iss);
+	if (s->ext)
+		n = build_icmp_ext(s, family, n, b);
 	return 8 + n;
 }
 

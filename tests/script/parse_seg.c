@@ -264,7 +264,7 @@ static void parse_udp(struct lex *x, struct seg *s, bool in)
 	}
 }
 
-/* icmp KIND [mtu N] [quoting SEQ] */
+/* icmp KIND [mtu N] [quoting SEQ] [ext | ext-broken] */
 static void parse_icmp(struct lex *x, struct seg *s)
 {
 	char name[32];
@@ -280,6 +280,10 @@ static void parse_icmp(struct lex *x, struct seg *s)
 		} else if (lex_word(x, "quoting")) {
 			s->quote_seq = true;
 			s->seq = (uint32_t)lex_num(x);
+		} else if (lex_word(x, "ext")) {
+			s->ext = 1;
+		} else if (lex_word(x, "ext-broken")) {
+			s->ext = 2;
 		} else if (lex_word(x, "bad-checksum")) {
 			s->bad_csum = true;
 		} else {
