@@ -62,8 +62,8 @@ void stamp_written(struct stack *st, struct tcp_conn *c, unsigned flags);
 /* A segment of len bytes from seq on is in ent. */
 void stamp_sent(struct stack *st, struct tcp_conn *c, struct seq seq, uint32_t len,
 		const struct tx_ent *ent);
-/* Everything before c->sent.una is acknowledged, and still in the send buffer; by a packet that came
- * with that TTL or hop limit. */
+/* Everything before c->sent.una is acknowledged, and still in the send buffer; by a packet that
+ * came with that TTL or hop limit. */
 void stamp_acked(struct stack *st, struct tcp_conn *c, uint8_t ttl);
 
 /* ---- SOF_TIMESTAMPING_OPT_STATS (optstats.c) ------------------------------------------------ */

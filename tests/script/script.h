@@ -77,7 +77,7 @@ struct seg {
 	/* ICMP */
 	uint8_t icmp;
 	uint32_t mtu;
-	uint8_t ext; /* ICMP: extensions follow what is quoted: 1 good ones, 2 broken ones */
+	uint8_t ext;    /* ICMP: extensions follow what is quoted: 1 good ones, 2 broken ones */
 	bool quote_seq; /* quotes seq instead of what was sent last */
 	/* seen only */
 	int64_t at;
