@@ -33,11 +33,21 @@ const char *__tsan_default_suppressions(void)
 
 static int socks[SOCKS], sets[SETS];
 static _Atomic bool over;
+static pthread_barrier_t begun;
 static _Atomic unsigned long rounds, events;
 
 static void setup(void)
 {
 	env_stack();
+}
+
+/* A thread's first wait takes a number for a moment: all have theirs before one is to come back. */
+static void begin(void)
+{
+	thread_enter();
+	ck_assert_ptr_nonnull(waiter_self());
+	thread_leave();
+	pthread_barrier_wait(&begun);
 }
 
 static void set_fill(int epfd)
@@ -64,6 +74,7 @@ static void *poller(void *arg)
 	struct timespec ts = {0, STEP_NS};
 
 	(void)arg;
+	begin();
 	while (!over) {
 		struct pollfd f[SOCKS + SETS];
 		int r;
@@ -86,6 +97,7 @@ static void *set_waiter(void *arg)
 {
 	int i = *(int *)arg;
 
+	begin();
 	while (!over) {
 		struct timespec ts = {0, STEP_NS};
 		struct epoll_event ev[SOCKS];
@@ -108,6 +120,7 @@ static void *blocked(void *arg)
 {
 	int i = *(int *)arg;
 
+	begin();
 	while (!over) {
 		struct ofd *o = fdtab_get(socks[i]);
 
@@ -127,6 +140,7 @@ static void *changer(void *arg)
 {
 	int i = *(int *)arg;
 
+	begin();
 	while (!over) {
 		struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = 7};
 		struct ofd *o = fdtab_get(sets[i]);
@@ -159,8 +173,10 @@ START_TEST(threads_wait_while_another_wakes_and_closes)
 		sets[i] = set_new();
 		set_fill(sets[i]);
 	}
+	pthread_barrier_init(&begun, NULL, 4 * EACH + 1);
 	for (int i = 0; i < 4 * EACH; i++)
 		ck_assert_int_eq(pthread_create(&t[i], NULL, kinds[i / EACH], &index[i % EACH]), 0);
+	pthread_barrier_wait(&begun);
 	for (end = now_ns() + RUN_NS; now_ns() < end; n++) {
 		int fd = socks[n % SOCKS];
 
