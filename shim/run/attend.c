@@ -33,11 +33,12 @@ static uint32_t choose(void)
 	return best;
 }
 
-/* The thread shares its stack: with one that nobody has, it changes. */
-static void move(struct waiter *w)
+/* If the thread shares its stack, and there is one that nobody has, it changes. */
+static void move(struct waiter *w, uint64_t gen)
 {
 	uint32_t was = w->own1 - 1u, i, none = 0;
 
+	w->move_gen = gen;
 	if (atomic_load(&family->stacks[was].attendants) < 2)
 		return;
 	for (i = 0; i < family->nstacks && atomic_load(&family->stacks[i].attendants); i++)
@@ -55,17 +56,20 @@ static void move(struct waiter *w)
 struct stackrec *attend_own(void)
 {
 	struct waiter *w;
+	uint64_t gen;
 
 	if (likely(family->nstacks == 1))
 		return &family->stacks[0];
 	w = waiter_self();
 	if (!w)
 		return &family->stacks[0];
+	gen = atomic_load(&family->attend_gen);
 	if (likely(w->own1)) {
-		if (unlikely(w->attend_gen != atomic_load(&family->attend_gen)))
-			move(w);
+		if (unlikely(w->move_gen != gen))
+			move(w, gen);
 		return &family->stacks[w->own1 - 1];
 	}
+	w->move_gen = gen;
 	w->own1 = (uint8_t)(choose() + 1);
 	atomic_fetch_add(&family->attend_gen, 1);
 	return &family->stacks[w->own1 - 1];

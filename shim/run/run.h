@@ -80,6 +80,7 @@ struct waiter {
 	uint8_t own1;                  /* its own stack, plus 1; 0: it has never waited */
 	uint32_t attends;              /* the stacks that it attends, a bit each, */
 	uint64_t attend_gen;           /* as of this family.attend_gen */
+	uint64_t move_gen;             /* own1 has been thought over as of this one */
 	struct list watches;           /* struct waiter_watch.own (the thread's alone) */
 	struct epoll_set *_Atomic set; /* the set it waits for events of */
 	struct list on_set;            /* on that set's sleepers (set->lock) */
