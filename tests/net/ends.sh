@@ -116,7 +116,7 @@ sys.exit(bad > rounds // 4) # a process may stand still for longer than the othe
 PY
 # A kernel server, whose clients are under the shim.
 fins() {
-	ip netns exec "$NS_SRV" python3 "$work/fins.py" "$IP_SRV" 12 ip netns exec "$NS_CLI" \
+	ip netns exec "$NS_SRV" python3 "$work/fins.py" "$IP_SRV" 8 ip netns exec "$NS_CLI" \
 		env SHIM_IFACE="$IF_CLI" LD_PRELOAD="$LIBSHIM" python3 -c "
 import socket
 s = socket.create_connection(('$IP_SRV', 7299))
