@@ -7,6 +7,9 @@
 #include "rate.h"
 
 #define SEC_NS 1000000000ull
+/* What is acknowledged in the turn that sent it took no time by the stack's clock, which stands
+ * still meanwhile: it is fast, and not unknown. Linux's clock is no finer. */
+#define INTERVAL_MIN_NS 1000u
 
 /* bytes below 2^31: the product stays in 64 bits. */
 static uint64_t per_second(uint32_t bytes, uint64_t ns)
@@ -31,7 +34,9 @@ void rate_take(struct rate *r, const struct sent_map *m, const struct sent_ack *
 	send_ns = m->first_tx_ns - a->prior_first_tx_ns;
 	ack_ns = m->delivered_ns - a->prior_delivered_ns;
 	rs->interval_ns = send_ns > ack_ns ? send_ns : ack_ns;
-	if (rs->interval_ns == 0 || rs->interval_ns < min_rtt_ns)
+	if (rs->interval_ns < INTERVAL_MIN_NS)
+		rs->interval_ns = INTERVAL_MIN_NS;
+	if (rs->interval_ns < min_rtt_ns)
 		return;
 	rs->bw = per_second(rs->delivered, rs->interval_ns);
 	/* as Linux: a sample that the application held back counts only if it is the larger one */

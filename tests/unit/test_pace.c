@@ -290,6 +290,27 @@ START_TEST(an_interval_below_the_shortest_round_trip_is_none)
 }
 END_TEST
 
+/* Both ends on one stack: within a turn the clock stands still. */
+START_TEST(no_time_at_all_is_a_rate_beyond_what_can_be_measured)
+{
+	struct sent_ack a;
+
+	rate_begin();
+	sent_push(&m, 10 * MSS, 0, SEC);
+	acked(10, SEC);
+	ck_assert(rs.valid);
+	ck_assert_uint_eq(rs.bw, 10 * MSS * 1000000ull);
+	/* a path that never takes so little has compressed it */
+	sent_push(&m, MSS, 0, SEC + MS);
+	sent_ack_init(&a);
+	sent_ack_to(&m, m.nxt, SEC + MS, &a);
+	rate_take(&r, &m, &a, 20 * MS, &rs);
+	ck_assert_uint_eq(rs.bw, 0);
+	sent_reset(&m);
+	recovery_env_fini(&env);
+}
+END_TEST
+
 START_TEST(losses_are_told_with_their_flight)
 {
 	struct sent_loss l;
@@ -377,6 +398,7 @@ int main(void)
 	tcase_add_test(t, acks_in_a_bunch_do_not_raise_it);
 	tcase_add_test(t, what_the_application_held_back_is_marked_and_does_not_lower_it);
 	tcase_add_test(t, an_interval_below_the_shortest_round_trip_is_none);
+	tcase_add_test(t, no_time_at_all_is_a_rate_beyond_what_can_be_measured);
 	tcase_add_test(t, losses_are_told_with_their_flight);
 	tcase_add_test(t, the_answer_holds_for_a_window);
 	tcase_add_test(t, a_window_not_used_for_an_rto_is_told_once);
