@@ -107,9 +107,7 @@ def case_listener(l, c):
         say(n, "got it")
         say(n, "echo " + line(n))
 
-    m = socket.socket()
-    m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    m.bind(("", PORT + 1))
+    m = bound()
     m.listen(8)
     pid = child(lambda: (m.close(), f()))
     socket.send_fds(a, [b"x"], [m.fileno()])
@@ -118,12 +116,18 @@ def case_listener(l, c):
     ended(pid)
 
 
-def case_bound_listener(l, c):
-    # sent before it listens; both listen, and the one who does not accept keeps nothing back
-    a, b = socket.socketpair()
+def bound():
+    # a socket that nothing is decided of yet
     m = socket.socket()
     m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     m.bind(("", PORT + 1))
+    return m
+
+
+def case_bound_listener(l, c):
+    # sent before it listens; both listen, and the one who does not accept keeps nothing back
+    a, b = socket.socketpair()
+    m = bound()
 
     def f():
         m = receive(b)
@@ -147,9 +151,7 @@ def case_bound_listener(l, c):
 def case_bound_left_listener(l, c):
     # likewise, and the sender alone listens, and goes
     a, b = socket.socketpair()
-    m = socket.socket()
-    m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    m.bind(("", PORT + 1))
+    m = bound()
 
     def f():
         m = receive(b)
@@ -249,9 +251,7 @@ def case_stranger(l, c):
 def case_stranger_listener(l, c):
     u = socket.socket(socket.AF_UNIX)
     u.connect(PATH)
-    m = socket.socket()
-    m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    m.bind(("", PORT + 1))
+    m = bound()
     m.listen(8)
     socket.send_fds(u, [b"x"], [m.fileno()])
     say(c, "again")
@@ -262,9 +262,7 @@ def case_stranger_listener(l, c):
 def case_stranger_bound_listener(l, c):
     u = socket.socket(socket.AF_UNIX)
     u.connect(PATH)
-    m = socket.socket()
-    m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    m.bind(("", PORT + 1))
+    m = bound()
     socket.send_fds(u, [b"x"], [m.fileno()])
     m.listen(8)
     say(c, "again")
