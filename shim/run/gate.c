@@ -8,9 +8,10 @@
  * sleeper to the kernel, hence not poll().
  *
  * Must never miss what it should hold: the devices are entered anew when their generation changes,
- * the doors when their number does, the application's set before every sleep (a number may have
- * become another set's meanwhile; for the same set that costs a failed call). What a closed and yet
- * living set of an earlier sleep still reports is recognised by its tag, and the gate made anew.
+ * the doors when their number does, the application's set when another is there: a number may have
+ * become another set's meanwhile, so it is asked for before every sleep. (Entering what is there
+ * already takes a lock of the whole machine's, as all nesting does.) What a closed and yet living
+ * set of an earlier sleep still reports is recognised by its tag, and the gate made anew.
  *
  * A thread that is woken and killed, or that leaves by a signal, before its turn leaves packets
  * behind for the next packet's wake-up, or the helper's.
@@ -95,18 +96,20 @@ static int gate_make(struct gate *g, const struct waiter *w, uint32_t stacks, in
 /* The application's set that is slept on this time; -1: none. */
 static int gate_app(struct gate *g, int app)
 {
-	struct epoll_event ev = {.events = EPOLLIN};
-	int ret;
+	struct epoll_event ev = {.events = EPOLLIN,
+				 .data.u64 = GATE_APP | g->entered << GATE_TAG_BITS};
+	int fd = fd_hidden_at(g->fd), ret = -ENOENT;
 
 	if (g->app >= 0 && g->app != app)
-		sys_epoll_ctl(fd_hidden_at(g->fd), EPOLL_CTL_DEL, g->app, &ev);
+		sys_epoll_ctl(fd, EPOLL_CTL_DEL, g->app, &ev);
+	else if (app >= 0 && g->app == app)
+		ret = sys_epoll_ctl(fd, EPOLL_CTL_MOD, app, &ev);
 	g->app = app;
-	if (app < 0)
-		return 0;
-	ev.data.u64 = GATE_APP | (uint64_t)(g->entered + 1) << GATE_TAG_BITS;
-	ret = sys_epoll_ctl(fd_hidden_at(g->fd), EPOLL_CTL_ADD, app, &ev);
-	if (ret == 0)
-		g->entered++;
+	if (app < 0 || ret != -ENOENT)
+		return app < 0 ? 0 : ret;
+	g->entered++;
+	ev.data.u64 = GATE_APP | g->entered << GATE_TAG_BITS;
+	ret = sys_epoll_ctl(fd, EPOLL_CTL_ADD, app, &ev);
 	return ret == -EEXIST ? 0 : ret;
 }
 
