@@ -26,6 +26,10 @@
 #define GSO_OVERHEAD_BYTES (14u + 40u + 60u)
 /* Packets put on the rings before the stack is told to make room: bounds the time in dev_tx(). */
 #define TX_BATCH_MAX 4096
+/* Who has been at a kick for so long has died there, or stands still; and how often he looks again
+ * for what others have put on the rings meanwhile. */
+#define KICKER_NS 1000000ull
+#define KICKER_ROUNDS 8
 /* How long an XDP program may stay after its owner was told to end, before it is another's. */
 #define XDP_TRIES 10
 #define XDP_WAIT_NS 20000000
@@ -575,6 +579,15 @@ void dev_close(struct stackrec *sr)
 
 /* ---- packets -------------------------------------------------------------------------------- */
 
+/* Frames that have been sent. */
+static void reclaim(struct dev_state *ds)
+{
+	for (unsigned i = 0; i < ds->nnets; i++) {
+		if (ds->net[i].used)
+			xsk_reclaim(ds, i);
+	}
+}
+
 int dev_rx(struct stackrec *sr, int max, uint64_t when_ns)
 {
 	struct dev_state *ds = sr->dev;
@@ -591,8 +604,10 @@ int dev_rx(struct stackrec *sr, int max, uint64_t when_ns)
 		if (ds->net[i].used)
 			done += xsk_rx(ds, i, max - done, when_ns);
 	}
-	if (done)
+	if (done) {
+		reclaim(ds);
 		back_run(ds);
+	}
 	return done;
 }
 
@@ -630,7 +645,6 @@ static int tx_net(struct dev_state *ds, unsigned net, struct tx_ent *e)
 {
 	struct stack *st = ds->sr->st;
 	struct netdev *nd = &ds->net[net];
-	int left;
 
 	nd->mac_used[mac_slot(frame_data(stack_frames(st), e->frame))] = 1;
 	if (e->flags & TXF_GSO) {
@@ -638,14 +652,13 @@ static int tx_net(struct dev_state *ds, unsigned net, struct tx_ent *e)
 			tx_drop(ds->sr, e);
 			return 0;
 		}
-		left = xsk_tx_pending(ds, net) ? xsk_kick(ds, net) : 0;
-		if (left > 0)
+		/* Not before what is on the ring, which may be of the same connection. */
+		if (xsk_tx_pending(ds, net) && xsk_flush(ds, net) > 0)
 			return -EAGAIN;
 		return gso_send(ds, net) < 0 ? -EAGAIN : 0;
 	}
 	if (xsk_tx(ds, net, e)) {
-		left = xsk_kick(ds, net);
-		if (left < 0) {
+		if (xsk_flush(ds, net) < 0) {
 			tx_drop(ds->sr, e);
 			return 0;
 		}
@@ -675,39 +688,65 @@ static int tx_one(struct dev_state *ds, struct tx_ent *e, bool ready)
 	return tx_net(ds, net, e);
 }
 
-int dev_tx(struct stackrec *sr, bool kick, uint64_t when_ns)
+void dev_tx(struct stackrec *sr, uint64_t when_ns)
 {
 	struct dev_state *ds = sr->dev;
 	struct tx_ent *e;
-	unsigned i;
-	int n = 0, pending = 0;
 	bool ready;
 
 	if (unlikely(!ds))
-		return 0;
+		return;
 	ready = dev_ready(ds);
 	if (ready) {
 		neigh_answer(ds, when_ns);
-		for (i = 0; i < ds->nnets; i++) {
-			if (ds->net[i].used)
-				xsk_reclaim(ds, i);
-		}
+		reclaim(ds);
 	}
-	while (n++ < TX_BATCH_MAX && (e = stack_tx_peek(sr->st)) != NULL) {
+	for (int n = 0; n < TX_BATCH_MAX && (e = stack_tx_peek(sr->st)) != NULL; n++) {
 		if (tx_one(ds, e, ready))
 			break;
 	}
-	for (i = 0; ready && i < ds->nnets; i++) {
-		int left;
+}
 
-		if (!ds->net[i].used)
-			continue;
-		left = (int)xsk_tx_pending(ds, i);
-		if (left && kick)
-			left = xsk_kick(ds, i);
-		pending += left > 0 ? left : 0;
+uint32_t dev_tx_pending(const struct stackrec *sr)
+{
+	const struct dev_state *ds = sr->dev;
+	uint32_t n = 0;
+
+	if (!ds || priv_of(ds)->gen != ds->gen)
+		return 0;
+	for (unsigned i = 0; i < ds->nnets; i++)
+		n += ds->net[i].used ? xsk_tx_pending(ds, i) : 0;
+	return n;
+}
+
+/* False: all is sent, or can't be now. */
+static bool kick_nets(const struct dev_state *ds)
+{
+	bool again = false;
+
+	for (unsigned i = 0; i < ds->nnets; i++)
+		again |= ds->net[i].used && xsk_kick(ds, i) == 0;
+	return again;
+}
+
+void dev_kick(struct stackrec *sr, bool must)
+{
+	const struct dev_state *ds = sr->dev;
+
+	for (int i = 0; i < KICKER_ROUNDS && dev_tx_pending(sr); i++) {
+		uint64_t now = now_ns(), since = atomic_load(&sr->kicking_ns);
+		bool again;
+
+		/* They look again when they are through, and find what we have put there. */
+		if (!must && since && now - since < KICKER_NS)
+			return;
+		if (!atomic_compare_exchange_strong(&sr->kicking_ns, &since, now) && !must)
+			return;
+		again = kick_nets(ds);
+		atomic_store(&sr->kicking_ns, 0);
+		if (!again)
+			return;
 	}
-	return pending;
 }
 
 const uint64_t *dev_mend(struct stackrec *sr)

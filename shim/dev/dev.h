@@ -40,11 +40,19 @@ int dev_rx(struct stackrec *sr, int max, uint64_t now_ns);
 /* True when a ring has something: a look at memory, no system call, no lock needed. */
 bool dev_rx_pending(const struct stackrec *sr);
 /*
- * Puts what is in the stack's txq on the devices (loopback included: that comes back through
- * dev_rx), reclaims what is completed, and with kick makes the kernel send it. Returns the number
- * of packets put out that still need a kick.
+ * Reclaims what the devices have sent, and puts what is in the stack's txq on their rings (loopback
+ * included: that comes back through dev_rx). A ring that is full is kicked meanwhile, and what the
+ * packet sockets take is sent: system calls, the lock held.
  */
-int dev_tx(struct stackrec *sr, bool kick, uint64_t now_ns);
+void dev_tx(struct stackrec *sr, uint64_t now_ns);
+/* Packets on the rings that the kernel has not sent yet: a look at memory, no lock needed. */
+uint32_t dev_tx_pending(const struct stackrec *sr);
+/*
+ * Makes the kernel send them, all that come meanwhile included, within a bound. No lock needed, and
+ * none should be held: a peer on a veth takes its packets in this very call. One thread at a time,
+ * for all; must: this thread in any case.
+ */
+void dev_kick(struct stackrec *sr, bool must);
 
 /*
  * After a death with the stack's lock held: mends what the dead may have left half done here. Gives

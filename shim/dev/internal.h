@@ -320,8 +320,11 @@ int xsk_tx(struct dev_state *ds, unsigned net, const struct tx_ent *e);
 void xsk_reclaim(struct dev_state *ds, unsigned net);
 /* Descriptors in net's transmit ring that the kernel has not taken. */
 uint32_t xsk_tx_pending(const struct dev_state *ds, unsigned net);
-/* Makes the kernel send. Returns what is still pending, or -Exxx: the device can't send at all. */
-int xsk_kick(struct dev_state *ds, unsigned net);
+/* Makes the kernel send. Returns what is still pending, or -Exxx: the device can't send at all. No
+ * lock needed. */
+int xsk_kick(const struct dev_state *ds, unsigned net);
+/* The same by who holds the lock, and what is sent is reclaimed. */
+int xsk_flush(struct dev_state *ds, unsigned net);
 void xsk_stats(struct dev_state *ds, unsigned net);
 /* Frames whose descriptors still lie in a ring are the device's: the dead may have begun to take
  * them back. */

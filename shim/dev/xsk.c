@@ -811,18 +811,14 @@ uint32_t xsk_tx_pending(const struct dev_state *ds, unsigned net)
 	return ring_used(r);
 }
 
-int xsk_kick(struct dev_state *ds, unsigned net)
+int xsk_kick(const struct dev_state *ds, unsigned net)
 {
 	int fd = net_fd(ds, net, NET_FD_XSK + ds->net[net].txq), i;
 	uint32_t before, left = xsk_tx_pending(ds, net);
 
 	for (i = 0; left && i < KICK_CALLS; i++) {
-		ssize_t err;
+		ssize_t err = sys_sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
 
-		inside_sends(ds->sr);
-		err = sys_sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
-		inside_sent(ds->sr);
-		xsk_reclaim(ds, net); /* a full completion ring would stop it */
 		before = left;
 		left = xsk_tx_pending(ds, net);
 		if (err == 0 || err == -EAGAIN || err == -EBUSY || err == -ENOBUFS) {
@@ -833,6 +829,17 @@ int xsk_kick(struct dev_state *ds, unsigned net)
 		}
 	}
 	return (int)left;
+}
+
+int xsk_flush(struct dev_state *ds, unsigned net)
+{
+	int ret;
+
+	inside_sends(ds->sr);
+	ret = xsk_kick(ds, net);
+	inside_sent(ds->sr);
+	xsk_reclaim(ds, net);
+	return ret;
 }
 
 void xsk_mend(struct dev_state *ds, unsigned net)

@@ -87,15 +87,15 @@ struct stackrec {
 	_Atomic uint32_t helper_word; /* futex, HELPER_* (run/helper.c) */
 	_Atomic uint64_t
 		helper_until; /* the timer that the parked helper gets up for; 0: it is up */
-	_Atomic uint32_t tx_since_kick; /* packets queued or put on a ring and not yet kicked */
-	_Atomic uint64_t unkicked_ns;   /* since when the oldest of them waits; 0: there is none */
-	_Atomic uint64_t turns;         /* turns run */
-	_Atomic uint64_t news_ns;       /* when dev_news() last ran; 0: it should, now */
-	uint64_t dst_asked;             /* STAT_dst_requests then */
-	struct pool epitems;            /* struct epitem; lock */
-	struct pool watches;            /* struct waiter_watch; lock */
-	_Atomic uint32_t attendants;    /* threads whose own stack it is (run/attend.c) */
-	_Atomic uint32_t inside;        /* enum inside: where the lock's holder is, for who finds it
+	_Atomic uint64_t unkicked_ns; /* since when the oldest in the txq waits; 0: it is empty */
+	_Atomic uint64_t kicking_ns;  /* since when somebody kicks the rings; 0: nobody does */
+	_Atomic uint64_t turns;       /* turns run */
+	_Atomic uint64_t news_ns;     /* when dev_news() last ran; 0: it should, now */
+	uint64_t dst_asked;           /* STAT_dst_requests then */
+	struct pool epitems;          /* struct epitem; lock */
+	struct pool watches;          /* struct waiter_watch; lock */
+	_Atomic uint32_t attendants;  /* threads whose own stack it is (run/attend.c) */
+	_Atomic uint32_t inside;      /* enum inside: where the lock's holder is, for who finds it
 					   dead */
 };
 

@@ -60,7 +60,7 @@ void helper_unpark(struct stackrec *sr)
 
 static bool tx_waits(struct stackrec *sr)
 {
-	return sr->tx_since_kick || txq_used(stack_txq(sr->st));
+	return txq_used(stack_txq(sr->st)) || dev_tx_pending(sr);
 }
 
 /* Nothing that could need anybody: no socket, nothing left to deliver. */
@@ -165,7 +165,8 @@ static void look_after(struct stackrec *sr)
 			take_charge(sr, now);
 			turns = sr->turns;
 		} else {
-			if (sr->unkicked_ns && now > sr->unkicked_ns + TICK_NS / 2)
+			if ((sr->unkicked_ns && now > sr->unkicked_ns + TICK_NS / 2) ||
+			    dev_tx_pending(sr))
 				run_turn_helper(sr);
 			sleep_ns(TICK_NS);
 		}

@@ -179,6 +179,16 @@ uint64_t wait_spin_ns(const struct stackrec *sr);
 bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs0,
 	       bool (*ready)(void *arg), void *arg);
 
+/* Between two looks at memory that another thread is to change. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
 /* How often the kernel's side is looked at while the stack's side keeps the thread busy. */
 #define KERNEL_CHECK_NS 100000ull
 

@@ -9,7 +9,8 @@
  * caused.
  *
  * When output goes out. What handlers write is left in the stack's queue and kicked once, when the
- * thread comes back to wait, because a kick is a system call that costs as much as the packet. It
+ * thread comes back to wait, because a kick is a system call that costs as much as the packet, and
+ * more where the peer takes it in that very call (veth): hence the lock is let go before. It
  * goes at once when the caller is about to block (RUN_KICK); when KICK_PACKETS wait (what one call
  * in copy mode takes); when the oldest has waited KICK_NS; and when the helper is away, since then
  * nobody would come by. If none of these happens, the helper's next tick is the bound.
@@ -41,6 +42,7 @@
 #define TURN_LOOP_ROUNDS 8   /* what the loopback gives back is taken in the same turn */
 #define KICK_PACKETS 32      /* copy-mode transmit takes as many a call */
 #define KICK_NS 50000ull     /* about a kick's worth of handlers on either side */
+#define BUSY_LOOKS 64        /* at a lock that is held, before it is waited for: some us */
 #define EXIT_GATE_NS 1000000 /* how often a thread that is kept out looks whether it still is */
 #define NEWS_SOON_NS 100000ull /* while output waits for a neighbour */
 #define NEWS_NS 10000000ull    /* routes and neighbours change rarely; dead ones within 10 ms */
@@ -258,15 +260,11 @@ static void keep_part(struct ofd *o, uint32_t i)
 		atomic_store(&o->parts->sk[i], NULL);
 }
 
-static void flush(struct stackrec *sr, bool kick, uint64_t now)
+/* Onto the rings; a kick is to follow when the lock is free. */
+static void flush(struct stackrec *sr, uint64_t now)
 {
-	uint32_t left = (uint32_t)dev_tx(sr, kick, now);
-
-	sr->tx_since_kick = left;
-	if (!left)
-		sr->unkicked_ns = 0;
-	else if (!sr->unkicked_ns)
-		sr->unkicked_ns = now;
+	dev_tx(sr, now);
+	sr->unkicked_ns = txq_used(stack_txq(sr->st)) ? now : 0;
 }
 
 /* What the dead was at may be half done: everything is reset, but what is listened on. */
@@ -294,7 +292,7 @@ static void make_anew(struct stackrec *sr)
 		uint64_t now = now_ns();
 
 		stack_reset_tell(sr->st, dev_mend(sr), now);
-		sr->tx_since_kick = (uint32_t)dev_tx(sr, true, now);
+		dev_tx(sr, now);
 		stack_reset_all(sr->st, now);
 	}
 }
@@ -305,13 +303,15 @@ static void recover(struct stackrec *sr)
 	if (atomic_load(&sr->inside) == INSIDE_SENDING) {
 		log_info("a process died while it sent for the stack, which goes on");
 		atomic_store(&sr->inside, INSIDE_CHANGING);
-		flush(sr, true, now_ns());
+		flush(sr, now_ns());
 	} else {
 		atomic_store(&sr->inside, INSIDE_MENDING);
 		make_anew(sr);
 		atomic_store(&sr->inside, INSIDE_CHANGING);
 	}
-	/* Whom the dead had told of something it may not have woken. */
+	/* What the dead had put on the rings it may not have sent, and whom it had told of
+	 * something it may not have woken. */
+	dev_kick(sr, true);
 	waiters_poke_marked();
 	waiters_wake_all();
 }
@@ -379,6 +379,10 @@ void run_exit(void)
 	}
 	shared_enter(); /* whoever is in there comes out */
 	shared_leave();
+	/* What others left on the rings for one who is at it, and now is not any more. */
+	for (uint32_t i = 0; i < family->nstacks; i++)
+		if (family->stacks[i].st && !thread_is_confined())
+			dev_kick(&family->stacks[i], true);
 }
 
 void run_exec(void)
@@ -422,9 +426,9 @@ static void tell(struct stackrec *sr)
 	}
 }
 
-static uint32_t tx_waiting(struct stackrec *sr)
+static uint32_t tx_waiting(const struct stackrec *sr)
 {
-	return txq_used(stack_txq(sr->st)) + sr->tx_since_kick;
+	return txq_used(stack_txq(sr->st));
 }
 
 static bool news_due(const struct stackrec *sr, uint64_t now)
@@ -459,7 +463,7 @@ static int turn(struct stackrec *sr)
 			stack_run(sr->st, now);
 		news(sr, now);
 		if (tx_waiting(sr))
-			flush(sr, true, now);
+			flush(sr, now);
 		taken += n;
 	} while (sr->loopback && ++rounds < TURN_LOOP_ROUNDS && dev_rx_pending(sr));
 	tell(sr);
@@ -468,7 +472,8 @@ static int turn(struct stackrec *sr)
 	return taken;
 }
 
-static void leave(struct stackrec *sr)
+/* kick: what is on the rings goes out, after those are woken who can work meanwhile. */
+static void leave(struct stackrec *sr, bool kick)
 {
 	thread_enter(); /* no handler runs, for however long, before those are woken that must be */
 	if (unlikely(sr == &family->shared))
@@ -480,6 +485,8 @@ static void leave(struct stackrec *sr)
 		helper_unpark(sr);
 	waiter_wake_flush();
 	owner_flush();
+	if (kick)
+		dev_kick(sr, exiting);
 	thread_leave();
 }
 
@@ -491,18 +498,19 @@ static void leave_to_helper(struct stackrec *sr)
 
 	if (tx && !sr->unkicked_ns)
 		sr->unkicked_ns = now_ns();
-	leave(sr);
+	leave(sr, false);
 	if (wanted)
 		helper_unpark(sr);
 }
 
 void run_leave(struct stackrec *sr, unsigned flags)
 {
+	bool kick = false;
 	uint64_t now;
 	uint32_t n;
 
 	if (!sr->st) {
-		leave(sr);
+		leave(sr, false);
 		return;
 	}
 	tell(sr);
@@ -521,17 +529,33 @@ void run_leave(struct stackrec *sr, unsigned flags)
 		 * that. */
 		if (!sr->unkicked_ns)
 			sr->unkicked_ns = now;
-		if ((flags & RUN_KICK) || n >= KICK_PACKETS || helper_away(sr) ||
-		    now - sr->unkicked_ns > KICK_NS)
-			flush(sr, true, now);
+		kick = (flags & RUN_KICK) || n >= KICK_PACKETS || helper_away(sr) ||
+		       now - sr->unkicked_ns > KICK_NS;
+		if (kick)
+			flush(sr, now);
 	}
-	leave(sr);
+	leave(sr, kick);
 }
 
 bool run_due(struct stackrec *sr, uint64_t now)
 {
 	return dev_rx_pending(sr) || stack_next_ns(sr->st) <= now || tx_waiting(sr) ||
 	       news_due(sr, now);
+}
+
+/* The same where somebody is inside: soon he is not, or else he has been preempted, and must be let
+ * run. False: he has done what was due. */
+static bool run_next(struct stackrec *sr, uint64_t now)
+{
+	for (int i = 0; i < BUSY_LOOKS; i++) {
+		cpu_relax();
+		if (!run_due(sr, now))
+			return false;
+		if (run_try(sr))
+			return true;
+	}
+	run_enter(sr);
+	return true;
 }
 
 int run_turn(struct stackrec *sr)
@@ -544,9 +568,11 @@ int run_turn(struct stackrec *sr)
 	helper_start(sr);
 	now = now_ns();
 	atomic_store_explicit(&sr->attended_ns, now, memory_order_relaxed);
-	if (run_due(sr, now) && run_try(sr)) {
+	if (run_due(sr, now) && (run_try(sr) || run_next(sr, now))) {
 		n = turn(sr);
-		leave(sr);
+		leave(sr, true);
+	} else if (unlikely(dev_tx_pending(sr))) {
+		dev_kick(sr, false);
 	}
 	return n;
 }
@@ -568,11 +594,13 @@ int run_turn_helper(struct stackrec *sr)
 {
 	int n = 0;
 
-	if (!run_due(sr, now_ns()))
+	if (!run_due(sr, now_ns())) {
+		dev_kick(sr, false);
 		return 0;
+	}
 	if (!run_try(sr))
 		return -EBUSY;
 	n = turn(sr);
-	leave(sr);
+	leave(sr, true);
 	return n;
 }

@@ -405,7 +405,8 @@ static uint64_t sleep_until(uint32_t stacks, const struct waiter *w, uint64_t de
 		next = stack_next_ns(sr->st);
 		if (next < deadline)
 			deadline = next;
-		if (txq_used(stack_txq(sr->st)) && deadline > now + WAIT_STUCK_NS)
+		if ((txq_used(stack_txq(sr->st)) || dev_tx_pending(sr)) &&
+		    deadline > now + WAIT_STUCK_NS)
 			deadline = now + WAIT_STUCK_NS;
 		/* What came while we were not yet counted as a sleeper must not wait for the next
 		 * one. */
@@ -660,15 +661,6 @@ uint64_t wait_spin_ns(const struct stackrec *sr)
 	if (sr && atomic_load_explicit(&sr->sleepers, memory_order_relaxed))
 		return 0;
 	return (uint64_t)knobs.spin_us * 1000;
-}
-
-static inline void cpu_relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
 }
 
 bool wait_spin(struct stackrec *sr, uint64_t until_ns, bool last, uint32_t nsigs0,

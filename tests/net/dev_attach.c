@@ -395,7 +395,8 @@ static void loopback(void)
 	e->blk_off = bulk->start;
 	e->blk_len = GSO_BYTES;
 	fake_send(0, hdr, sizeof(hdr));
-	dev_tx(fake_sr, true, now_ns());
+	dev_tx(fake_sr, now_ns());
+	dev_kick(fake_sr, true);
 	CHECK(dev_rx_pending(fake_sr));
 	CHECK(dev_rx(fake_sr, 1, now_ns()) == 1 && dev_rx(fake_sr, 64, now_ns()) == 1);
 	CHECK(!dev_rx_pending(fake_sr) && fake_rx_n == 2);

@@ -132,7 +132,8 @@ void turn(void)
 {
 	dev_rx(fake_sr, 256, now_ns());
 	dev_news(fake_sr, now_ns());
-	dev_tx(fake_sr, true, now_ns());
+	dev_tx(fake_sr, now_ns());
+	dev_kick(fake_sr, true);
 }
 
 /* Turns until at least n packets lie there. */

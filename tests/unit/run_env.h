@@ -30,6 +30,8 @@ void env_ready(int fd, uint32_t level, uint32_t edges);
 void env_close(int fd);
 /* Called where the device is told to send, the stack's lock held; NULL: nothing. */
 extern void (*env_tx)(struct stackrec *sr);
+/* How often dev_kick() was called here. */
+extern unsigned env_kicks;
 /* How often the device was told to send, and how many sockets were released. */
 extern int env_released;
 
