@@ -33,12 +33,12 @@ def redis_case(name, clients, pipeline, requests, key, unit, higher):
     return Case(name, unit, higher, ("redis",), run)
 
 
-def http_case(name, path, conns, key, unit, keepalive=True):
+def http_case(name, path, conns, key, unit, keepalive=True, server="nginx"):
     def run(rig, side):
         secs = 1 if rig.quick else 3
         got = rig.http_load(side, path, conns, secs, keepalive)
         return got[key], got["rps"] * secs
-    return Case(name, unit, True, ("nginx",), run)
+    return Case(name, unit, True, (server,), run)
 
 
 def bulk_case(name, way):
@@ -64,6 +64,8 @@ CASES = [
     redis_case("redis_c50_p99", 50, 1, 300000, "p99_ms", "ms", False),
     redis_case("redis_c50_P16", 50, 16, 1500000, "rps", "req/s", True),
     http_case("nginx_612", "612", 50, "rps", "req/s"),
+    http_case("nginx_612_w2", "612", 50, "rps", "req/s", server="nginx_w2"),
+    http_case("nginx_612_w4", "612", 50, "rps", "req/s", server="nginx_w4"),
     http_case("nginx_64k", "64k", 50, "mbps", "Mbit/s"),
     http_case("nginx_1m", "1m", 20, "mbps", "Mbit/s"),
     http_case("nginx_short", "612", 50, "rps", "req/s", keepalive=False),

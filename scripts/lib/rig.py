@@ -67,7 +67,8 @@ class Rig:
     # ---- processes -------------------------------------------------------------------------
 
     def _spawn(self, ns, core, cmd, env, log):
-        full = ["ip", "netns", "exec", ns, "taskset", "-c", str(core)]
+        full = ["ip", "netns", "exec", ns] + (["taskset", "-c", str(core)] if core is not None
+                                              else [])
         if env:  # after taskset: only the program itself is preloaded
             full += ["env"] + [f"{k}={v}" for k, v in env.items()]
         out = open(os.path.join(self.tmp, log), "ab")
@@ -76,8 +77,9 @@ class Rig:
         self.procs.append(p)
         return p
 
-    def serve(self, side, name, cmd, port):
-        p = self._spawn(self.srv, self.srv_core, cmd, side.env, f"{name}-{side.name}.log")
+    def serve(self, side, name, cmd, port, pinned=True):
+        p = self._spawn(self.srv, self.srv_core if pinned else None, cmd, side.env,
+                        f"{name}-{side.name}.log")
         until = time.monotonic() + 15
         while time.monotonic() < until:
             if p.poll() is not None:
@@ -156,6 +158,7 @@ class Rig:
         return root
 
     def nginx(self, side, workers=1):
+        """Several workers take whichever cores they find, the client's too."""
         port = side.port(NGINX)
         root = self.make_files()
         prefix = os.path.join(self.tmp, f"nginx-{side.name}")
@@ -175,7 +178,13 @@ class Rig:
                     server {{ listen {port}; root {root}; }}
                 }}""")
         nginx = shutil.which("nginx") or "/usr/sbin/nginx"
-        return self.serve(side, "nginx", [nginx, "-p", prefix, "-c", conf], port)
+        return self.serve(side, "nginx", [nginx, "-p", prefix, "-c", conf], port, workers == 1)
+
+    def nginx_w2(self, side):
+        return self.nginx(side, 2)
+
+    def nginx_w4(self, side):
+        return self.nginx(side, 4)
 
     def bulk(self, side):
         port = side.port(BULK)
