@@ -203,7 +203,7 @@ bool dev_catch_up(struct dev_state *ds)
 	for (i = 0; i < DEV_NETS; i++) {
 		remap[i] = net_rings_stale(ds, i);
 		if (remap[i])
-			xsk_unmap_here(ds, i);
+			rings_unmap_here(ds, i);
 	}
 	for (i = 0; i < DEV_FDS && !err; i++) {
 		if (p->id[i] == ds->id[i]) {
@@ -221,7 +221,7 @@ bool dev_catch_up(struct dev_state *ds)
 	}
 	for (i = 0; i < ds->nnets && !err; i++) {
 		if (remap[i] && ds->net[i].used)
-			err = xsk_map_again(ds, i);
+			err = rings_map_again(ds, i);
 	}
 	if (err) {
 		p->failed_gen = ds->gen;
@@ -348,6 +348,7 @@ static void net_close(struct dev_state *ds, unsigned net)
 	struct netdev *nd = &ds->net[net];
 	unsigned i;
 
+	dev_changed(ds);
 	nd->up = false;
 	net_tell(ds, net);
 	for (i = 0; i < NET_FD_XSK; i++)
@@ -358,6 +359,7 @@ static void net_close(struct dev_state *ds, unsigned net)
 	nd->used = false;
 	if (ds->nused == 0)
 		frames_take_all_back(ds);
+	dev_changed(ds);
 }
 
 static int net_attach(struct dev_state *ds, unsigned net, const struct link_info *li,
@@ -431,6 +433,7 @@ static int net_open(struct dev_state *ds, const char *name, enum verdict *why)
 		;
 	if (net == DEV_NETS)
 		return -ENOSPC;
+	dev_changed(ds);
 	nd = &ds->net[net];
 	memset(nd, 0, sizeof(*nd));
 	memcpy(nd->name, li.name, IFNAMSIZ);
@@ -471,7 +474,9 @@ static int net_join(struct dev_state *ds, const struct netdev *first, unsigned n
 	struct netdev *nd = &ds->net[net];
 	int err;
 
+	dev_changed(ds);
 	*nd = *first;
+	nd->nqueues = 0;
 	memset(nd->q, 0, sizeof(nd->q));
 	nd->gso_door = nd->gso_cuts = false;
 	nd->rx_ring_full = nd->rx_invalid = nd->rx_fill_empty = 0;
@@ -715,7 +720,7 @@ uint32_t dev_tx_pending(const struct stackrec *sr)
 	if (!ds || priv_of(ds)->gen != ds->gen)
 		return 0;
 	for (unsigned i = 0; i < ds->nnets; i++)
-		n += ds->net[i].used ? xsk_tx_pending(ds, i) : 0;
+		n += ds->net[i].nqueues ? xsk_tx_pending(ds, i) : 0;
 	return n;
 }
 
@@ -725,7 +730,7 @@ static bool kick_nets(const struct dev_state *ds)
 	bool again = false;
 
 	for (unsigned i = 0; i < ds->nnets; i++)
-		again |= ds->net[i].used && xsk_kick(ds, i) == 0;
+		again |= ds->net[i].nqueues && xsk_kick(ds, i) == 0;
 	return again;
 }
 

@@ -55,14 +55,19 @@
 #define DEV_RING_BASE 0x2f0000000000ull
 #define DEV_RING_SPAN (1ull << 20) /* of one ring */
 
-/* One ring of an AF_XDP socket. Its indexes are only ever in the shared pages (facts: a copy would
+/* A 64 KB packet of an unsegmented peer takes 17 descriptors: room for more than 200 of them. */
+#define RX_ENTRIES 4096u
+#define FILL_ENTRIES 4096u
+#define TX_ENTRIES 2048u
+/* A completion slot is reserved for each descriptor sent; never the shorter one. */
+#define COMP_ENTRIES 4096u
+
+/* One ring of an AF_XDP socket. Its indexes are only ever in the shared pages (a copy would
  * go stale across a fork). */
 struct ring {
 	_Atomic uint32_t *prod, *cons, *flags;
 	void *desc;
 	uint32_t size; /* entries, a power of two */
-	void *map;
-	uint64_t map_bytes;
 };
 
 /* Frames of a stack that another one found completed: written by the holder of the queue's lock,
@@ -176,10 +181,10 @@ struct hop {
 
 struct dev_state {
 	struct stackrec *sr;
-	uint64_t gen;   /* changes when id[] or fd[] do; a process with another one in dev_priv
-			   has to catch up before it uses descriptors or rings */
-	bool loop;      /* device 0 is open */
-	uint32_t nnets; /* high-water mark of net[] */
+	_Atomic uint64_t gen; /* changes before and after id[], fd[] or rings do; a process with
+				 another one in dev_priv has to catch up before it uses any */
+	bool loop;            /* device 0 is open */
+	uint32_t nnets;       /* high-water mark of net[] */
 	struct netdev net[DEV_NETS];
 	uint32_t nused; /* nets in use */
 	pid_t owner;    /* who opened the latest: fd[] are its numbers, and its children's */
@@ -298,6 +303,16 @@ static inline bool frame_take_back(struct dev_state *ds, const struct frame_pool
 	return true;
 }
 
+/* ---- rings.c -------------------------------------------------------------------------------- */
+
+/* Maps the rings of fd, the AF_XDP socket of net's queue qid, and enters them. 0 or -Exxx. */
+int rings_map(struct dev_state *ds, unsigned net, unsigned qid, int fd);
+/* Empty ones in their place, in this process. */
+void rings_unmap(const struct dev_state *ds, unsigned net, unsigned q);
+/* In a process that did not open net: maps the rings where they are for the others / no more. */
+int rings_map_again(struct dev_state *ds, unsigned net);
+void rings_unmap_here(struct dev_state *ds, unsigned net);
+
 /* ---- xsk.c ---------------------------------------------------------------------------------- */
 
 /* Whether this process may have AF_XDP sockets at all: the first thing to ask, and the cheapest. */
@@ -309,9 +324,6 @@ int xsk_open(struct dev_state *ds, unsigned net, enum verdict *why);
 int xsk_start(struct dev_state *ds, unsigned net);
 /* Unmaps and closes; the caller then takes the frames back. */
 void xsk_close(struct dev_state *ds, unsigned net);
-/* In a process that did not open net: maps the rings where they are for the others / no more. */
-int xsk_map_again(struct dev_state *ds, unsigned net);
-void xsk_unmap_here(struct dev_state *ds, unsigned net);
 /* Up to max packets into the stack. */
 int xsk_rx(struct dev_state *ds, unsigned net, int max, uint64_t now_ns);
 /* One packet into the ring of net's txq; -EAGAIN: it is full. The frame passes over. */

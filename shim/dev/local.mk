@@ -11,5 +11,6 @@ libshim_la_SOURCES += \
 	shim/dev/neigh.c \
 	shim/dev/netlink.c \
 	shim/dev/pass.c \
+	shim/dev/rings.c \
 	shim/dev/steer.c \
 	shim/dev/xsk.c

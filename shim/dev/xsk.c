@@ -20,9 +20,6 @@
 
 #include "shim/proc/knobs.h"
 
-/* A 64 KB packet of an unsegmented peer takes 17 descriptors: room for more than 200 of them. */
-#define RX_ENTRIES 4096u
-#define FILL_ENTRIES 4096u
 /*
  * The kernel takes frames first in, first out: it writes to all that the ring holds in turn, and
  * the fewer these are, the likelier they still lie in a cache. So the ring starts with this many,
@@ -30,9 +27,6 @@
  */
 #define FILL_TARGET 1024u
 #define FILL_LOW_DIV 8u
-#define TX_ENTRIES 2048u
-/* A completion slot is reserved for each descriptor sent; never the shorter one. */
-#define COMP_ENTRIES 4096u
 /* Frames in the longest packet; one that has more is corrupt, and dropped. */
 #define RX_FRAMES_MAX 32u
 #define FILL_BATCH 32u
@@ -93,96 +87,6 @@ static struct xdp_desc *ring_desc(const struct ring *r, uint32_t i)
 static uint64_t *ring_addr(const struct ring *r, uint32_t i)
 {
 	return (uint64_t *)r->desc + (i & (r->size - 1));
-}
-
-enum { RING_RX, RING_TX, RING_FILL, RING_COMP, RINGS };
-
-/* Where a ring is mapped in every process of the family. */
-static void *ring_place(const struct dev_state *ds, unsigned net, unsigned q, unsigned which)
-{
-	uint64_t n = ((ds->sr->idx * DEV_NETS + net) * STEER_QUEUES + q) * RINGS + which;
-
-	return (void *)(DEV_RING_BASE + n * DEV_RING_SPAN);
-}
-
-static int ring_map(struct ring *r, void *place, int fd, const struct xdp_ring_offset *off,
-		    uint32_t size, uint32_t ent_bytes, uint64_t pgoff)
-{
-	uint64_t bytes = off->desc + (uint64_t)size * ent_bytes;
-	uint8_t *p;
-
-	ASSERT(bytes <= DEV_RING_SPAN);
-	p = sys_mmap(place, bytes, PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_POPULATE | MAP_FIXED_NOREPLACE, fd, (off_t)pgoff);
-	if (sys_is_err(p))
-		return (int)(long)p;
-	if (p != place) { /* a kernel without MAP_FIXED_NOREPLACE took it for a hint */
-		sys_munmap(p, bytes);
-		return -EEXIST;
-	}
-	r->prod = (_Atomic uint32_t *)(p + off->producer);
-	r->cons = (_Atomic uint32_t *)(p + off->consumer);
-	r->flags = (_Atomic uint32_t *)(p + off->flags);
-	r->desc = p + off->desc;
-	r->size = size;
-	r->map = p;
-	r->map_bytes = bytes;
-	return 0;
-}
-
-static int queue_map(struct dev_state *ds, unsigned net, unsigned qid, int fd)
-{
-	struct queue *q = &ds->net[net].q[qid];
-	struct xdp_mmap_offsets off;
-	socklen_t len = sizeof(off);
-	int err;
-
-	err = sys_getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len);
-	if (err)
-		return err;
-	if (len != sizeof(off)) /* Linux before 5.4: no flags, so no need_wakeup */
-		return -EOPNOTSUPP;
-	err = ring_map(&q->rx, ring_place(ds, net, qid, RING_RX), fd, &off.rx, RX_ENTRIES,
-		       sizeof(struct xdp_desc), XDP_PGOFF_RX_RING);
-	if (!err)
-		err = ring_map(&q->tx, ring_place(ds, net, qid, RING_TX), fd, &off.tx, TX_ENTRIES,
-			       sizeof(struct xdp_desc), XDP_PGOFF_TX_RING);
-	if (!err)
-		err = ring_map(&q->fill, ring_place(ds, net, qid, RING_FILL), fd, &off.fr,
-			       FILL_ENTRIES, 8, XDP_UMEM_PGOFF_FILL_RING);
-	if (!err)
-		err = ring_map(&q->comp, ring_place(ds, net, qid, RING_COMP), fd, &off.cr,
-			       COMP_ENTRIES, 8, XDP_UMEM_PGOFF_COMPLETION_RING);
-	return err;
-}
-
-static void ring_unmap(struct ring *r)
-{
-	if (r->map)
-		sys_munmap(r->map, r->map_bytes);
-	memset(r, 0, sizeof(*r));
-}
-
-void xsk_unmap_here(struct dev_state *ds, unsigned net)
-{
-	unsigned q, i;
-
-	for (q = 0; q < STEER_QUEUES; q++) {
-		if (net_fd(ds, net, NET_FD_XSK + q) < 0)
-			continue;
-		for (i = 0; i < RINGS; i++)
-			sys_munmap(ring_place(ds, net, q, i), DEV_RING_SPAN);
-	}
-}
-
-int xsk_map_again(struct dev_state *ds, unsigned net)
-{
-	unsigned q;
-	int err = 0;
-
-	for (q = 0; q < ds->net[net].nqueues && !err; q++)
-		err = queue_map(ds, net, q, net_fd(ds, net, NET_FD_XSK + q));
-	return err;
 }
 
 /* ---- setting up ----------------------------------------------------------------------------- */
@@ -367,7 +271,7 @@ static int queue_join(struct dev_state *ds, unsigned net, unsigned qid)
 	if (!err)
 		err = bind_shared(&ds->net[net], fd, qid,
 				  net_fd(family->stacks[0].dev, net, NET_FD_XSK + qid));
-	return err ? err : queue_map(ds, net, qid, fd);
+	return err ? err : rings_map(ds, net, qid, fd);
 }
 
 static int queue_open(struct dev_state *ds, unsigned net, unsigned qid)
@@ -394,7 +298,7 @@ static int queue_open(struct dev_state *ds, unsigned net, unsigned qid)
 	if (!err)
 		err = socket_rings(fd, false);
 	if (!err)
-		err = queue_map(ds, net, qid, fd);
+		err = rings_map(ds, net, qid, fd);
 	if (!err)
 		err = owner < 0 ? bind_first(nd, fd, qid) : bind_shared(nd, fd, qid, owner);
 out:
@@ -433,19 +337,20 @@ int xsk_open(struct dev_state *ds, unsigned net, enum verdict *why)
 
 	want = queues_in_use(nd, dev_fd(ds, DEV_FD_POKE), &tx);
 	if (ds->sr->idx) /* as the first found them */
-		want = nd->nqueues;
+		want = family->stacks[0].dev->net[net].nqueues;
 	nd->txq = ds->sr->idx % (tx < want ? tx : want);
 	fill = fp->count / 2 / (want * ds->nnets);
 	for (q = 0; q < want && !err; q++) {
 		nd->q[q].fill_max = fill < max ? fill : max;
 		nd->q[q].fill_target = fill < FILL_TARGET ? fill : FILL_TARGET;
 		err = queue_open(ds, net, q);
-		nd->nqueues = q + 1; /* the half-open one, too, for xsk_close() */
+		if (!err)
+			nd->nqueues = q + 1;
 	}
 	if (!err)
 		return 0;
 	*why = verdict_of(err);
-	log_info("%s: AF_XDP socket for queue %u: error %d", nd->name, nd->nqueues - 1, -err);
+	log_info("%s: AF_XDP socket for queue %u: error %d", nd->name, nd->nqueues, -err);
 	return err;
 }
 
@@ -529,19 +434,13 @@ int xsk_start(struct dev_state *ds, unsigned net)
 
 void xsk_close(struct dev_state *ds, unsigned net)
 {
-	struct netdev *nd = &ds->net[net];
-	uint32_t q;
-
-	for (q = 0; q < nd->nqueues; q++) {
-		struct queue *qu = &nd->q[q];
-
-		ring_unmap(&qu->rx);
-		ring_unmap(&qu->tx);
-		ring_unmap(&qu->fill);
-		ring_unmap(&qu->comp);
+	ds->net[net].nqueues = 0;
+	for (unsigned q = 0; q < STEER_QUEUES; q++) { /* the half-open one, too */
+		if (net_fd(ds, net, NET_FD_XSK + q) < 0)
+			continue;
+		rings_unmap(ds, net, q);
 		dev_fd_close(ds, net_slot(net, NET_FD_XSK + q));
 	}
-	nd->nqueues = 0;
 }
 
 /* ---- receiving ------------------------------------------------------------------------------ */

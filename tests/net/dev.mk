@@ -15,8 +15,8 @@ tests_net_killer_CFLAGS = $(AM_CFLAGS) -pthread
 tests_net_dev_attach_SOURCES = tests/net/dev_attach.c tests/net/dev_back.c tests/net/dev_bulk.c \
 	tests/net/dev_fake.c tests/net/dev_fake.h tests/net/dev_owner.c tests/net/dev_rig.c \
 	tests/net/dev_rig.h tests/net/dev_v6.c shim/dev/back.c shim/dev/dev.c shim/dev/gso.c \
-	shim/dev/hold.c \
-	shim/dev/loop.c shim/dev/neigh.c shim/dev/netlink.c \
-	shim/dev/pass.c shim/dev/steer.c shim/dev/xsk.c shim/proc/knobs.c shim/proc/log.c stack/ip/csum.c \
+	shim/dev/hold.c shim/dev/loop.c shim/dev/neigh.c shim/dev/netlink.c shim/dev/pass.c \
+	shim/dev/rings.c shim/dev/steer.c shim/dev/xsk.c shim/proc/knobs.c shim/proc/log.c \
+	stack/ip/csum.c \
 	stack/mem/arena.c stack/mem/frame.c
 tests_net_dev_attach_CFLAGS = $(AM_CFLAGS)

@@ -6,6 +6,8 @@
  *
  * Prints TAP. Argument: auto, native or generic, for SHIM_XDP.
  */
+#include <pthread.h>
+
 #include "dev_rig.h"
 
 static void attach(void)
@@ -357,6 +359,37 @@ static void close_and_reopen(void)
 	end("closes_and_opens_again_without_losing_a_frame");
 }
 
+static _Atomic bool looks_end;
+
+/* As other threads do before they sleep, or that spin: no lock. */
+static void *looks(void *arg)
+{
+	uint64_t n = 0;
+
+	while (!looks_end)
+		n += dev_rx_pending(fake_sr) + dev_tx_pending(fake_sr);
+	return arg;
+}
+
+static void closed_while_others_look(void)
+{
+	struct frame_pool *fp = stack_frames(fake_sr->st);
+	enum verdict why;
+	pthread_t t;
+
+	begin();
+	CHECK(pthread_create(&t, NULL, looks, NULL) == 0);
+	for (int i = 0; i < 5; i++) {
+		CHECK(dev_open(fake_sr, if_a, &why) == 0);
+		usleep(20000);
+		dev_close(fake_sr);
+		CHECK(fp->nfree == fp->count);
+	}
+	looks_end = true;
+	pthread_join(t, NULL);
+	end("closes_while_other_threads_look");
+}
+
 static void killed(void)
 {
 	int fd, i;
@@ -604,6 +637,7 @@ int main(int argc, char **argv)
 	two_interfaces();
 	second_claimant();
 	close_and_reopen();
+	closed_while_others_look();
 	killed();
 	loopback();
 	printf("1..%d\n", cases);
