@@ -123,7 +123,8 @@ struct family {
 	uint32_t nstacks;
 	struct stackrec stacks[FAMILY_STACKS];
 	struct stackrec shared;      /* no stack: guards what belongs to none, or to several */
-	_Atomic uint64_t attend_gen; /* changes with any of .attendants */
+	_Atomic uint64_t attend_gen; /* changes with any of .attendants, */
+	_Atomic uint32_t attending;  /* whose sum this is */
 	/* By UDP port: sockets of the family that are bound to it, times 256, and the number of the
 	 * stack that they all are on. */
 	_Atomic uint32_t udp_port[65536];

@@ -71,6 +71,7 @@ struct stackrec *attend_own(void)
 	}
 	w->move_gen = gen;
 	w->own1 = (uint8_t)(choose() + 1);
+	atomic_fetch_add(&family->attending, 1);
 	atomic_fetch_add(&family->attend_gen, 1);
 	return &family->stacks[w->own1 - 1];
 }
@@ -81,6 +82,7 @@ void attend_end(struct waiter *w)
 		return;
 	atomic_fetch_sub(&family->stacks[w->own1 - 1].attendants, 1);
 	w->own1 = 0;
+	atomic_fetch_sub(&family->attending, 1);
 	atomic_fetch_add(&family->attend_gen, 1);
 }
 

@@ -640,23 +640,32 @@ int wait_sleep(struct stackrec *sr, struct pollfd *kfds, unsigned nkfds, uint64_
 
 /* ---- spinning ------------------------------------------------------------------------------- */
 
-/* With one processor, whoever we wait for can't run while we spin. What counts is the machine's,
- * not how many this process may use: a server pinned to a processor of its own gains the most. */
-static bool one_cpu(void)
+/* The machine's, not those that this process may use: a server pinned to a processor of its own
+ * gains the most. */
+static long cpus(void)
 {
-	static _Atomic long cpus;
-	long n = cpus;
+	static _Atomic long count;
+	long n = count;
 
 	if (!n) {
 		n = sysconf(_SC_NPROCESSORS_ONLN);
-		cpus = n = n > 0 ? n : 2;
+		count = n = n > 0 ? n : 2;
 	}
-	return n == 1;
+	return n;
+}
+
+/* Whoever we wait for can't run while we spin, with one processor, or where every one of them has a
+ * thread of the family's that would spin on a stack of its own. */
+static bool cpus_taken(void)
+{
+	return cpus() == 1 ||
+	       atomic_load_explicit(&family->attending, memory_order_relaxed) >= cpus();
 }
 
 uint64_t wait_spin_ns(const struct stackrec *sr)
 {
-	if (!knobs.spin_us || thread_is_confined() || spin_score < SPIN_SCORE_MIN_PAYS || one_cpu())
+	if (!knobs.spin_us || thread_is_confined() || spin_score < SPIN_SCORE_MIN_PAYS ||
+	    cpus_taken())
 		return 0;
 	if (sr && atomic_load_explicit(&sr->sleepers, memory_order_relaxed))
 		return 0;
