@@ -261,12 +261,13 @@ enum { SOCK_FREE = 0, SOCK_LIVE = 0x50c4a11e, SOCK_GONE = 0x50c46077 };
 enum {
 	CLAIM_FLOW = 1, /* its four-tuple is steered */
 	CLAIM_PORT = 2, /* its local port is held */
+	CLAIM_LEFT = 4, /* it is the kernel that listens there now: a new SYN is a stray */
 };
 
 /*
  * The next connection with sock.claimed that has ended entirely (its TIME-WAIT included), so that
- * its steering can be removed; one whose descriptor is still open gives up its port before. *claims
- * of it end. Each is given once. False when there is none.
+ * its steering can be removed; one whose descriptor is still open gives up its port before; one may
+ * have been half-open. *claims of it end. Each is given once. False when there is none.
  */
 bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remote, uint8_t *claims);
 
@@ -275,7 +276,8 @@ bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remot
 uint8_t *stack_claims(struct stack *st, const struct endpoint *local,
 		      const struct endpoint *remote);
 /* Calls each() for all TCP connections of a local port that are not closed, those in TIME-WAIT
- * included; *claims may be changed. */
+ * included, and the half-open ones of listeners that are left to the kernel; *claims may be
+ * changed. */
 void stack_port_each(struct stack *st, uint16_t port,
 		     void (*each)(void *arg, const struct endpoint *local,
 				  const struct endpoint *remote, uint8_t *claims),
@@ -395,6 +397,9 @@ int stack_listen(struct stack *st, const struct endpoint *local, const struct so
 		 uint32_t backlog, struct sock **out);
 /* listen() again on a listener changes its backlog. */
 void stack_listen_backlog(struct stack *st, struct sock *l, uint32_t backlog);
+/* The kernel listens in place of l, for good: on devices shared with it SYNs are strays from now
+ * on. Handshakes that have begun go on, and who has come is accepted here. */
+void stack_listen_leave(struct sock *l);
 /* The oldest established connection; -EAGAIN, or a pending error. The caller then calls
  * stack_sock_user(). */
 int stack_accept(struct stack *st, struct sock *l, struct sock **out, uint64_t now_ns);

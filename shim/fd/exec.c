@@ -277,10 +277,8 @@ static void listener_to_kernel(struct ofd *o)
 	struct list *pos;
 
 	/* They share one claim, held in the name of one of them or all. */
-	if (o->claimed) {
-		listener_keep_flows(o, sk);
-		ofd_unclaim(o->sr, o);
-	}
+	if (o->claimed)
+		listener_leave(o, sk);
 	o->kernel_only = 1;
 	o->port_holder = 0; /* its shadow is another's, too, who must not lose it with us */
 	list_for_each(pos, &o->peers) {

@@ -75,6 +75,15 @@ void parts_backlog(struct ofd *o, int backlog)
 			stack_listen_backlog(family->stacks[i].st, sk, (uint32_t)backlog);
 }
 
+void parts_leave(struct ofd *o)
+{
+	struct sock *sk;
+
+	for (uint32_t i = 1; o->parts && i < family->nstacks; i++)
+		if ((sk = ofd_part(o, i)))
+			stack_listen_leave(sk);
+}
+
 void parts_shutdown(struct ofd *o, int how)
 {
 	struct sock *sk;

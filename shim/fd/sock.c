@@ -100,7 +100,8 @@ bool sock_local_service(struct stackrec *sr, enum sock_type type, const struct e
 		const struct ofd *o = sk->user;
 
 		if (sk->type == type && sk->local.port == ep->port && !sk->orphan &&
-		    !(o && o->udp.left) && addr_takes(&sk->local.addr, o && o->v6only, &ep->addr))
+		    !(o && (o->udp.left || o->kernel_only)) &&
+		    addr_takes(&sk->local.addr, o && o->v6only, &ep->addr))
 			return true;
 	}
 	return false;
@@ -184,7 +185,7 @@ static struct sock *listener_share(struct stackrec *sr, struct ofd *o)
 
 		if (sk->type != STK_LISTENER || !other || sk->local.port != o->bound.port ||
 		    !ip_addr_eq(&sk->local.addr, &o->bound.addr) || other->stopped ||
-		    other->family != o->family || other->v6only != o->v6only)
+		    other->kernel_only || other->family != o->family || other->v6only != o->v6only)
 			continue;
 		if (!sock_reuseport(sr, (struct sock *)sk))
 			return NULL;
@@ -326,11 +327,12 @@ int sock_listen(int fd, struct ofd *o, int backlog)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
-/* A listener that goes. */
+/* A listener that goes, or is left to the kernel. */
 struct keeping {
 	struct stackrec *sr;
 	const struct endpoint *local;
 	bool v6only;
+	uint8_t claims; /* what each gets */
 };
 
 static void keep_flow(void *arg, const struct endpoint *local, const struct endpoint *remote,
@@ -338,25 +340,40 @@ static void keep_flow(void *arg, const struct endpoint *local, const struct endp
 {
 	const struct keeping *k = arg;
 
-	if (*claims & CLAIM_FLOW || ip_addr_is_loopback(&remote->addr) ||
+	if (ip_addr_is_loopback(&remote->addr) ||
 	    !addr_takes(&k->local->addr, k->v6only, &local->addr))
 		return;
-	if (flow_add(k->sr, IPPROTO_TCP, local, remote) == 0)
-		*claims |= CLAIM_FLOW;
+	if (*claims & CLAIM_FLOW || flow_add(k->sr, IPPROTO_TCP, local, remote) == 0)
+		*claims |= k->claims;
 }
 
 /* Connections that came through the claim of a listener need steering of their own once it goes. */
-static void keep_flows_of(struct stackrec *sr, const struct ofd *o, const struct sock *l)
+static void keep_flows(const struct ofd *o, const struct sock *l, uint8_t claims)
 {
-	struct keeping k = {sr, &l->local, o->v6only};
+	struct keeping k = {NULL, &l->local, o->v6only, claims};
 
-	stack_port_each(sr->st, l->local.port, keep_flow, &k);
+	for (uint32_t i = 0; i < family->nstacks; i++) {
+		k.sr = &family->stacks[i];
+		stack_port_each(k.sr->st, l->local.port, keep_flow, &k);
+	}
 }
 
 void listener_keep_flows(const struct ofd *o, const struct sock *l)
 {
-	for (uint32_t i = 0; i < family->nstacks; i++)
-		keep_flows_of(&family->stacks[i], o, l);
+	keep_flows(o, l, CLAIM_FLOW);
+}
+
+/*
+ * First no new connection is begun, then those that there are, half-open ones included, get
+ * steering of their own, and then what comes is the kernel's. SYNs that are in our rings by then
+ * are given back to it (shim/dev/back.c).
+ */
+void listener_leave(struct ofd *o, struct sock *l)
+{
+	stack_listen_leave(l);
+	parts_leave(o);
+	keep_flows(o, l, CLAIM_FLOW | CLAIM_LEFT);
+	ofd_unclaim(o->sr, o);
 }
 
 void sock_release(struct ofd *o)

@@ -175,6 +175,9 @@ void sock_adopt(int fd, struct ofd *o, struct stackrec *sr, struct sock *sk, boo
 /* The connections that came through the claim of o, whose listener is l, get steering of their own.
  * The locks of all stacks held. */
 void listener_keep_flows(const struct ofd *o, const struct sock *l);
+/* The kernel alone has new connections for o, which is claimed and whose listener is l. Those that
+ * have begun here, or wait, stay ours to accept. The locks of all stacks held. */
+void listener_leave(struct ofd *o, struct sock *l);
 /* All that o, bound, takes is steered to the stack (both families, if it serves both) / no more.
  * sr->lock held. 0 or as claim_add(); o->claimed follows. */
 int ofd_claim(struct stackrec *sr, struct ofd *o);
@@ -222,6 +225,7 @@ static inline void sock_leave(const struct ofd *o, unsigned flags)
  * stack. 0, or -Exxx and nothing left. */
 int parts_listen(struct ofd *o, const struct sock_opts *opts, int backlog, struct sock *first);
 void parts_backlog(struct ofd *o, int backlog);
+void parts_leave(struct ofd *o);
 void parts_shutdown(struct ofd *o, int how);
 void parts_close(struct ofd *o);
 /* They tell o from now on. */

@@ -341,6 +341,17 @@ bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remot
 		pool_put(&t->tws, tw);
 		return true;
 	}
+	if (!list_empty(&t->gone_reqs)) {
+		struct tcp_req *r = list_first(&t->gone_reqs, struct tcp_req, node);
+
+		list_del(&r->node);
+		*local = r->m.local;
+		*remote = r->m.remote;
+		*claims = r->claimed;
+		r->live = false;
+		pool_put(&t->reqs, r);
+		return true;
+	}
 	return false;
 }
 
@@ -354,6 +365,20 @@ uint8_t *stack_claims(struct stack *st, const struct endpoint *local, const stru
 	return m && m->kind == TCP_MINI_TW ? &container_of(m, struct tcp_tw, m)->claimed : NULL;
 }
 
+static void reqs_each(struct tcp_listener *l,
+		      void (*each)(void *arg, const struct endpoint *local,
+				   const struct endpoint *remote, uint8_t *claims),
+		      void *arg)
+{
+	struct list *pos;
+
+	list_for_each(pos, &l->reqs) {
+		struct tcp_req *r = list_entry(pos, struct tcp_req, node);
+
+		each(arg, &r->m.local, &r->m.remote, &r->claimed);
+	}
+}
+
 void stack_port_each(struct stack *st, uint16_t port,
 		     void (*each)(void *arg, const struct endpoint *local,
 				  const struct endpoint *remote, uint8_t *claims),
@@ -364,9 +389,12 @@ void stack_port_each(struct stack *st, uint16_t port,
 	list_for_each(pos, &st->socks) {
 		struct sock *sk = list_entry(pos, struct sock, all);
 
-		if (sk->type == STK_TCP && sk->local.port == port &&
-		    tcp_conn_of(sk)->state != TCPS_CLOSED)
+		if (sk->local.port != port)
+			continue;
+		if (sk->type == STK_TCP && tcp_conn_of(sk)->state != TCPS_CLOSED)
 			each(arg, &sk->local, &sk->remote, &sk->claimed);
+		if (sk->type == STK_LISTENER && tcp_listener_of(sk)->left)
+			reqs_each(tcp_listener_of(sk), each, arg);
 	}
 	list_for_each(pos, &st->tcp->tw) {
 		struct tcp_tw *tw = list_entry(pos, struct tcp_tw, node);

@@ -135,6 +135,7 @@ static void lists_empty(struct tcp_state_tables *t)
 	list_init(&t->tw);
 	list_init(&t->gone_conns);
 	list_init(&t->gone_tws);
+	list_init(&t->gone_reqs);
 	list_init(&t->gone_ports);
 	t->last = NULL;
 	t->norphans = 0;
@@ -233,6 +234,12 @@ void tcp_seg_pull(struct stack *st, struct tcp_seg *s)
 	s->pulled = true;
 }
 
+/* Does the kernel listen where that connection was accepted? */
+static bool tw_left(const struct stack *st, const struct tcp_tw *tw, const struct tcp_seg *s)
+{
+	return tw->claimed & CLAIM_LEFT && st->dev[s->p->dev].shared;
+}
+
 /* A segment for none of the connections. */
 static enum stat_id rx_other(struct stack *st, struct tcp_seg *s)
 {
@@ -247,14 +254,15 @@ static enum stat_id rx_other(struct stack *st, struct tcp_seg *s)
 		return c ? tcp_input(st, c, s) : r;
 	}
 	if (m) {
-		bool syn = tcp_listener_find(st, &s->local, &s->remote) != NULL;
+		bool syn = tcp_listener_find(st, s->p->dev, &s->local, &s->remote) ||
+			   tw_left(st, (struct tcp_tw *)m, s);
 		enum stat_id r = tcp_tw_rx(st, (struct tcp_tw *)m, s, &syn, &iss);
 
 		if (!syn)
 			return r;
 		min_iss = &iss;
 	}
-	l = tcp_listener_find(st, &s->local, &s->remote);
+	l = tcp_listener_find(st, s->p->dev, &s->local, &s->remote);
 	if (l && tcp_ttl_refused(&l->o, s->p))
 		return STAT_drop_tcp_ttl;
 	if (l) {

@@ -20,7 +20,7 @@ static struct list *bucket(struct stack *st, uint16_t port)
 }
 
 /* The most fitting; among SO_REUSEPORT ones that fit alike by the flow's hash. */
-struct tcp_listener *tcp_listener_find(struct stack *st, const struct endpoint *local,
+struct tcp_listener *tcp_listener_find(struct stack *st, unsigned dev, const struct endpoint *local,
 				       const struct endpoint *remote)
 {
 	struct list *n, *b = bucket(st, local->port);
@@ -31,7 +31,7 @@ struct tcp_listener *tcp_listener_find(struct stack *st, const struct endpoint *
 		struct tcp_listener *l = list_entry(n, struct tcp_listener, node);
 		uint32_t f;
 
-		if (l->sk.local.port != local->port)
+		if (l->sk.local.port != local->port || (l->left && st->dev[dev].shared))
 			continue;
 		f = sock_bind_fit(&l->sk.local.addr, l->o.v6only, &local->addr);
 		if (f == 0 || f < fit)
@@ -85,6 +85,11 @@ void stack_listen_backlog(struct stack *st, struct sock *sk, uint32_t backlog)
 	struct tcp_listener *l = tcp_listener_of(sk);
 
 	l->backlog = backlog < st->cfg.somaxconn ? backlog : st->cfg.somaxconn;
+}
+
+void stack_listen_leave(struct sock *sk)
+{
+	tcp_listener_of(sk)->left = true;
 }
 
 int stack_accept(struct stack *st, struct sock *sk, struct sock **out, uint64_t now_ns)

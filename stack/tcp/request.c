@@ -37,7 +37,12 @@ void tcp_req_free(struct stack *st, struct tcp_req *r)
 	if (r->m.dst)
 		dst_put(st, r->m.dst);
 	saved_syn_free(st, &r->saved_syn);
-	pool_put(&st->tcp->reqs, r);
+	if (r->claimed) {
+		list_push_back(&st->tcp->gone_reqs, &r->node);
+	} else {
+		r->live = false;
+		pool_put(&st->tcp->reqs, r);
+	}
 }
 
 /*
@@ -89,6 +94,7 @@ static struct tcp_req *req_new(struct stack *st, struct tcp_listener *l, const s
 	r = pool_get_zeroed(&st->tcp->reqs);
 	if (!r)
 		return NULL;
+	r->live = true;
 	r->m.dst = dst_get_unproven(st, &s->remote.addr);
 	r->back_dev = s->p->dev;
 	memcpy(r->back_mac, s->p->mac, sizeof(r->back_mac));
@@ -261,6 +267,8 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 	c->o.defer_accept_s = 0; /* the listener's alone */
 	c->saved_syn = r->saved_syn;
 	r->saved_syn = NULL;
+	c->sk.claimed = r->claimed;
+	r->claimed = 0;
 	c->irs = r->irs;
 	c->segs_in = !r->fast; /* the SYN */
 	c->rcv_nxt = c->rcv_acked = c->copied = c->drs_seq = c->rcv_rtt_seq = seq_add(r->irs, 1);

@@ -117,6 +117,24 @@ static void timewaits_reset(struct stack *st)
 	pool_rebuild(&st->tcp->tws, tw_is_live);
 }
 
+static bool req_is_live(const void *obj)
+{
+	return ((const struct tcp_req *)obj)->live;
+}
+
+static void reqs_reset(struct stack *st)
+{
+	struct pool_walk w = {0};
+	struct tcp_req *r;
+
+	while ((r = pool_walk_next(&st->tcp->reqs, &w)) != NULL) {
+		r->live = r->live && r->claimed;
+		if (r->live)
+			list_push_back(&st->tcp->gone_reqs, &r->node);
+	}
+	pool_rebuild(&st->tcp->reqs, req_is_live);
+}
+
 static void listeners_reset(struct stack *st)
 {
 	struct pool_walk w = {0};
@@ -137,7 +155,6 @@ void tcp_reset_all(struct stack *st)
 
 	tcp_tables_empty(t);
 	st->blk_wanted = false;
-	pool_rebuild(&t->reqs, NULL);
 	pool_rebuild(&t->ranges, NULL);
 	pool_rebuild(&t->sents, NULL);
 	pool_rebuild(&t->tx_stamps, NULL);
@@ -147,4 +164,5 @@ void tcp_reset_all(struct stack *st)
 	listeners_reset(st);
 	conns_reset(st);
 	timewaits_reset(st);
+	reqs_reset(st);
 }

@@ -242,6 +242,8 @@ struct tcp_req {
 	bool fast;                   /* Fast Open: the SYN-ACK is the connection's to send */
 	struct tcp_fo fo;            /* for the first SYN-ACK */
 	struct saved_syn *saved_syn; /* or NULL */
+	uint8_t claimed;             /* sock.claimed of the connection that it is to be */
+	bool live;                   /* not free: what tcp_reset_all() goes by */
 };
 
 /* RFC 9293 3.6.1; RFC 6191. */
@@ -269,6 +271,7 @@ struct tcp_listener {
 	uint32_t nreqs, naccept;
 	uint32_t backlog;
 	bool shut;
+	bool left;            /* to the kernel: stack_listen_leave() */
 	uint64_t cookie_ns;   /* the last SYN cookie; 0: none */
 	struct list fo_conns; /* tcp_conn.fo_node: by Fast Open, handshake not complete */
 	uint32_t fo_pending;  /* how many */
@@ -294,6 +297,7 @@ struct tcp_state_tables {
 	struct list tw;          /* tcp_tw.node */
 	struct list gone_conns;  /* tcp_conn.accept_node: ended, for stack_gone() to tell */
 	struct list gone_tws;    /* tcp_tw.node: likewise */
+	struct list gone_reqs;   /* tcp_req.node: likewise */
 	struct list gone_ports;  /* tcp_conn.accept_node: closed, and held a port; not freed yet */
 	struct fastopen_tables *fastopen; /* fastopen.c's */
 	uint32_t norphans;
@@ -506,7 +510,9 @@ bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, bool bound, struct seq *i
 
 /* ---- listen.c ------------------------------------------------------------------------------- */
 
-struct tcp_listener *tcp_listener_find(struct stack *st, const struct endpoint *local,
+/* Who takes a SYN that came by device dev: one that is left to the kernel only where the kernel
+ * can't be given it. */
+struct tcp_listener *tcp_listener_find(struct stack *st, unsigned dev, const struct endpoint *local,
 				       const struct endpoint *remote);
 /* True (and counted) when l takes no connection more, as Linux counts: backlog + 1. */
 bool tcp_acceptq_full(struct stack *st, const struct tcp_listener *l);

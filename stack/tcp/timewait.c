@@ -158,7 +158,7 @@ bool tcp_tw_reuse(struct stack *st, struct tcp_tw *tw, bool bound, struct seq *i
 	*iss = next_iss(tw);
 	COUNT(st, tcp_tw_reused);
 	/* the flow goes on: it is the new connection's to claim */
-	tw->claimed &= (uint8_t)~CLAIM_FLOW;
+	tw->claimed &= (uint8_t) ~(CLAIM_FLOW | CLAIM_LEFT);
 	tcp_tw_free(st, tw);
 	return true;
 }

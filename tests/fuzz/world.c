@@ -416,6 +416,21 @@ static void end_socket(struct fz *f, struct handle *h, bool abort)
 		stack_close(f->st, sk, f->now);
 }
 
+static void claim_any(void *arg, const struct endpoint *local, const struct endpoint *remote,
+		      uint8_t *claims)
+{
+	struct fz *f = arg;
+
+	fz_must(f, local->port != 0 && remote->port != 0);
+	*claims |= (uint8_t)src_pick(&f->src, 8);
+}
+
+static void leave_to_kernel(struct fz *f, struct handle *h)
+{
+	stack_listen_leave(h->sk);
+	stack_port_each(f->st, h->sk->local.port, claim_any, f);
+}
+
 static void listener_call(struct fz *f, struct handle *h)
 {
 	struct src *r = &f->src;
@@ -433,6 +448,10 @@ static void listener_call(struct fz *f, struct handle *h)
 	case 3:
 	case 4:
 		setopt_any(f, h);
+		break;
+	case 5:
+		if (src_one_in(r, 4))
+			leave_to_kernel(f, h);
 		break;
 	default:
 		accept_one(f, h);

@@ -24,7 +24,7 @@ tests_unit_test_fd_LDADD = $(CHECK_LIBS)
 endif
 
 # Sockets over exec (exec.sh).
-EXTRA_DIST += tests/net/changes.sh tests/net/changes.py tests/net/storm.sh tests/net/exec.sh tests/net/pass.sh tests/net/passer.py tests/net/lines.py tests/net/pools.py
+EXTRA_DIST += tests/net/changes.sh tests/net/changes.py tests/net/storm.sh tests/net/exec.sh tests/net/pass.sh tests/net/passer.py tests/net/pass_load.sh tests/net/pass_load.py tests/net/lines.py tests/net/pools.py
 EXTRA_DIST += tests/net/confined.sh
 check_PROGRAMS += tests/net/execer tests/net/storm tests/net/confined
 tests_net_confined_SOURCES = tests/net/confined.c

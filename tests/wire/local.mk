@@ -3,7 +3,7 @@
 if HAVE_CHECK
 wire_tests = tests/wire/open tests/wire/data tests/wire/close tests/wire/hard \
 	tests/wire/reset tests/wire/ecn tests/wire/recover tests/wire/flood tests/wire/life \
-	tests/wire/errors
+	tests/wire/errors tests/wire/leave
 check_PROGRAMS += $(wire_tests)
 TESTS += $(wire_tests)
 
@@ -37,4 +37,7 @@ tests_wire_life_LDADD = libunit.la libstack.la $(CHECK_LIBS)
 tests_wire_errors_SOURCES = tests/wire/errors.c tests/wire/wire.c tests/wire/wire.h
 tests_wire_errors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_wire_errors_LDADD = libunit.la libstack.la $(CHECK_LIBS)
+tests_wire_leave_SOURCES = tests/wire/leave.c tests/wire/wire.c tests/wire/wire.h
+tests_wire_leave_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_wire_leave_LDADD = libunit.la libstack.la $(CHECK_LIBS)
 endif

@@ -118,29 +118,6 @@ START_TEST(no_listener_answers_rst)
 }
 END_TEST
 
-/* The Ethernet frame of a stray, with checksums complete; gives its frames back. */
-static size_t take_stray(struct wire *w, struct stray *s, uint8_t *b)
-{
-	struct frame_pool *fp = stack_frames(w->e.st);
-	size_t n;
-
-	ck_assert(stack_stray(w->e.st, s));
-	ck_assert_uint_eq(s->dev, ENV_DEV);
-	n = frame_meta(fp, s->frame)->len;
-	memcpy(b, frame_data(fp, s->frame), n);
-	pkt_check_sums(b, n);
-	frame_put_chain(fp, s->frame);
-	return n;
-}
-
-static void share_dev(struct wire *w)
-{
-	struct stack_dev d = w->e.st->dev[ENV_DEV];
-
-	d.shared = true;
-	stack_dev_set(w->e.st, ENV_DEV, &d);
-}
-
 /* Its SYN was on its way to us when the listener was closed. The port may be somebody else's. */
 START_TEST(syn_for_a_closed_listener_is_given_back)
 {
@@ -248,24 +225,6 @@ START_TEST(wrong_checksum_is_dropped)
 	wire_fini(&w);
 }
 END_TEST
-
-static void syn_from(struct wire *w, uint16_t port)
-{
-	w->peer.port = port;
-	ck_assert_int_eq(in(w, S, 0, 0, 0), STAT_rx_packets);
-	out_is(w, S | A, 0, 1, 0);
-}
-
-static enum stat_id last_ack_from(struct wire *w, uint16_t port)
-{
-	struct tcp_mini *m;
-
-	w->peer.port = port;
-	m = tcp_mini_find(w->e.st, &w->me, &w->peer);
-	ck_assert_ptr_nonnull(m);
-	w->iss = ((struct tcp_req *)m)->iss.v;
-	return in(w, A, 1, 1, 0);
-}
 
 /* Ports 1000 and 1001 are in the accept queue, 1002 is half open. */
 static void queue_three(struct wire *w)

@@ -188,3 +188,43 @@ ssize_t get(struct wire *w, uint32_t len)
 
 	return stack_recv(w->e.st, w->sk, &v, 1, 0, w->e.now);
 }
+
+void share_dev(struct wire *w)
+{
+	struct stack_dev d = w->e.st->dev[ENV_DEV];
+
+	d.shared = true;
+	stack_dev_set(w->e.st, ENV_DEV, &d);
+}
+
+size_t take_stray(struct wire *w, struct stray *s, uint8_t *b)
+{
+	struct frame_pool *fp = stack_frames(w->e.st);
+	size_t n;
+
+	ck_assert(stack_stray(w->e.st, s));
+	ck_assert_uint_eq(s->dev, ENV_DEV);
+	n = frame_meta(fp, s->frame)->len;
+	memcpy(b, frame_data(fp, s->frame), n);
+	pkt_check_sums(b, n);
+	frame_put_chain(fp, s->frame);
+	return n;
+}
+
+void syn_from(struct wire *w, uint16_t port)
+{
+	w->peer.port = port;
+	ck_assert_int_eq(in(w, TH_SYN, 0, 0, 0), STAT_rx_packets);
+	out_is(w, TH_SYN | TH_ACK, 0, 1, 0);
+}
+
+enum stat_id last_ack_from(struct wire *w, uint16_t port)
+{
+	struct tcp_mini *m;
+
+	w->peer.port = port;
+	m = tcp_mini_find(w->e.st, &w->me, &w->peer);
+	ck_assert_ptr_nonnull(m);
+	w->iss = ((struct tcp_req *)m)->iss.v;
+	return in(w, TH_ACK, 1, 1, 0);
+}

@@ -59,6 +59,13 @@ void listen_on(struct wire *w, const struct sock_opts *o, uint32_t backlog);
 void establish(struct wire *w, const struct sock_opts *o);
 /* connect(), up to the SYN being out (w->iss known). */
 void connect_syn(struct wire *w, const struct sock_opts *o);
+/* A handshake from that port of the peer's: the SYN, which is answered, and the last ACK. */
+void syn_from(struct wire *w, uint16_t port);
+enum stat_id last_ack_from(struct wire *w, uint16_t port);
+/* The device is shared with the kernel, which may be given back what is nobody's. */
+void share_dev(struct wire *w);
+/* The Ethernet frame of a stray, with checksums complete; gives its frames back. */
+size_t take_stray(struct wire *w, struct stray *s, uint8_t *b);
 ssize_t put(struct wire *w, uint32_t len);
 ssize_t get(struct wire *w, uint32_t len);
 
