@@ -22,6 +22,7 @@ enum timer_kind {
 	TIMER_TCP_REQ,       /* a half-open connection: SYN-ACK again, then drop */
 	TIMER_TCP_TW,        /* TIME-WAIT, held in its small form */
 	TIMER_TCP_PACE,      /* pacing lets the next data go */
+	TIMER_TCP_LEFT,      /* who waits at a listener that is the kernel's waits no longer */
 	TIMER_DST,           /* a destination waits for its neighbour */
 	TIMER_KINDS
 };

@@ -241,6 +241,7 @@ static void timer_run(struct stack *st, struct timer *t)
 	case TIMER_TCP_REQ:
 	case TIMER_TCP_TW:
 	case TIMER_TCP_PACE:
+	case TIMER_TCP_LEFT:
 		tcp_timer(st, t);
 		break;
 	case TIMER_DST:

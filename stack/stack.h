@@ -398,8 +398,11 @@ int stack_listen(struct stack *st, const struct endpoint *local, const struct so
 /* listen() again on a listener changes its backlog. */
 void stack_listen_backlog(struct stack *st, struct sock *l, uint32_t backlog);
 /* The kernel listens in place of l, for good: on devices shared with it SYNs are strays from now
- * on. Handshakes that have begun go on, and who has come is accepted here. */
-void stack_listen_leave(struct sock *l);
+ * on. Handshakes that have begun go on, and who has come is accepted here: within half a minute,
+ * after which those who still wait are reset, as by stack_close(). */
+void stack_listen_leave(struct stack *st, struct sock *l, uint64_t now_ns);
+/* When the latest handshake that is under way was begun; 0: none is. */
+uint64_t stack_listen_begun_ns(const struct stack *st, const struct sock *l);
 /* The oldest established connection; -EAGAIN, or a pending error. The caller then calls
  * stack_sock_user(). */
 int stack_accept(struct stack *st, struct sock *l, struct sock **out, uint64_t now_ns);

@@ -81,7 +81,7 @@ void parts_leave(struct ofd *o)
 
 	for (uint32_t i = 1; o->parts && i < family->nstacks; i++)
 		if ((sk = ofd_part(o, i)))
-			stack_listen_leave(sk);
+			stack_listen_leave(family->stacks[i].st, sk, now_ns());
 }
 
 void parts_shutdown(struct ofd *o, int how)

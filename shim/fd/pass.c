@@ -27,6 +27,9 @@
 #include "sock_int.h"
 
 #define FLIGHT_MAX_NS 60000000000ull
+/* Handshakes that were begun so long ago end on no path, or not at all. */
+#define HANDSHAKE_NS 250000000ull
+#define HANDSHAKE_STEP_NS 1000000ull /* how often it is looked whether they have; no event tells */
 #define FDINFO_BYTES 4096
 
 static _Atomic int watch_fd = -1;
@@ -316,6 +319,63 @@ static int send_one(int fd, struct ofd *o, bool to_family)
 	return r < 0 ? r : flight_add(fd, o);
 }
 
+/* When the latest handshake was begun that is under way at o; 0: none is. */
+static uint64_t listener_begun_ns(const struct ofd *o)
+{
+	uint64_t last = 0;
+
+	sock_enter(o);
+	for (uint32_t i = 0; atomic_load(&o->sk) && i < family->nstacks; i++) {
+		const struct sock *l = ofd_part(o, i);
+		uint64_t ns = l ? stack_listen_begun_ns(family->stacks[i].st, l) : 0;
+
+		last = ns > last ? ns : last;
+	}
+	sock_leave(o, RUN_LATER);
+	return last;
+}
+
+/*
+ * Who sends a listener to a stranger is about to close it (haproxy's old process, when the new one
+ * has begun), and may do so before the peers' last ACKs have come: then nobody would be there to
+ * accept the connections. So they are waited for; no new ones are begun.
+ */
+static void handshakes_wait(int fd, struct ofd *o, uint64_t end)
+{
+	struct call c;
+	uint64_t begun, now;
+	int r = call_begin(&c, fd, o, false, 0);
+
+	if (r < 0)
+		return;
+	do {
+		run_leave(c.sr, RUN_LATER);
+		begun = listener_begun_ns(o);
+		run_enter(c.sr);
+		now = now_ns();
+		if (!begun || begun + HANDSHAKE_NS <= now || now >= end)
+			break;
+		c.deadline_ns = now + HANDSHAKE_STEP_NS;
+		r = call_again(&c, RDY_HUP);
+	} while (r == -EAGAIN);
+	call_end(&c, RUN_KICK);
+}
+
+static void strangers_wait(const struct msghdr *msg)
+{
+	struct rights r = {.msg = msg};
+	uint64_t end = now_ns() + HANDSHAKE_NS;
+	int fd;
+
+	while ((fd = rights_next(&r)) >= 0) {
+		struct ofd *o = fdtab_get(fd);
+		const struct sock *sk = o ? atomic_load(&o->sk) : NULL;
+
+		if (sk && sk->type == STK_LISTENER && o->kernel_only)
+			handshakes_wait(fd, o, end);
+	}
+}
+
 /* Undoes what send_one() did for all up to fd end; -1: for all. */
 static void send_undo(const struct msghdr *msg, int end)
 {
@@ -353,6 +413,8 @@ int pass_send(int fd, const struct msghdr *msg)
 			return ret;
 		}
 	}
+	if (asked && !to_family && !thread_is_confined())
+		strangers_wait(msg);
 	return 0;
 }
 

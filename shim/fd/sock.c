@@ -370,7 +370,7 @@ void listener_keep_flows(const struct ofd *o, const struct sock *l)
  */
 void listener_leave(struct ofd *o, struct sock *l)
 {
-	stack_listen_leave(l);
+	stack_listen_leave(o->sr->st, l, now_ns());
 	parts_leave(o);
 	keep_flows(o, l, CLAIM_FLOW | CLAIM_LEFT);
 	ofd_unclaim(o->sr, o);

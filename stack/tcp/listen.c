@@ -13,6 +13,9 @@
 
 /* As of a socket that never was anything, which it is again: no end of a stream to be read. */
 #define RDY_SHUT (RDY_OUT | RDY_HUP)
+/* Nobody can know whether those who shared a listener that is the kernel's now still accept here: who
+ * does so is done long before. */
+#define LEFT_NS 30000000000ull
 
 static struct list *bucket(struct stack *st, uint16_t port)
 {
@@ -68,6 +71,7 @@ int stack_listen(struct stack *st, const struct endpoint *local, const struct so
 	if (!l)
 		return -ENOMEM;
 	sock_init(st, &l->sk, STK_LISTENER);
+	timer_init(&l->left_timer, TIMER_TCP_LEFT);
 	l->sk.local = *local;
 	l->o = *o;
 	l->o.quickack = 1; /* listen(2) forgets it */
@@ -87,9 +91,29 @@ void stack_listen_backlog(struct stack *st, struct sock *sk, uint32_t backlog)
 	l->backlog = backlog < st->cfg.somaxconn ? backlog : st->cfg.somaxconn;
 }
 
-void stack_listen_leave(struct sock *sk)
+void stack_listen_leave(struct stack *st, struct sock *sk, uint64_t now_ns)
 {
-	tcp_listener_of(sk)->left = true;
+	struct tcp_listener *l = tcp_listener_of(sk);
+
+	if (l->left || l->shut)
+		return;
+	l->left = true;
+	wheel_arm(&st->wheel, &l->left_timer, now_ns + LEFT_NS);
+}
+
+uint64_t stack_listen_begun_ns(const struct stack *st, const struct sock *sk)
+{
+	const struct list *n, *reqs = &tcp_listener_of(sk)->reqs;
+	uint64_t last = 0;
+
+	list_for_each(n, reqs) {
+		const struct tcp_req *r = list_entry(n, struct tcp_req, node);
+		uint64_t begun = r->synack_ns ? r->synack_ns : st->now_ns;
+
+		if (begun > last)
+			last = begun;
+	}
+	return last;
 }
 
 int stack_accept(struct stack *st, struct sock *sk, struct sock **out, uint64_t now_ns)
@@ -140,6 +164,7 @@ void tcp_listener_shut(struct stack *st, struct tcp_listener *l)
 	if (l->shut)
 		return;
 	l->shut = true;
+	wheel_cancel(&st->wheel, &l->left_timer);
 	list_del(&l->node);
 	tcp_listener_drop(st, l);
 	fastopen_listener_end(l);
@@ -159,6 +184,7 @@ void tcp_listener_reset(struct stack *st, struct tcp_listener *l)
 	list_init(&l->reqs);
 	list_init(&l->acceptq);
 	l->nreqs = l->naccept = 0;
+	timer_init(&l->left_timer, TIMER_TCP_LEFT);
 	fastopen_listener_init(st, l);
 	if (!l->shut)
 		list_push_back(bucket(st, l->sk.local.port), &l->node);

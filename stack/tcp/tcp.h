@@ -271,7 +271,8 @@ struct tcp_listener {
 	uint32_t nreqs, naccept;
 	uint32_t backlog;
 	bool shut;
-	bool left;            /* to the kernel: stack_listen_leave() */
+	bool left; /* to the kernel: stack_listen_leave() */
+	struct timer left_timer;
 	uint64_t cookie_ns;   /* the last SYN cookie; 0: none */
 	struct list fo_conns; /* tcp_conn.fo_node: by Fast Open, handshake not complete */
 	uint32_t fo_pending;  /* how many */

@@ -469,5 +469,8 @@ void tcp_timer(struct stack *st, struct timer *t)
 	case TIMER_TCP_TW:
 		tcp_tw_timer(st, container_of(t, struct tcp_tw, m.timer));
 		break;
+	case TIMER_TCP_LEFT:
+		tcp_listener_drop(st, container_of(t, struct tcp_listener, left_timer));
+		break;
 	}
 }

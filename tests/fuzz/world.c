@@ -427,7 +427,7 @@ static void claim_any(void *arg, const struct endpoint *local, const struct endp
 
 static void leave_to_kernel(struct fz *f, struct handle *h)
 {
-	stack_listen_leave(h->sk);
+	stack_listen_leave(f->st, h->sk, f->now);
 	stack_port_each(f->st, h->sk->local.port, claim_any, f);
 }
 

@@ -3,15 +3,16 @@
 #
 #	pass_load.py load PATH ADDRESS          short connections, to the port that PATH's peer names
 #	pass_load.py heir PATH                  is sent listeners, and serves them until told to stop
-#	pass_load.py giver PATH PATH PORT N     N times: listens, serves, gives the listener to the
-#	                                        heir (the second path), serves on, closes, stops
+#	pass_load.py giver PATH PATH PORT N BEFORE BOTH
+#	        N times: listens, serves for so many ms, gives the listener to the heir (the second
+#	        path), serves on for so many ms, and closes
 import errno, os, select, socket, sys, time
 
 sys.dont_write_bytecode = True  # nothing stays behind
 from lines import line, say
 
 AT_ONCE = 16
-SERVE_S = 0.015  # before, with both, and by the heir alone
+ALONE_S = 0.015  # the heir serves
 
 
 def unix(path):
@@ -40,18 +41,19 @@ def serve(l, until, others):
 
 def giver():
     load, heir = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+    port, times, before, both = map(int, sys.argv[4:8])
     load.connect(sys.argv[2])
     heir.connect(sys.argv[3])
     served = failed = 0
-    for i in range(int(sys.argv[5])):
-        l = socket.create_server(("", int(sys.argv[4]) + i), backlog=256)
+    for i in range(times):
+        l = socket.create_server(("", port + i), backlog=256)
         l.setblocking(False)
-        say(load, str(int(sys.argv[4]) + i))
-        serve(l, time.monotonic() + SERVE_S, [])
+        say(load, str(port + i))
+        serve(l, time.monotonic() + (before + i * 7 % 80) / 1000, [])  # at any time of a handshake
         socket.send_fds(heir, [b"x"], [l.fileno()])
-        serve(l, time.monotonic() + SERVE_S, [])
+        serve(l, time.monotonic() + both / 1000, [])
         l.close()
-        time.sleep(SERVE_S)
+        time.sleep(ALONE_S)
         say(load, "stop")
         got = line(load).split()
         served, failed = served + int(got[0]), failed + int(got[1])
@@ -59,7 +61,7 @@ def giver():
             print("hand-over %d:" % i, *got[2:], flush=True)
         say(heir, "stop")
     print("%d served, %d failed" % (served, failed), flush=True)
-    sys.exit(failed > 0 or served < 20 * int(sys.argv[5]))
+    sys.exit(failed > 0 or served < AT_ONCE * times)
 
 
 def heir():

@@ -3,27 +3,40 @@
 #
 # A listener under load is given to a process that is no member of the family (SCM_RIGHTS), again and
 # again, as by the reload of haproxy: both serve, the giver closes, the heir goes on. Nobody of those
-# who connect meanwhile may see it.
+# who connect meanwhile may see it; over a path with delay neither, though the giver is gone sooner
+# than a handshake takes.
 # shellcheck source=tests/apps/lib.sh disable=SC2154
 . "$(dirname "$0")/../apps/lib.sh"
-need python3
-net_up || exit 1
+# shellcheck source=tests/link/lib.sh
+. "$srcdir/tests/link/lib.sh"
+need python3 ethtool
+make -s -C "$builddir" tests/link/emulate >&2 || exit 1
+link_log=$work/link
+trap 'link_down; apps_cleanup' EXIT
 program=$srcdir/tests/net/pass_load.py
-times=${TIMES:-50}
 
-give() { # give NAME PORT [VARIABLES]
-	srv_kernel "$NS_CLI" load python3 "$program" load "$work/$1.load" "$IP_SRV"
-	srv_kernel "$NS_SRV" heir python3 "$program" heir "$work/$1.heir"
-	until [ -S "$work/$1.load" ] && [ -S "$work/$1.heir" ]; do
+give() { # give NAME PORT TIMES BEFORE_MS BOTH_MS [VARIABLES]
+	local name=$1 port=$2 times=${TIMES:-$3}
+	srv_kernel "$NS_CLI" load python3 "$program" load "$work/$name.load" "$IP_SRV"
+	srv_kernel "$NS_SRV" heir python3 "$program" heir "$work/$name.heir"
+	until [ -S "$work/$name.load" ] && [ -S "$work/$name.heir" ]; do
 		sleep 0.05
 	done
-	SHIM_ENV=${3-} srv "$1" python3 "$program" giver "$work/$1.load" "$work/$1.heir" "$2" "$times"
+	SHIM_ENV=${6-} srv "$name" python3 "$program" giver "$work/$name.load" "$work/$name.heir" \
+		"$port" "$times" "$4" "$5"
 	wait "$pid"
 	status=$?
-	grep -E 'served|hand-over' "$work/$1.log"
-	[ "$(grep -c ': stack: ' "$work/$1.log")" = "$times" ] && [ $status = 0 ]
+	grep -E 'served|hand-over' "$work/$name.log"
+	[ "$(grep -c ': stack: ' "$work/$name.log")" = "$times" ] && [ $status = 0 ]
 }
 
-check "nobody is refused when the kernel takes over" give one 7400
-check "nor from two stacks" give two 7600 SHIM_STACKS=2
+link_up && link_set --delay-us 20000 || exit 1
+IF_SRV=$LINK_IF IP_SRV=$LINK_SRV
+check "far away nobody is reset when the kernel takes over" give far 7200 12 100 5
+link_down
+link_pid=
+net_up || exit 1
+IF_SRV=$NET_SHIM_IF IP_SRV=$NET_SHIM_SRV
+check "nor nearby" give one 7400 50 15 15
+check "nor from two stacks" give two 7600 50 15 15 SHIM_STACKS=2
 tap_done

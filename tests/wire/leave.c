@@ -25,7 +25,7 @@ static unsigned leave(struct wire *w)
 {
 	unsigned n = 0;
 
-	stack_listen_leave(w->l);
+	stack_listen_leave(w->e.st, w->l, w->e.now);
 	stack_port_each(w->e.st, PORT, claim_all, &n);
 	return n;
 }
@@ -159,6 +159,50 @@ START_TEST(syn_in_time_wait_is_the_kernels)
 }
 END_TEST
 
+/* Of those who shared the listener none may be left who accepts. */
+START_TEST(who_is_not_accepted_is_reset_in_time)
+{
+	struct wire w;
+	struct sock *sk;
+
+	wire_init(&w, NULL);
+	share_dev(&w);
+	listen_on(&w, NULL, 8);
+	syn_from(&w, 1000);
+	ck_assert_int_eq(last_ack_from(&w, 1000), STAT_rx_packets);
+	leave(&w);
+	pass(&w, 29 * SEC);
+	out_none(&w);
+	pass(&w, 2 * SEC);
+	out_is(&w, R | A, 1, 1, 0);
+	gone_once(&w, 1000);
+	ck_assert_int_eq(stack_accept(w.e.st, w.l, &sk, w.e.now), -EAGAIN);
+	wire_fini(&w);
+}
+END_TEST
+
+START_TEST(handshakes_under_way_are_told_of)
+{
+	struct wire w;
+	uint64_t begun;
+
+	wire_init(&w, NULL);
+	listen_on(&w, NULL, 8);
+	ck_assert_uint_eq(stack_listen_begun_ns(w.e.st, w.l), 0);
+	syn_from(&w, 1000);
+	begun = w.e.now;
+	pass(&w, 100 * MS);
+	ck_assert_uint_eq(stack_listen_begun_ns(w.e.st, w.l), begun);
+	syn_from(&w, 1001);
+	ck_assert_uint_eq(stack_listen_begun_ns(w.e.st, w.l), begun + 100 * MS);
+	last_ack_from(&w, 1001);
+	ck_assert_uint_eq(stack_listen_begun_ns(w.e.st, w.l), begun);
+	last_ack_from(&w, 1000);
+	ck_assert_uint_eq(stack_listen_begun_ns(w.e.st, w.l), 0);
+	wire_fini(&w);
+}
+END_TEST
+
 /* A device that is the stack's alone has no kernel behind it. */
 START_TEST(what_cannot_be_given_back_is_accepted)
 {
@@ -185,6 +229,8 @@ static Suite *make(void)
 	tcase_add_loop_test(tc, a_half_open_one_that_ends_is_told_gone_once, 0, 4);
 	tcase_add_test(tc, syn_in_time_wait_is_the_kernels);
 	tcase_add_test(tc, what_cannot_be_given_back_is_accepted);
+	tcase_add_test(tc, who_is_not_accepted_is_reset_in_time);
+	tcase_add_test(tc, handshakes_under_way_are_told_of);
 	return s;
 }
 
