@@ -401,6 +401,8 @@ void stack_listen_backlog(struct stack *st, struct sock *l, uint32_t backlog);
  * on. Handshakes that have begun go on, and who has come is accepted here: within half a minute,
  * after which those who still wait are reset, as by stack_close(). */
 void stack_listen_leave(struct stack *st, struct sock *l, uint64_t now_ns);
+/* Who has come to l and is not accepted, half open or not, is reset, as by stack_close(). */
+void stack_listen_drop(struct stack *st, struct sock *l, uint64_t now_ns);
 /* When the latest handshake that is under way was begun; 0: none is. */
 uint64_t stack_listen_begun_ns(const struct stack *st, const struct sock *l);
 /* The oldest established connection; -EAGAIN, or a pending error. The caller then calls

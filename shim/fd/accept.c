@@ -13,6 +13,7 @@
  *
  * It must never sleep in the kernel's accept: the shadow of a listener is always non-blocking.
  */
+#include "confine.h"
 #include "sock_int.h"
 
 /* After so many connections of the stack in a row the kernel's door is asked first. */
@@ -148,6 +149,8 @@ static int accept_stacks(int fd, struct ofd *o, bool held, struct endpoint *peer
 	uint32_t own, i;
 	int r = -EAGAIN;
 
+	if (thread_is_confined() && !confine_may_accept())
+		return r;
 	if (likely(!o->parts))
 		return stack_door_ready(o->sk) ? accept_stack(fd, o, o->sr, held, peer, flags) : r;
 	own = attend_own()->idx;

@@ -11,7 +11,9 @@
  * no turns: output, timers, and waking who sleeps otherwise are the helper's (turn.c, wait.c).
  *
  * What can't be had that way is given up first: listeners and UDP sockets go to the kernel, for the
- * whole family, and later sockets are the kernel's.
+ * whole family, and later sockets are the kernel's. Who came to a listener before is still accepted
+ * from the stack if the filter lets a descriptor be made for it (fcntl(2)); if not, and if no other
+ * process has the listener, they are reset.
  *
  * A filter for all threads (SECCOMP_FILTER_FLAG_TSYNC) is over the helper, too. Nobody in the
  * process could do the work then: it is said so, and all goes on as before.
@@ -35,6 +37,26 @@ static bool filter_is_enough(const struct sock_fprog *prog, int *nr)
 	return *nr < 0;
 }
 
+static _Atomic bool may_not_accept;
+
+bool confine_may_accept(void)
+{
+	return !may_not_accept;
+}
+
+/* What waits at a listener that only this process has, which can't take it. */
+static void queue_drop(struct ofd *o)
+{
+	sock_enter(o);
+	for (uint32_t i = 0; atomic_load(&o->sk) && i < family->nstacks; i++) {
+		struct sock *l = ofd_part(o, i);
+
+		if (l)
+			stack_listen_drop(family->stacks[i].st, l, now_ns());
+	}
+	sock_leave(o, RUN_KICK);
+}
+
 static void give_up(int fd, struct ofd *o)
 {
 	const struct sock *sk = o->kind == OFD_SOCK ? o->sk : NULL;
@@ -43,6 +65,8 @@ static void give_up(int fd, struct ofd *o)
 		return;
 	exec_to_kernel(fd, o);
 	ofd_set_verdict(o, fd, VERDICT_confined);
+	if (may_not_accept && sk->type == STK_LISTENER && atomic_load(&o->refs) == ofd_refs_here(o))
+		queue_drop(o);
 }
 
 /* Made under the filter they would be under it, and need more than they do otherwise. */
@@ -70,6 +94,9 @@ bool confine_begin(const struct sock_fprog *prog, bool all_threads)
 	}
 	if (family && family_self) {
 		log_info("a seccomp filter forbids system call %d, the helper makes it", nr);
+		may_not_accept =
+			!filter_permits(prog->filter, prog->len, SYS_fcntl, 0, F_DUPFD) ||
+			!filter_permits(prog->filter, prog->len, SYS_fcntl, 0, F_DUPFD_CLOEXEC);
 		for (int fd = 0; fd < end; fd++)
 			if (fdtab_get(fd))
 				give_up(fd, fdtab_get(fd));
@@ -88,6 +115,7 @@ bool confine_begin(const struct sock_fprog *prog, bool all_threads)
 void confine_failed(void)
 {
 	process_confined = false;
+	may_not_accept = false;
 	log_silent = false;
 	if (family_self)
 		family_self->confined = false;

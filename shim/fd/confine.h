@@ -17,4 +17,8 @@
 bool confine_begin(const struct sock_fprog *prog, bool all_threads);
 void confine_failed(void);
 
+/* Can this process take a connection of the stack's out of a listener's queue? The filter may
+ * forbid to make a descriptor for it. */
+bool confine_may_accept(void);
+
 #endif

@@ -216,6 +216,14 @@ static bool passes(uint32_t answer, bool may_fail)
 	}
 }
 
+bool filter_permits(const struct sock_filter *code, unsigned n, int nr, uint64_t arg0,
+		    uint64_t arg1)
+{
+	struct seccomp_data data = {.nr = nr, .arch = FILTER_ARCH, .args = {arg0, arg1}};
+
+	return passes(filter_run(code, n, &data), false);
+}
+
 int filter_forbids(const struct sock_filter *code, unsigned n)
 {
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {

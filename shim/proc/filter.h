@@ -15,6 +15,10 @@
  * kernel would not take. */
 uint32_t filter_run(const struct sock_filter *code, unsigned n, const struct seccomp_data *data);
 
+/* Does the filter let a call with these first two arguments happen? */
+bool filter_permits(const struct sock_filter *code, unsigned n, int nr, uint64_t arg0,
+		    uint64_t arg1);
+
 /* The number of the first call that a stack needs and the filter forbids, or -1: there is none. */
 int filter_forbids(const struct sock_filter *code, unsigned n);
 

@@ -13,8 +13,8 @@
 
 /* As of a socket that never was anything, which it is again: no end of a stream to be read. */
 #define RDY_SHUT (RDY_OUT | RDY_HUP)
-/* Nobody can know whether those who shared a listener that is the kernel's now still accept here: who
- * does so is done long before. */
+/* Nobody can know whether those who shared a listener that is the kernel's now still accept here:
+ * who does so is done long before. */
 #define LEFT_NS 30000000000ull
 
 static struct list *bucket(struct stack *st, uint16_t port)
@@ -99,6 +99,12 @@ void stack_listen_leave(struct stack *st, struct sock *sk, uint64_t now_ns)
 		return;
 	l->left = true;
 	wheel_arm(&st->wheel, &l->left_timer, now_ns + LEFT_NS);
+}
+
+void stack_listen_drop(struct stack *st, struct sock *sk, uint64_t now_ns)
+{
+	st->now_ns = now_ns;
+	tcp_listener_drop(st, tcp_listener_of(sk));
 }
 
 uint64_t stack_listen_begun_ns(const struct stack *st, const struct sock *sk)

@@ -296,14 +296,26 @@ static void way_listener(int l)
 	_exit(0);
 }
 
+/* One who waits has to be accepted with calls that are allowed, or not at all. */
+static void way_queue(int l)
+{
+	struct pollfd p = {.fd = l, .events = POLLIN};
+	int c = accept(l, NULL, NULL), d;
+
+	MUST(poll(&p, 1, WAIT_MS) == 1);
+	filter(accepting, NULL);
+	say(c, "x\n");
+	d = accept(l, NULL, NULL);
+	MUST(d >= 0);
+	say(d, "y\n");
+	_exit(0);
+}
+
 static const struct {
 	const char *name;
 	void (*go)(int l);
-} ways[] = {{"child", way_child},
-	    {"alone", way_alone},
-	    {"listed", way_listed},
-	    {"threads", way_threads},
-	    {"listener", way_listener}};
+} ways[] = {{"child", way_child},     {"alone", way_alone},       {"listed", way_listed},
+	    {"threads", way_threads}, {"listener", way_listener}, {"queue", way_queue}};
 
 static int server(int port, const char *way)
 {

@@ -8,6 +8,7 @@
 # that allows what the manual lists.
 # shellcheck source=tests/apps/lib.sh disable=SC2154
 . "$(dirname "$0")/../apps/lib.sh"
+need python3
 make -s -C "$builddir" tests/net/confined >&2 || exit 1
 net_up || exit 1
 confined=$builddir/tests/net/confined
@@ -45,6 +46,38 @@ for way in child alone threads listed listener; do
 	fi
 done
 check "listener: it went to the kernel" grep -q ': confined: ' "$work/listener.log"
+# Two wait when the filter is installed: the first to be accepted is served.
+queue() { # queue PORT STARTER...
+	local port=$1
+	shift
+	"$@" queue "$confined" server "$port" queue
+	cli python3 - "$IP_SRV" "$port" <<'PY' && wait "$pid"
+import select, socket, sys, time
+def dial():
+    for _ in range(50):
+        try:
+            return socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+a, b = dial(), dial()
+assert a.recv(2) == b"x\n"
+waiting, got = [b], b""
+try:
+    waiting.append(socket.create_connection((sys.argv[1], int(sys.argv[2])), 5))
+except ConnectionRefusedError:
+    pass  # it has served b, and ended
+while not got and waiting:
+    for s in select.select(waiting, [], [], 5)[0]:
+        try:
+            got += s.recv(2)
+        except ConnectionResetError:
+            pass
+        waiting.remove(s)
+assert got == b"y\n", got
+PY
+}
+check "queue: natively" queue $((port += 1)) natively
+check "queue: under the shim" queue $((port += 1)) srv
 # What is listed in the manual is what was allowed here.
 manual() {
 	local c
