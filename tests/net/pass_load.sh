@@ -32,11 +32,11 @@ give() { # give NAME PORT TIMES BEFORE_MS BOTH_MS [VARIABLES]
 
 link_up && link_set --delay-us 20000 || exit 1
 IF_SRV=$LINK_IF IP_SRV=$LINK_SRV
-check "far away nobody is reset when the kernel takes over" give far 7200 12 100 5
+check "far away nobody is reset when the kernel takes over" give far 7200 8 100 5
 link_down
 link_pid=
 net_up || exit 1
 IF_SRV=$NET_SHIM_IF IP_SRV=$NET_SHIM_SRV
-check "nor nearby" give one 7400 50 15 15
-check "nor from two stacks" give two 7600 50 15 15 SHIM_STACKS=2
+check "nor nearby" give one 7400 30 15 15
+check "nor from two stacks" give two 7600 30 15 15 SHIM_STACKS=2
 tap_done
