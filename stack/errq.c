@@ -153,6 +153,7 @@ uint32_t stack_err_data(const struct sock *sk, void *buf, uint32_t max)
 uint32_t stack_err_take(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 			struct sock_err *out)
 {
+	AT(st, sk);
 	struct sock_err *e = list_first(&sk->errs, struct sock_err, node);
 	const struct sock_err *next;
 	uint32_t n = payload_copy(e, iov, iovcnt);

@@ -235,6 +235,8 @@ uint32_t ip_gso_max(const struct stack *st, const struct dst *d);
 
 /* ---- the stack ------------------------------------------------------------------------------ */
 
+#define STACK_AT_MAX 16u
+
 struct tcp_state_tables; /* tcp/tcp.h: pools and hashes of TCP */
 struct udp_state_tables; /* udp/udp.h */
 struct dst_cache;        /* ip/dst.c */
@@ -271,12 +273,54 @@ struct stack {
 	struct tcp_state_tables *tcp;
 	struct udp_state_tables *udp;
 	uint64_t stats[STAT_COUNT];
+	uint32_t nat;                 /* how many are noted in at[]: at_note() */
+	const void *at[STACK_AT_MAX]; /* what is being changed */
 	struct stray stray[STACK_STRAYS];
 	struct txq txq;
 };
 
 #define COUNT(st, name) ((st)->stats[STAT_##name]++)
 #define COUNT_N(st, name, n) ((st)->stats[STAT_##name] += (n))
+
+/* ---- who is being changed (mend.c) ---------------------------------------------------------- */
+
+/*
+ * Before anything that a socket holds is changed (what no list or hash tells again: its numbers,
+ * its queues, its options), the socket is noted, until the end of the caller's scope. If the
+ * process is killed meanwhile, stack_mend() ends those that are noted and believes all others.
+ * Lists of sockets, hashes, timers, events and free lists need no note: they are made anew.
+ */
+static inline void at_note(struct stack *st, const void *obj)
+{
+	ASSERT(st->nat < STACK_AT_MAX);
+	st->at[st->nat] = obj;
+	__atomic_store_n(&st->nat, st->nat + 1, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+struct at_scope {
+	struct stack *st;
+	uint32_t nat;
+};
+
+static inline struct at_scope at_begin(struct stack *st, const void *obj)
+{
+	struct at_scope s = {st, st->nat};
+
+	at_note(st, obj);
+	return s;
+}
+
+static inline void at_end(const struct at_scope *s)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	__atomic_store_n(&s->st->nat, s->nat, __ATOMIC_RELEASE);
+}
+
+/* Among a block's declarations: obj (NULL: none yet), and all that is noted within the block, is
+ * noted to the block's end. */
+#define AT(st, obj) \
+	__attribute__((cleanup(at_end), unused)) const struct at_scope at_scope = at_begin(st, obj)
 
 /* 32 bits not to be guessed by a peer (seeded from the secret). */
 uint32_t stack_random(struct stack *st);
@@ -391,6 +435,13 @@ void tcp_close(struct stack *st, struct sock *sk, uint64_t now_ns);
 void tcp_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
 /* stack_reset_all() for all of TCP. Wheel, txq, frames, blocks and destinations are as new. */
 void tcp_disown_all(struct stack *st);
+/* Likewise for stack_mend(), in this order (mend.c): whom st->at names is spoilt; everything that
+ * the others hold is taken (false: one more was found spoilt, or m->torn); all is linked again. */
+struct mend;
+void tcp_mend_named(struct stack *st);
+void tcp_mend_clear(struct stack *st);
+bool tcp_mend_take(struct mend *m);
+void tcp_mend_all(struct stack *st, struct stack_mended *res);
 void tcp_reset_tell(struct stack *st);
 void tcp_reset_all(struct stack *st);
 bool tcp_connecting(const struct sock *sk);

@@ -33,6 +33,8 @@ libstack_la_SOURCES = \
 	stack/rand.c \
 	stack/seq.h \
 	stack/ip/rfc4884.c \
+	stack/mend.c \
+	stack/mend.h \
 	stack/reset.c \
 	stack/sock.c \
 	stack/sock6.c \
@@ -54,7 +56,9 @@ libstack_la_SOURCES = \
 	stack/tcp/control.c \
 	stack/tcp/cwv.c \
 	stack/tcp/cwv.h \
+	stack/tcp/mend.c \
 	stack/tcp/reset.c \
+	stack/tcp/sent_mend.c \
 	stack/tcp/optstats.c \
 	stack/tcp/savesyn.c \
 	stack/tcp/sockopt_stamp.c \

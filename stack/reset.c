@@ -19,12 +19,14 @@ void stack_disown_all(struct stack *st)
 void stack_reset_tell(struct stack *st, const uint64_t *lent, uint64_t now_ns)
 {
 	st->now_ns = now_ns;
+	st->nat = 0;
 	/* What everything else leans on comes first: time, memory, the way out. */
 	wheel_init(&st->wheel, now_ns);
 	st->txq.head = st->txq.tail = 0;
 	st->txq_bulk = 0;
 	st->blk_limbo = NULL;
 	st->nstrays = 0;
+	frame_hold_none(&st->frames);
 	frame_pool_rebuild(&st->frames, lent);
 	pool_rebuild(&st->blks, NULL);
 	pool_rebuild(&st->errs, NULL);

@@ -80,6 +80,7 @@ void sock_opts_default(struct sock_opts *o)
 int stack_setopt(struct stack *st, struct sock *sk, int level, int name, const void *val,
 		 uint32_t len, uint64_t now_ns)
 {
+	AT(st, sk);
 	st->now_ns = now_ns;
 	if (level == SOL_SOCKET) {
 		switch (name) {
@@ -100,6 +101,7 @@ int stack_setopt(struct stack *st, struct sock *sk, int level, int name, const v
 int stack_getopt(struct stack *st, struct sock *sk, int level, int name, void *val, uint32_t *len,
 		 uint64_t now_ns)
 {
+	AT(st, sk);
 	int err;
 
 	st->now_ns = now_ns;
@@ -129,6 +131,7 @@ int stack_getopt(struct stack *st, struct sock *sk, int level, int name, void *v
 
 int stack_shutdown(struct stack *st, struct sock *sk, int how, uint64_t now_ns)
 {
+	AT(st, sk);
 	st->now_ns = now_ns;
 	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
 		return -EINVAL;
@@ -139,6 +142,7 @@ int stack_shutdown(struct stack *st, struct sock *sk, int how, uint64_t now_ns)
 
 void stack_close(struct stack *st, struct sock *sk, uint64_t now_ns)
 {
+	AT(st, sk);
 	st->now_ns = now_ns;
 	sock_orphan(st, sk);
 	if (sk->type == STK_UDP)
@@ -149,6 +153,7 @@ void stack_close(struct stack *st, struct sock *sk, uint64_t now_ns)
 
 void stack_abort(struct stack *st, struct sock *sk, uint64_t now_ns)
 {
+	AT(st, sk);
 	st->now_ns = now_ns;
 	if (!sk->orphan)
 		sock_orphan(st, sk);

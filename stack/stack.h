@@ -251,6 +251,7 @@ struct sock {
 	void *user;         /* the embedder's, in the arena; NULL until accepted */
 	uint8_t claimed;    /* CLAIM_*: what the embedder does for it, and wants to know its end */
 	uint32_t life;      /* SOCK_*: what stack_reset_all() goes by. Beyond the first 16 bytes */
+	uint8_t spoilt;     /* stack_mend()'s: it does not go on */
 	uint32_t err_bytes; /* what the error queue holds, */
 	struct list errs;   /* sock_err.node, oldest first */
 };
@@ -483,13 +484,13 @@ void stack_close(struct stack *st, struct sock *sk, uint64_t now_ns);
 /* At once, by RST where there is a peer to tell. */
 void stack_abort(struct stack *st, struct sock *sk, uint64_t now_ns);
 /*
- * After a lock holder died inside. Nothing is trusted but the slabs of the pools, each object's
- * word on whether it is alive, and plain values in it: lists, hashes, wheel, queues and free lists
- * are made anew. Listeners and UDP sockets go on, empty. Connections that a peer knows of are told
- * by RST, as far as there is room; those of the embedder fail with ECONNRESET
- * (RDY_ERR|RDY_HUP|RDY_IN) and are to be closed by it as ever; what no embedder holds (no user) is
- * freed. lent: bit per frame that is in the hands of a device (NULL: none); all others are the
- * stack's again.
+ * After a lock holder died inside, when stack_mend() can't be had. Nothing is trusted but the slabs
+ * of the pools, each object's word on whether it is alive, and plain values in it: lists, hashes,
+ * wheel, queues and free lists are made anew. Listeners and UDP sockets go on, empty. Connections
+ * that a peer knows of are told by RST, as far as there is room; those of the embedder fail with
+ * ECONNRESET (RDY_ERR|RDY_HUP|RDY_IN) and are to be closed by it as ever; what no embedder holds
+ * (no user) is freed. lent: bit per frame that is in the hands of a device (NULL: none); all others
+ * are the stack's again.
  *
  * First stack_reset_tell(), after which the embedder sends what is in the txq, then
  * stack_reset_all(): if the one who does this dies, too, the next still knows whom to tell. In
@@ -502,6 +503,19 @@ void stack_disown_all(struct stack *st);
 bool stack_sock_keep(struct sock *sk, void *user);
 void stack_reset_tell(struct stack *st, const uint64_t *lent, uint64_t now_ns);
 void stack_reset_all(struct stack *st, uint64_t now_ns);
+/*
+ * In place of these two, and after the same two calls for the users: what the dead was changing is
+ * reset as above, everybody else goes on with every byte. Lists, hashes, the wheel, queues and free
+ * lists are made anew around them; all of them have news (RDY_*), in case it was lost. A connection
+ * without a user that the application should have, or had, is closed, as by stack_close(). What
+ * was in the txq is lost, as on the wire.
+ * False: what is there does not fit together; nothing is changed that stack_reset_tell() needs, and
+ * that is to be called. It must be, too, if the one who is in here dies.
+ */
+struct stack_mended {
+	uint32_t reset, kept; /* TCP connections, none that was closed among them */
+};
+bool stack_mend(struct stack *st, const uint64_t *lent, uint64_t now_ns, struct stack_mended *res);
 
 /* Unsent plus unacknowledged bytes, FIN included: close waits for 0 under SO_LINGER. */
 uint32_t stack_unacked(const struct sock *sk);
@@ -550,6 +564,7 @@ struct sock_err {
 	uint64_t ns;             /* when; 0: no time is told */
 	uint32_t bytes;          /* of the packet, given as data */
 	struct blk *payload;     /* the stack's */
+	uint32_t mark;           /* the stack's (mend.h) */
 };
 
 /* The oldest entry, or NULL. */

@@ -20,8 +20,9 @@ int frame_pool_init(struct frame_pool *fp, struct arena *a, uint32_t count, uint
 	ASSERT(count > 0 && count < FRAME_IS_FREE);
 	fp->meta = arena_carve(a, (size_t)count * sizeof(*fp->meta), 64);
 	fp->free = arena_carve(a, (size_t)count * sizeof(*fp->free), 64);
+	fp->held = arena_carve(a, ((size_t)count + 63) / 64 * sizeof(*fp->held), 64);
 	fp->base = mem ? mem : arena_carve(a, (size_t)count * FRAME_BYTES, FRAME_BYTES);
-	if (fp->meta == NULL || fp->free == NULL || fp->base == NULL)
+	if (fp->meta == NULL || fp->free == NULL || fp->held == NULL || fp->base == NULL)
 		return -ENOMEM;
 	/* Handed out in the order of their addresses at first: the lowest lies on top. */
 	for (i = 0; i < count; i++) {
@@ -75,10 +76,30 @@ void frame_put_chain(struct frame_pool *fp, uint32_t idx)
 	}
 }
 
+void frame_hold_none(struct frame_pool *fp)
+{
+	for (uint32_t i = 0; i < (fp->count + 63) / 64; i++)
+		fp->held[i] = 0;
+}
+
+bool frame_hold(struct frame_pool *fp, uint32_t idx)
+{
+	uint64_t bit = 1ull << idx % 64;
+
+	if (idx >= fp->count || fp->held[idx / 64] & bit || fp->meta[idx].next == FRAME_IS_FREE)
+		return false;
+	fp->held[idx / 64] |= bit;
+	return true;
+}
+
 void frame_pool_rebuild(struct frame_pool *fp, const uint64_t *lent)
 {
 	fp->nfree = 0;
 	for (uint32_t i = 0; i < fp->count; i++) {
+		if (fp->held[i / 64] & 1ull << i % 64) {
+			mem_unpoison(frame_buf(fp, i), FRAME_BYTES);
+			continue;
+		}
 		if (lent != NULL && (lent[i / 64] & 1ull << i % 64)) {
 			fp->meta[i].next = fp->meta[i].qnext = FRAME_NONE;
 			mem_unpoison(frame_buf(fp, i), FRAME_BYTES);

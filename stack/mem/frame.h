@@ -46,6 +46,7 @@ struct frame_pool {
 	uint32_t nfree;
 	uint32_t nfree_min;
 	uint64_t failed; /* frame_get calls refused */
+	uint64_t *held;  /* bit per frame, for frame_pool_rebuild(): somebody's, and stays that */
 };
 
 /* A pool of the count frames at mem, or, when that is NULL, of count frames carved from the arena.
@@ -62,10 +63,14 @@ void frame_put(struct frame_pool *fp, uint32_t idx);
 void frame_put_chain(struct frame_pool *fp, uint32_t idx);
 
 /*
- * After a death in the middle of a change: all frames are free but those whose bit is set in lent
- * (count bits; NULL: none), which are a device's and come back as ever.
+ * After a death in the middle of a change: all frames are free but those that were held since
+ * frame_hold_none(), and those whose bit is set in lent (count bits; NULL: none), which are a
+ * device's and come back as ever.
  */
 void frame_pool_rebuild(struct frame_pool *fp, const uint64_t *lent);
+void frame_hold_none(struct frame_pool *fp);
+/* False: it is held already, or there is no such frame, or it is free. */
+bool frame_hold(struct frame_pool *fp, uint32_t idx);
 
 static inline struct frame *frame_meta(struct frame_pool *fp, uint32_t idx)
 {

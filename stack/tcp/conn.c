@@ -156,6 +156,7 @@ struct tcp_conn *tcp_conn_new(struct stack *st, const struct endpoint *local,
 
 	if (!c)
 		return NULL;
+	at_note(st, c); /* until its maker is through with it */
 	sock_init(st, &c->sk, STK_TCP);
 	c->sk.local = *local;
 	c->sk.remote = *remote;
@@ -241,6 +242,7 @@ void tcp_sndbuf_tune(struct stack *st, struct tcp_conn *c)
 int stack_connect(struct stack *st, const struct endpoint *local, const struct endpoint *remote,
 		  const struct sock_opts *o, struct sock **out, uint64_t now_ns)
 {
+	AT(st, NULL);
 	struct seq iss;
 	struct tcp_mini *m;
 	struct tcp_conn *c;
@@ -348,7 +350,7 @@ bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remot
 		*local = r->m.local;
 		*remote = r->m.remote;
 		*claims = r->claimed;
-		r->live = false;
+		r->gone = false;
 		pool_put(&t->reqs, r);
 		return true;
 	}
@@ -594,6 +596,7 @@ int tcp_soft_error_take(struct sock *sk)
 
 void tcp_dst_failed(struct stack *st, struct sock *sk, int err)
 {
+	AT(st, sk);
 	struct tcp_conn *c = tcp_conn_of(sk);
 
 	if (c->state == TCPS_SYN_SENT) {

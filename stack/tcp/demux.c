@@ -289,6 +289,7 @@ enum stat_id tcp_rx(struct stack *st, struct rx_pkt *p)
 
 	if (likely(r == STAT_rx_packets)) {
 		struct tcp_conn *c = tcp_conn_find(st, &s.local, &s.remote);
+		AT(st, c);
 
 		if (unlikely(c && tcp_ttl_refused(&c->o, p)))
 			r = STAT_drop_tcp_ttl;

@@ -71,6 +71,7 @@ enum stat_id tcp_icmp(struct stack *st, const struct endpoint *local, const stru
 		      const uint8_t *l4, const struct icmp_err *e)
 {
 	struct tcp_conn *c = tcp_conn_find(st, local, remote);
+	AT(st, c);
 	struct seq seq;
 	uint32_t be;
 

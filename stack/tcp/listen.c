@@ -155,6 +155,7 @@ void tcp_listener_drop(struct stack *st, struct tcp_listener *l)
 		tcp_req_free(st, list_first(&l->reqs, struct tcp_req, node));
 	while (!list_empty(&l->acceptq)) {
 		struct tcp_conn *c = list_first(&l->acceptq, struct tcp_conn, accept_node);
+		AT(st, c);
 
 		tcp_listener_forget(st, c);
 		tcp_conn_orphan(st, c);
@@ -191,10 +192,20 @@ void tcp_listener_reset(struct stack *st, struct tcp_listener *l)
 	list_init(&l->acceptq);
 	l->nreqs = l->naccept = 0;
 	timer_init(&l->left_timer, TIMER_TCP_LEFT);
+	if (l->left && !l->shut)
+		wheel_arm(&st->wheel, &l->left_timer, st->now_ns + LEFT_NS);
 	fastopen_listener_init(st, l);
 	if (!l->shut)
 		list_push_back(bucket(st, l->sk.local.port), &l->node);
 	sock_revive(st, &l->sk, l->shut ? RDY_SHUT : 0);
+}
+
+void tcp_listener_queue(struct stack *st, struct tcp_listener *l, struct tcp_conn *c)
+{
+	c->listener = l;
+	list_push_back(&l->acceptq, &c->accept_node);
+	l->naccept++;
+	sock_ready(st, &l->sk, RDY_IN, 0, RDY_IN);
 }
 
 bool tcp_acceptq_full(struct stack *st, const struct tcp_listener *l)

@@ -512,6 +512,7 @@ void tcp_send_ack(struct stack *st, struct tcp_conn *c)
 
 void tcp_tx_resume(struct stack *st, struct sock *sk)
 {
+	AT(st, sk);
 	struct tcp_conn *c = tcp_conn_of(sk);
 
 	ASSERT(sk->type == STK_TCP);
@@ -560,6 +561,7 @@ static void flush_acks(struct stack *st, struct list *l)
 {
 	while (!list_empty(l)) {
 		struct tcp_conn *c = list_first(l, struct tcp_conn, ack_node);
+		AT(st, c);
 
 		list_del(&c->ack_node);
 		tcp_send_ack(st, c);

@@ -361,6 +361,7 @@ void tcp_reass_prune(struct stack *st)
 		if (reass_empty(&c->reass))
 			continue;
 		COUNT(st, tcp_reass_pruned);
+		AT(st, c);
 		reass_free(st, &c->reass);
 		return;
 	}

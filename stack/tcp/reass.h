@@ -27,6 +27,7 @@ struct reass_range {
 	struct list recent; /* the most recently changed first (RFC 2018 4) */
 	struct seq start, end;
 	uint32_t head, tail; /* packets by frame.qnext; frame.aux: first sequence number */
+	uint32_t mark;       /* mend.h's */
 };
 
 struct reass {

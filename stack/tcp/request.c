@@ -29,6 +29,9 @@
 
 void tcp_req_free(struct stack *st, struct tcp_req *r)
 {
+	r->gone = r->claimed != 0;
+	__atomic_store_n(&r->live, false, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	wheel_cancel(&st->wheel, &r->m.timer);
 	tcp_mini_unhash(&r->m);
 	list_del(&r->node);
@@ -37,12 +40,10 @@ void tcp_req_free(struct stack *st, struct tcp_req *r)
 	if (r->m.dst)
 		dst_put(st, r->m.dst);
 	saved_syn_free(st, &r->saved_syn);
-	if (r->claimed) {
+	if (r->gone)
 		list_push_back(&st->tcp->gone_reqs, &r->node);
-	} else {
-		r->live = false;
+	else
 		pool_put(&st->tcp->reqs, r);
-	}
 }
 
 /*
@@ -94,7 +95,6 @@ static struct tcp_req *req_new(struct stack *st, struct tcp_listener *l, const s
 	r = pool_get_zeroed(&st->tcp->reqs);
 	if (!r)
 		return NULL;
-	r->live = true;
 	r->m.dst = dst_get_unproven(st, &s->remote.addr);
 	r->back_dev = s->p->dev;
 	memcpy(r->back_mac, s->p->mac, sizeof(r->back_mac));
@@ -204,6 +204,24 @@ void tcp_dst_ready(struct stack *st, struct list *reqs)
 	stack_tx_wanted(st);
 }
 
+void tcp_req_mend(struct stack *st, struct tcp_req *r)
+{
+	bool known = r->m.dst != NULL;
+
+	r->m.dst = NULL;
+	if (known)
+		r->m.dst = dst_find(st, &r->m.remote.addr)
+				   ? dst_get(st, &r->m.remote.addr)
+				   : dst_get_unproven(st, &r->m.remote.addr);
+	list_init(&r->dstw);
+	list_push_back(&r->l->reqs, &r->node);
+	r->l->nreqs++;
+	tcp_mini_hash(st, &r->m);
+	tcp_mini_timer_mend(st, &r->m);
+	if (!r->synack_ns) /* it waited for its destination, or was about to go */
+		list_push_back(&st->tcp->synacks, &r->dstw);
+}
+
 void tcp_synacks_run(struct stack *st)
 {
 	struct list *last = st->tcp->synacks.prev, *n = NULL;
@@ -302,11 +320,8 @@ static struct tcp_conn *req_to_conn(struct stack *st, struct tcp_req *r)
 	}
 	tcp_conn_hash(st, c);
 	tcp_state_set(st, c, TCPS_SYN_RCVD);
-	c->listener = l;
-	list_push_back(&l->acceptq, &c->accept_node);
-	l->naccept++;
 	COUNT(st, tcp_conn_passive);
-	sock_ready(st, &l->sk, RDY_IN, 0, RDY_IN);
+	tcp_listener_queue(st, l, c);
 	return c;
 }
 
@@ -462,6 +477,7 @@ enum stat_id tcp_listen_rx(struct stack *st, struct tcp_listener *l, struct tcp_
 	r->saved_syn = saved_syn_take(st, l, s);
 	r->iss = iss;
 	r->fo = give;
+	__atomic_store_n(&r->live, true, __ATOMIC_RELEASE);
 	synack(st, r);
 	return STAT_rx_packets;
 }

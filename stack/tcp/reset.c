@@ -25,9 +25,7 @@ void tcp_disown_all(struct stack *st)
 			l->sk.user = NULL;
 }
 
-/* As far as the txq and the destination allow; a peer that is missed learns it from the answer to
- * its next segment, which then belongs to no connection. */
-static void tell_peer(struct stack *st, const struct tcp_conn *c)
+void tcp_tell_peer(struct stack *st, const struct tcp_conn *c)
 {
 	struct tcp_raw r = {
 		.local = &c->sk.local,
@@ -54,11 +52,10 @@ void tcp_reset_tell(struct stack *st)
 
 	while ((c = pool_walk_next(&st->tcp->conns, &w)) != NULL)
 		if (c->sk.life == SOCK_LIVE)
-			tell_peer(st, c);
+			tcp_tell_peer(st, c);
 }
 
-/* c becomes what tcp_conn_done() leaves behind. */
-static void conn_close(struct stack *st, struct tcp_conn *c)
+void tcp_conn_close(struct stack *st, struct tcp_conn *c)
 {
 	struct sock_opts o = c->o;
 	struct seq iss = c->iss;
@@ -93,7 +90,7 @@ static void conns_reset(struct stack *st)
 
 	while ((c = pool_walk_next(&st->tcp->conns, &w)) != NULL) {
 		if (c->sk.life == SOCK_LIVE && c->sk.user != NULL && !c->sk.orphan) {
-			conn_close(st, c);
+			tcp_conn_close(st, c);
 		} else if (c->sk.life != SOCK_FREE && c->sk.claimed) {
 			c->sk.life = SOCK_GONE;
 			list_push_back(&st->tcp->gone_conns, &c->accept_node);
@@ -111,15 +108,16 @@ static void timewaits_reset(struct stack *st)
 
 	while ((tw = pool_walk_next(&st->tcp->tws, &w)) != NULL) {
 		tw->live = tw->live && tw->claimed;
+		tw->gone = tw->live;
 		if (tw->live)
 			list_push_back(&st->tcp->gone_tws, &tw->node);
 	}
 	pool_rebuild(&st->tcp->tws, tw_is_live);
 }
 
-static bool req_is_live(const void *obj)
+static bool req_is_gone(const void *obj)
 {
-	return ((const struct tcp_req *)obj)->live;
+	return ((const struct tcp_req *)obj)->gone;
 }
 
 static void reqs_reset(struct stack *st)
@@ -128,11 +126,12 @@ static void reqs_reset(struct stack *st)
 	struct tcp_req *r;
 
 	while ((r = pool_walk_next(&st->tcp->reqs, &w)) != NULL) {
-		r->live = r->live && r->claimed;
-		if (r->live)
+		r->gone = r->gone || (r->live && r->claimed);
+		r->live = false;
+		if (r->gone)
 			list_push_back(&st->tcp->gone_reqs, &r->node);
 	}
-	pool_rebuild(&st->tcp->reqs, req_is_live);
+	pool_rebuild(&st->tcp->reqs, req_is_gone);
 }
 
 static void listeners_reset(struct stack *st)

@@ -58,7 +58,8 @@ struct sent_rec {
 	uint32_t tx_lost;      /* sent_map.lost_total at that time */
 	uint16_t flags;        /* SENT_* */
 	uint16_t ntx;          /* transmissions, saturating */
-	uint16_t below;        /* sent_index.c's, as the next */
+	uint16_t below;        /* sent_index.c's, as the next but one */
+	uint32_t mark;         /* mend.h's */
 	struct treap_node index;
 };
 
@@ -217,6 +218,12 @@ static inline void sent_app_limited(struct sent_map *m)
 	if (m->app_limited == 0)
 		m->app_limited = 1;
 }
+
+struct mend;
+/* stack_mend(): takes every record. False: they are not whole. */
+bool sent_mend_take(struct mend *md, struct sent_map *m);
+/* What follows from the records made anew. */
+void sent_mend(struct sent_map *m);
 
 /* Walks everything and ASSERTs lists, order, cover and sums: for tests. */
 void sent_check(const struct sent_map *m);

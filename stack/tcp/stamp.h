@@ -24,6 +24,7 @@ struct tx_ent;
 
 struct rx_stamps {
 	uint32_t n;
+	uint32_t mark; /* mend.h's */
 	struct {
 		struct seq end; /* of the bytes that came */
 		uint64_t ns;
@@ -34,6 +35,7 @@ struct rx_stamps {
 struct tx_stamp {
 	struct list node; /* stamps.tx */
 	struct seq key;
+	uint32_t mark;  /* mend.h's */
 	uint64_t tx_ns; /* when it was sent last */
 	uint8_t what;   /* STAMP_SENT, ... as asked for */
 	bool eor;       /* what follows has a mark of its own in any case */

@@ -106,6 +106,7 @@ static ssize_t send_deferred(struct stack *st, struct tcp_conn *c, const struct 
 ssize_t stack_send(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		   unsigned flags, uint64_t now_ns)
 {
+	AT(st, sk);
 	struct tcp_conn *c = tcp_conn_of(sk);
 	size_t want = 0;
 	uint32_t space, done;
@@ -170,6 +171,7 @@ void tcp_zerocopy_tell(struct stack *st, struct tcp_conn *c)
 
 void stack_zerocopy(struct stack *st, struct sock *sk, size_t n)
 {
+	AT(st, sk);
 	struct tcp_conn *c = tcp_conn_of(sk);
 
 	if (n == 0 || sk->type != STK_TCP || !sock_kept_on(&c->o, KEPT_ZEROCOPY))
@@ -181,6 +183,7 @@ void stack_zerocopy(struct stack *st, struct sock *sk, size_t n)
 int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int max_iov,
 		       size_t max_bytes)
 {
+	AT(st, sk);
 	struct tcp_conn *c = tcp_conn_of(sk);
 	uint32_t space;
 	int r;
@@ -209,6 +212,7 @@ int stack_send_reserve(struct stack *st, struct sock *sk, struct iovec *iov, int
 
 void stack_send_commit(struct stack *st, struct sock *sk, size_t n, unsigned flags, uint64_t now_ns)
 {
+	AT(st, sk);
 	struct tcp_conn *c = tcp_conn_of(sk);
 
 	st->now_ns = now_ns;
@@ -280,6 +284,7 @@ static void recv_took(struct stack *st, struct tcp_conn *c, uint32_t n, bool dro
 ssize_t stack_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		   unsigned flags, uint64_t now_ns)
 {
+	AT(st, sk);
 	struct tcp_conn *c = tcp_conn_of(sk);
 	struct rcvbuf_want w = {.peek = flags & RECV_PEEK, .drop = flags & RECV_TRUNC};
 	size_t n;

@@ -87,6 +87,7 @@ struct tcp_listener;
 struct saved_syn {
 	uint16_t bytes;
 	uint8_t data[SAVED_SYN_MAX];
+	uint32_t mark; /* mend.h's */
 };
 
 struct tcp_conn {
@@ -243,7 +244,8 @@ struct tcp_req {
 	struct tcp_fo fo;            /* for the first SYN-ACK */
 	struct saved_syn *saved_syn; /* or NULL */
 	uint8_t claimed;             /* sock.claimed of the connection that it is to be */
-	bool live;                   /* not free: what tcp_reset_all() goes by */
+	bool live;                   /* whole, and not free: what stack_mend() goes by */
+	bool gone;                   /* ended, and for stack_gone() to tell */
 };
 
 /* RFC 9293 3.6.1; RFC 6191. */
@@ -260,7 +262,8 @@ struct tcp_tw {
 	int16_t hops;
 	bool ts_ok;
 	uint8_t claimed; /* sock.claimed of the connection it was */
-	bool live;       /* not free: what tcp_reset_all() goes by */
+	bool live;       /* whole, and not free: what tcp_reset_all() goes by */
+	bool gone;       /* it has ended: on gone_tws */
 };
 
 struct tcp_listener {
@@ -437,6 +440,14 @@ static inline uint32_t tcp_ts_now(const struct stack *st, uint32_t off)
 	return (uint32_t)(st->now_ns / 1000000) + off;
 }
 
+/* ---- reset.c: after a death, a connection of which little is believed ------------------------ */
+
+/* A RST, as far as the txq and the destination allow; a peer that is missed learns it from the
+ * answer to its next segment, which then belongs to no connection. */
+void tcp_tell_peer(struct stack *st, const struct tcp_conn *c);
+/* c, which its embedder has, becomes what tcp_conn_done() leaves behind. */
+void tcp_conn_close(struct stack *st, struct tcp_conn *c);
+
 /* ---- demux.c: the hashes of connections, and of requests and TIME-WAITs --------------------- */
 
 /* Empty hashes and lists. */
@@ -519,6 +530,8 @@ struct tcp_listener *tcp_listener_find(struct stack *st, unsigned dev, const str
 bool tcp_acceptq_full(struct stack *st, const struct tcp_listener *l);
 /* stack_reset_all(): l holds nothing any more and listens on. */
 void tcp_listener_reset(struct stack *st, struct tcp_listener *l);
+/* stack_mend(): c, on no list, waits in l's accept queue. */
+void tcp_listener_queue(struct stack *st, struct tcp_listener *l, struct tcp_conn *c);
 void tcp_listener_close(struct stack *st, struct tcp_listener *l);
 /* Resets what was not given out; it goes on listening. */
 void tcp_listener_drop(struct stack *st, struct tcp_listener *l);
@@ -544,6 +557,8 @@ uint32_t tcp_defer_tries(uint32_t defer_s, uint32_t *told_s);
 /* Sends the SYN-ACKs that waited for their destination. */
 void tcp_synacks_run(struct stack *st);
 void tcp_req_free(struct stack *st, struct tcp_req *r);
+/* stack_mend(): r, which is whole, goes on; its listener does. */
+void tcp_req_mend(struct stack *st, struct tcp_req *r);
 
 /* ---- input.c -------------------------------------------------------------------------------- */
 
@@ -667,6 +682,9 @@ bool tcp_ttl_refused(const struct sock_opts *o, const struct rx_pkt *p);
 uint64_t tcp_tries_ns(uint32_t tries, uint64_t rto_ns);
 void tcp_timers_init(struct tcp_conn *c);
 void tcp_timers_stop(struct stack *st, struct tcp_conn *c);
+/* stack_mend(): what was armed, or should be, in a wheel that is empty. */
+void tcp_timers_mend(struct stack *st, struct tcp_conn *c);
+void tcp_mini_timer_mend(struct stack *st, struct tcp_mini *m);
 /* After anything that may change what is outstanding, lost or blocked. */
 void tcp_timer_rtx(struct stack *st, struct tcp_conn *c);
 void tcp_timer_delack(struct stack *st, struct tcp_conn *c, bool on);

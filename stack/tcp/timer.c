@@ -448,20 +448,40 @@ static void on_delack(struct stack *st, struct tcp_conn *c)
 	tcp_send_ack(st, c);
 }
 
+static void conn_timer(struct stack *st, struct tcp_conn *c, uint8_t kind)
+{
+	AT(st, c);
+
+	switch (kind) {
+	case TIMER_TCP_RETRANSMIT:
+		on_rtx(st, c);
+		break;
+	case TIMER_TCP_DELACK:
+		on_delack(st, c);
+		break;
+	case TIMER_TCP_KEEPALIVE:
+		on_keep(st, c);
+		break;
+	case TIMER_TCP_PACE:
+		on_pace(st, c);
+		break;
+	}
+}
+
 void tcp_timer(struct stack *st, struct timer *t)
 {
 	switch (t->kind) {
 	case TIMER_TCP_RETRANSMIT:
-		on_rtx(st, container_of(t, struct tcp_conn, rtx));
+		conn_timer(st, container_of(t, struct tcp_conn, rtx), t->kind);
 		break;
 	case TIMER_TCP_DELACK:
-		on_delack(st, container_of(t, struct tcp_conn, delack));
+		conn_timer(st, container_of(t, struct tcp_conn, delack), t->kind);
 		break;
 	case TIMER_TCP_KEEPALIVE:
-		on_keep(st, container_of(t, struct tcp_conn, keep));
+		conn_timer(st, container_of(t, struct tcp_conn, keep), t->kind);
 		break;
 	case TIMER_TCP_PACE:
-		on_pace(st, container_of(t, struct tcp_conn, pacer));
+		conn_timer(st, container_of(t, struct tcp_conn, pacer), t->kind);
 		break;
 	case TIMER_TCP_REQ:
 		tcp_req_timer(st, container_of(t, struct tcp_req, m.timer));
@@ -473,4 +493,42 @@ void tcp_timer(struct stack *st, struct timer *t)
 		tcp_listener_drop(st, container_of(t, struct tcp_listener, left_timer));
 		break;
 	}
+}
+
+/* An armed timer's time, or (it went off, or never was) at. */
+static void timer_mend(struct stack *st, struct timer *t, uint8_t kind, uint64_t at_ns)
+{
+	uint64_t due_ns = timer_armed(t) ? t->due_tick * WHEEL_TICK_NS : at_ns;
+
+	timer_init(t, kind);
+	if (due_ns != WHEEL_NEVER)
+		wheel_arm(&st->wheel, t, due_ns);
+}
+
+void tcp_timers_mend(struct stack *st, struct tcp_conn *c)
+{
+	bool kept = timer_armed(&c->keep);
+
+	timer_init(&c->rtx, TIMER_TCP_RETRANSMIT);
+	timer_init(&c->delack, TIMER_TCP_DELACK);
+	timer_mend(st, &c->keep, TIMER_TCP_KEEPALIVE, WHEEL_NEVER);
+	timer_init(&c->pacer, TIMER_TCP_PACE);
+	if (c->rtx_due_ns != WHEEL_NEVER)
+		wheel_arm(&st->wheel, &c->rtx, c->rtx_due_ns);
+	if (c->ack_wait == ACK_DELAYED) {
+		if (c->delack_due_ns == WHEEL_NEVER)
+			c->delack_due_ns = st->now_ns;
+		wheel_arm(&st->wheel, &c->delack, c->delack_due_ns);
+	}
+	if (!kept)
+		tcp_timer_keep(st, c);
+	tcp_timer_pace(st, c);
+}
+
+void tcp_mini_timer_mend(struct stack *st, struct tcp_mini *m)
+{
+	bool req = m->kind == TCP_MINI_REQ;
+
+	timer_mend(st, &m->timer, req ? TIMER_TCP_REQ : TIMER_TCP_TW,
+		   st->now_ns + (req ? 0 : TCP_TIMEWAIT_NS));
 }

@@ -14,10 +14,13 @@
 
 void tcp_tw_free(struct stack *st, struct tcp_tw *tw)
 {
+	tw->gone = true;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	wheel_cancel(&st->wheel, &tw->m.timer);
 	tcp_mini_unhash(&tw->m);
 	list_del(&tw->node);
 	dst_put(st, tw->m.dst);
+	tw->m.dst = NULL;
 	if (tw->claimed) {
 		list_push_back(&st->tcp->gone_tws, &tw->node);
 	} else {
@@ -35,14 +38,12 @@ bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
 		COUNT(st, tcp_tw_overflow);
 		return tcp_conn_done(st, c, 0);
 	}
-	tw->live = true;
 	tw->m.kind = TCP_MINI_TW;
 	tw->m.local = c->sk.local;
 	tw->m.remote = c->sk.remote;
 	tw->m.dst = c->dst;
 	c->dst = NULL;
 	tw->claimed = c->sk.claimed;
-	c->sk.claimed = 0;
 	tw->snd_nxt = c->sent.nxt;
 	tw->rcv_nxt = c->rcv_nxt;
 	tw->rcv_wnd = (uint32_t)seq_diff(c->rcv_adv, c->rcv_nxt);
@@ -59,6 +60,8 @@ bool tcp_tw_start(struct stack *st, struct tcp_conn *c)
 	tw->hops = c->o.hops;
 	tw->autoflowlabel = c->o.autoflowlabel;
 	timer_init(&tw->m.timer, TIMER_TCP_TW);
+	__atomic_store_n(&tw->live, true, __ATOMIC_RELEASE);
+	c->sk.claimed = 0;
 	tcp_conn_unhash(st, c);
 	tcp_mini_hash(st, &tw->m);
 	list_push_back(&st->tcp->tw, &tw->node);

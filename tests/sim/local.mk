@@ -25,3 +25,9 @@ tests_sim_order_SOURCES = tests/sim/app.c tests/sim/dgram.c tests/sim/event.c te
 	tests/sim/node.c tests/sim/order.c tests/sim/pkt.c tests/sim/silly.c tests/sim/sim.h \
 	tests/sim/world.c
 tests_sim_order_LDADD = libstack.la
+
+# Killed at an arbitrary instruction, and mended.
+check_PROGRAMS += tests/sim/death
+TESTS += tests/sim/death
+tests_sim_death_SOURCES = tests/sim/death.c tests/sim/death.h tests/sim/death_step.c
+tests_sim_death_LDADD = libstack.la
