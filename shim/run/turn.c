@@ -267,15 +267,11 @@ static void flush(struct stackrec *sr, uint64_t now)
 	sr->unkicked_ns = txq_used(stack_txq(sr->st)) ? now : 0;
 }
 
-/* What the dead was at may be half done: everything is reset, but what is listened on. */
-static void make_anew(struct stackrec *sr)
+/* The lists on which the dead may have been working. */
+static void lists_mend(struct stackrec *sr)
 {
 	uint32_t end = family->ofds_used;
 
-	if (sr != &family->shared)
-		log_error("a process died inside the stack: its connections are reset");
-	if (sr->st)
-		stack_disown_all(sr->st);
 	for (uint32_t i = 0; i < end; i++) {
 		struct ofd *o = &family->ofds[i];
 
@@ -283,18 +279,58 @@ static void make_anew(struct stackrec *sr)
 			list_mend(&o->watches);
 			list_mend(&o->peers);
 		}
-		if (o->kind == OFD_SOCK && o->sr == sr)
-			keep(o);
-		else if (o->kind == OFD_SOCK && o->parts)
-			keep_part(o, sr->idx);
 	}
-	if (sr->st) {
-		uint64_t now = now_ns();
+}
 
-		stack_reset_tell(sr->st, dev_mend(sr), now);
-		dev_tx(sr, now);
-		stack_reset_all(sr->st, now);
+/* Every socket has the user that refers to it. all: also those whose last reference is gone: who
+ * dropped it ends them, as ever, and if that was the dead, its reaper (ofd_end_for()). */
+static void users_mend(struct stackrec *sr, bool all)
+{
+	uint32_t end = family->ofds_used;
+
+	if (sr->st)
+		stack_disown_all(sr->st);
+	for (uint32_t i = 0; i < end; i++) {
+		struct ofd *o = &family->ofds[i];
+		struct sock *sk = atomic_load(&o->sk);
+
+		if (o->kind != OFD_SOCK)
+			continue;
+		if (o->sr != sr) {
+			if (o->parts)
+				keep_part(o, sr->idx);
+		} else if (!all) {
+			keep(o);
+		} else if (sk && !stack_sock_keep(sk, o)) {
+			atomic_store(&o->sk, NULL);
+		}
 	}
+}
+
+/* Only what the dead was changing is reset. False: it can't be told apart. */
+static bool mend(struct stackrec *sr)
+{
+	struct stack_mended res;
+
+	users_mend(sr, true);
+	if (!stack_mend(sr->st, dev_mend(sr), now_ns(), &res))
+		return false;
+	log_warn("a process died inside the stack: %u connections are reset, %u go on", res.reset,
+		 res.kept);
+	return true;
+}
+
+/* What the dead was at may be half done: everything is reset, but what is listened on. */
+static void make_anew(struct stackrec *sr)
+{
+	uint64_t now;
+
+	log_error("a process died inside the stack: its connections are reset");
+	users_mend(sr, false);
+	now = now_ns();
+	stack_reset_tell(sr->st, dev_mend(sr), now);
+	dev_tx(sr, now);
+	stack_reset_all(sr->st, now);
 }
 
 /* The lock's last holder is dead. */
@@ -305,8 +341,13 @@ static void recover(struct stackrec *sr)
 		atomic_store(&sr->inside, INSIDE_CHANGING);
 		flush(sr, now_ns());
 	} else {
-		atomic_store(&sr->inside, INSIDE_MENDING);
-		make_anew(sr);
+		bool again = atomic_exchange(&sr->inside, INSIDE_MENDING) == INSIDE_MENDING;
+
+		lists_mend(sr);
+		if (sr->st && (again || !mend(sr)))
+			make_anew(sr);
+		if (sr->st)
+			flush(sr, now_ns());
 		atomic_store(&sr->inside, INSIDE_CHANGING);
 	}
 	/* What the dead had put on the rings it may not have sent, and whom it had told of
