@@ -317,8 +317,8 @@ static inline void at_end(const struct at_scope *s)
 	__atomic_store_n(&s->st->nat, s->nat, __ATOMIC_RELEASE);
 }
 
-/* Among a block's declarations: obj (NULL: none yet), and all that is noted within the block, is
- * noted to the block's end. */
+/* At the head of a block (no goto may lead past it): obj (NULL: none yet), and all that is noted
+ * within the block, is noted to the block's end. */
 #define AT(st, obj) \
 	__attribute__((cleanup(at_end), unused)) const struct at_scope at_scope = at_begin(st, obj)
 
@@ -442,6 +442,9 @@ void tcp_mend_named(struct stack *st);
 void tcp_mend_clear(struct stack *st);
 bool tcp_mend_take(struct mend *m);
 void tcp_mend_all(struct stack *st, struct stack_mended *res);
+void udp_mend_named(struct stack *st);
+bool udp_mend_take(struct mend *m);
+void udp_mend_all(struct stack *st);
 void tcp_reset_tell(struct stack *st);
 void tcp_reset_all(struct stack *st);
 bool tcp_connecting(const struct sock *sk);

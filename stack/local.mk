@@ -117,6 +117,7 @@ libstack_la_SOURCES = \
 	stack/treap.c \
 	stack/treap.h \
 	stack/txq.h \
+	stack/udp/mend.c \
 	stack/udp/recv.c \
 	stack/udp/send.c \
 	stack/udp/udp.c \

@@ -15,6 +15,9 @@
  * among the noted, and it begins again; what has two owners, or a frame that a device has, too,
  * says that the notes can't be believed, and all is reset. Only then what was not taken goes to the
  * free lists, and the sockets are linked again.
+ *
+ * Linking changes nothing of what a socket holds, and the notes stay until all is done: if the one
+ * who is at it is killed as well, the next begins from the beginning.
  */
 #include <stdatomic.h>
 
@@ -141,6 +144,14 @@ bool mend_take_errs(struct mend *m, struct sock *sk)
 
 /* ---- sockets -------------------------------------------------------------------------------- */
 
+bool mend_is_named(const struct stack *st, const void *obj)
+{
+	for (uint32_t i = 0; i < st->nat && i < STACK_AT_MAX; i++)
+		if (st->at[i] == obj)
+			return true;
+	return false;
+}
+
 bool mend_is_sock(const struct stack *st, const struct sock *sk, enum sock_type type)
 {
 	return arena_has(st->arena, sk, sizeof(*sk)) && sk->life == SOCK_LIVE && sk->type == type &&
@@ -174,11 +185,12 @@ static bool mend_take_all(struct mend *m)
 	unsigned i;
 
 	tcp_mend_named(st);
+	udp_mend_named(st);
 	for (i = 0; i < MEND_TRIES && !m->torn; i++) {
 		mend_none(&st->blks, BLK_MARK);
 		mend_none(&st->errs, ERR_MARK);
 		frame_hold_none(&st->frames);
-		if (tcp_mend_take(m))
+		if (tcp_mend_take(m) && udp_mend_take(m))
 			return !m->torn;
 	}
 	return false;
@@ -214,12 +226,12 @@ bool stack_mend(struct stack *st, const uint64_t *lent, uint64_t now_ns, struct 
 		tcp_mend_clear(st);
 		return false;
 	}
-	st->nat = 0;
 	mend_grounds(st, lent);
 	tcp_mend_all(st, res);
-	udp_reset_all(st);
+	udp_mend_all(st);
 	COUNT_N(st, mend_reset, res->reset);
 	COUNT_N(st, mend_kept, res->kept);
 	stack_tx_wanted(st);
+	__atomic_store_n(&st->nat, 0, __ATOMIC_RELEASE);
 	return true;
 }

@@ -33,6 +33,8 @@ bool mend_take_packet(struct mend *m, uint32_t idx, uint32_t *frames, uint32_t *
 bool mend_take_errs(struct mend *m, struct sock *sk);
 bool mend_blk_is_taken(const void *blk);
 
+/* Whether st->at names obj. */
+bool mend_is_named(const struct stack *st, const void *obj);
 /* True when the embedder, or the stack itself, goes on with it. */
 static inline bool mend_goes_on(const struct sock *sk)
 {

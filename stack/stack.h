@@ -510,7 +510,7 @@ void stack_reset_all(struct stack *st, uint64_t now_ns);
  * without a user that the application should have, or had, is closed, as by stack_close(). What
  * was in the txq is lost, as on the wire.
  * False: what is there does not fit together; nothing is changed that stack_reset_tell() needs, and
- * that is to be called. It must be, too, if the one who is in here dies.
+ * that is to be called. If the one who is in here dies, it can be called again.
  */
 struct stack_mended {
 	uint32_t reset, kept; /* TCP connections, none that was closed among them */

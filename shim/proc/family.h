@@ -67,9 +67,10 @@ struct dev_state; /* shim/dev/dev.h */
  * half done there: what such a call was given is still queued.
  */
 enum inside {
-	INSIDE_CHANGING, /* anything may be half done: the stack is made anew */
-	INSIDE_SENDING,  /* in such a call: the stack is whole */
-	INSIDE_MENDING,  /* it is being made anew: not whole before that is through */
+	INSIDE_CHANGING,      /* anything may be half done: the stack is made anew */
+	INSIDE_SENDING,       /* in such a call: the stack is whole */
+	INSIDE_MENDING,       /* it is being mended: not whole before that is through */
+	INSIDE_MENDING_AGAIN, /* likewise, after a death in the above; next, it is made anew */
 };
 
 /* A stack, its lock, and who looks after it. */

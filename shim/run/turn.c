@@ -312,6 +312,10 @@ static bool mend(struct stackrec *sr)
 {
 	struct stack_mended res;
 
+	if (atomic_load(&sr->inside) == INSIDE_MENDING_AGAIN)
+		return false;
+	atomic_store(&sr->inside, atomic_load(&sr->inside) == INSIDE_MENDING ? INSIDE_MENDING_AGAIN
+									     : INSIDE_MENDING);
 	users_mend(sr, true);
 	if (!stack_mend(sr->st, dev_mend(sr), now_ns(), &res))
 		return false;
@@ -341,14 +345,12 @@ static void recover(struct stackrec *sr)
 		atomic_store(&sr->inside, INSIDE_CHANGING);
 		flush(sr, now_ns());
 	} else {
-		bool again = atomic_exchange(&sr->inside, INSIDE_MENDING) == INSIDE_MENDING;
-
 		lists_mend(sr);
-		if (sr->st && (again || !mend(sr)))
+		if (sr->st && !mend(sr))
 			make_anew(sr);
+		atomic_store(&sr->inside, INSIDE_CHANGING);
 		if (sr->st)
 			flush(sr, now_ns());
-		atomic_store(&sr->inside, INSIDE_CHANGING);
 	}
 	/* What the dead had put on the rings it may not have sent, and whom it had told of
 	 * something it may not have woken. */

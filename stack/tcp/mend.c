@@ -156,17 +156,12 @@ static bool conn_take(struct mend *m, struct tcp_conn *c)
 
 void tcp_mend_named(struct stack *st)
 {
-	uint32_t n = st->nat < STACK_AT_MAX ? st->nat : STACK_AT_MAX;
 	struct pool_walk w = {0};
 	struct tcp_conn *c;
 
-	while ((c = pool_walk_next(&st->tcp->conns, &w)) != NULL) {
-		if (c->sk.life == SOCK_FREE)
-			continue;
-		c->sk.spoilt = 0;
-		for (uint32_t i = 0; i < n; i++)
-			c->sk.spoilt |= st->at[i] == c;
-	}
+	while ((c = pool_walk_next(&st->tcp->conns, &w)) != NULL)
+		if (c->sk.life != SOCK_FREE)
+			c->sk.spoilt = mend_is_named(st, c);
 }
 
 void tcp_mend_clear(struct stack *st)
@@ -366,11 +361,11 @@ static void conn_end(struct stack *st, struct tcp_conn *c)
 	const struct tcp_mini *mini = tcp_mini_find(st, &c->sk.local, &c->sk.remote);
 	bool held = c->sk.user != NULL && !c->sk.orphan;
 
-	c->sk.spoilt = 0;
 	if (held || !mini)
 		tcp_tell_peer(st, c);
 	if (held) {
 		tcp_conn_close(st, c);
+		c->sk.spoilt = 0;
 	} else if (c->sk.claimed) {
 		c->sk.life = SOCK_GONE;
 		list_push_back(&st->tcp->gone_conns, &c->accept_node);

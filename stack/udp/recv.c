@@ -149,6 +149,7 @@ static enum stat_id udp_queue(struct stack *st, struct udp_sock *us, struct rx_p
 
 enum stat_id udp_rx(struct stack *st, struct rx_pkt *p)
 {
+	AT(st, NULL);
 	struct udp_hdr buf;
 	const struct udp_hdr *h = rx_peek(st, p, sizeof(*h), &buf);
 	enum stat_id r = STAT_drop_udp_short;
@@ -175,6 +176,7 @@ enum stat_id udp_rx(struct stack *st, struct rx_pkt *p)
 			return STAT_drop_stray;
 		goto drop;
 	}
+	at_note(st, us);
 	rx_pull(st, p, UDP_HLEN_BYTES);
 	r = udp_queue(st, us, p, remote.port);
 	if (r == STAT_rx_packets)
@@ -280,6 +282,7 @@ static uint32_t dgram_train(struct stack *st, const struct udp_sock *us,
 ssize_t stack_udp_recv(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		       unsigned flags, struct udp_meta *meta, uint64_t now_ns)
 {
+	AT(st, sk);
 	struct udp_sock *us = udp_sock_of(sk);
 	const struct udp_dgram *g;
 	uint32_t n = 0, count = 1;

@@ -275,6 +275,7 @@ static bool udp_wait_flush(struct stack *st, struct udp_sock *us)
 
 void udp_tx_resume(struct stack *st, struct sock *sk)
 {
+	AT(st, sk);
 	struct udp_sock *us = udp_sock_of(sk);
 
 	if (!udp_wait_flush(st, us))
@@ -287,6 +288,7 @@ void udp_tx_resume(struct stack *st, struct sock *sk)
  * socket, EHOSTUNREACH. */
 void udp_dst_failed(struct stack *st, struct sock *sk, int err)
 {
+	AT(st, sk);
 	struct udp_sock *us = udp_sock_of(sk);
 	struct list *n, *tmp;
 
@@ -387,6 +389,7 @@ static int udp_wait_all(struct stack *st, struct udp_sock *us, const struct udp_
 ssize_t stack_udp_send(struct stack *st, struct sock *sk, const struct iovec *iov, int iovcnt,
 		       const struct udp_out *out, uint64_t now_ns)
 {
+	AT(st, sk);
 	struct udp_sock *us = udp_sock_of(sk);
 	struct iov_pos p = {iov, 0};
 	struct udp_way w;

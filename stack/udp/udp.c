@@ -9,7 +9,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-static void tables_empty(struct udp_state_tables *u)
+void udp_tables_empty(struct udp_state_tables *u)
 {
 	for (unsigned i = 0; i < UDP_BUCKETS; i++)
 		list_init(&u->bucket[i]);
@@ -24,7 +24,7 @@ int udp_tables_init(struct stack *st)
 		return -ENOMEM;
 	pool_init(&u->socks, st->arena, "udp_sock", sizeof(struct udp_sock), UDP_SOCKS_MAX);
 	pool_init(&u->dgrams, st->arena, "udp_dgram", sizeof(struct udp_dgram), UDP_DGRAMS_MAX);
-	tables_empty(u);
+	udp_tables_empty(u);
 	st->udp = u;
 	return 0;
 }
@@ -137,7 +137,7 @@ struct udp_sock *udp_find(struct stack *st, const struct endpoint *local,
 	return us;
 }
 
-static void udp_hash(struct stack *st, struct udp_sock *us)
+void udp_hash(struct stack *st, struct udp_sock *us)
 {
 	list_push_front(udp_bucket(st, &us->sk.local, us->connected ? &us->sk.remote : NULL),
 			&us->hash);
@@ -209,6 +209,7 @@ int stack_udp_open(struct stack *st, const struct endpoint *local, const struct 
 int stack_udp_connect(struct stack *st, struct sock *sk, const struct endpoint *local,
 		      const struct endpoint *remote)
 {
+	AT(st, sk);
 	struct udp_sock *us = udp_sock_of(sk);
 
 	udp_unhash(st, us);
@@ -252,32 +253,37 @@ void udp_disown_all(struct stack *st)
 			us->sk.user = NULL;
 }
 
+void udp_sock_reset(struct stack *st, struct udp_sock *us)
+{
+	uint32_t ready;
+
+	if (us->sk.life != SOCK_LIVE || us->sk.user == NULL || us->sk.orphan) {
+		us->sk.life = SOCK_FREE;
+		return;
+	}
+	us->rcvq_cost = us->frames_held = us->nwait = us->wait_bytes = 0;
+	us->copied = us->copied_last = NULL;
+	us->dst = NULL;
+	list_init(&us->hash);
+	list_init(&us->rcvq);
+	list_init(&us->waitq);
+	udp_hash(st, us);
+	ready = RDY_OUT | (us->shut_rd ? RDY_IN | RDY_RDHUP : 0) |
+		(us->shut_rd && us->shut_wr ? RDY_HUP : 0) | (us->sk.err ? RDY_ERR : 0);
+	sock_revive(st, &us->sk, ready);
+}
+
 /* Datagrams may be lost: those that waited are, and nobody is told. */
 void udp_reset_all(struct stack *st)
 {
 	struct udp_state_tables *u = st->udp;
 	struct pool_walk w = {0};
 	struct udp_sock *us;
-	uint32_t ready;
 
-	tables_empty(u);
+	udp_tables_empty(u);
 	pool_rebuild(&u->dgrams, NULL);
-	while ((us = pool_walk_next(&u->socks, &w)) != NULL) {
-		if (us->sk.life != SOCK_LIVE || us->sk.user == NULL || us->sk.orphan) {
-			us->sk.life = SOCK_FREE;
-			continue;
-		}
-		us->rcvq_cost = us->frames_held = us->nwait = us->wait_bytes = 0;
-		us->copied = us->copied_last = NULL;
-		us->dst = NULL;
-		list_init(&us->hash);
-		list_init(&us->rcvq);
-		list_init(&us->waitq);
-		udp_hash(st, us);
-		ready = RDY_OUT | (us->shut_rd ? RDY_IN | RDY_RDHUP : 0) |
-			(us->shut_rd && us->shut_wr ? RDY_HUP : 0) | (us->sk.err ? RDY_ERR : 0);
-		sock_revive(st, &us->sk, ready);
-	}
+	while ((us = pool_walk_next(&u->socks, &w)) != NULL)
+		udp_sock_reset(st, us);
 	pool_rebuild(&u->socks, sock_is_live);
 }
 

@@ -43,6 +43,7 @@ struct udp_dgram {
 	uint64_t rx_ns;
 	struct blk *blk;
 	struct dst *dst; /* waiting: one reference */
+	uint32_t mark;   /* mend.h's */
 };
 
 struct udp_sock {
@@ -86,6 +87,11 @@ void udp_rcvq_drop(struct stack *st, struct udp_sock *us);
 void udp_wait_drop(struct stack *st, struct udp_sock *us, struct udp_dgram *g);
 
 /* ---- udp.c ---------------------------------------------------------------------------------- */
+void udp_tables_empty(struct udp_state_tables *u);
+/* Into the hash. */
+void udp_hash(struct stack *st, struct udp_sock *us);
+/* After a death: us is emptied and goes on, or (nobody has it) is free. */
+void udp_sock_reset(struct stack *st, struct udp_sock *us);
 /* Frees a closed socket once nothing of it waits. */
 void udp_sock_finish(struct stack *st, struct udp_sock *us);
 

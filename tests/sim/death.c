@@ -7,8 +7,9 @@
  * that is let run for a drawn number of instructions, one at a time, and then killed. The parent
  * mends the stack and goes on. Connections that the dead was changing, or had in its hands, may
  * fail; all others must deliver every byte in order, in both directions, and end, although they
- * learn only by events that there is something to do. At the end every pool is at rest. A child
- * that comes to the end of its step is a death between two steps.
+ * learn only by events that there is something to do; and datagrams stay where they wait. Now and
+ * then who mends is killed first (after a time, not a number of instructions). At the end every
+ * pool is at rest. A child that comes to the end of its step is a death between two steps.
  *
  * The far stack, which all connections lead to, is an ordinary one that nobody kills.
  *
@@ -23,10 +24,12 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "death.h"
 #include "stack/tcp/tcp.h"
+#include "stack/udp/udp.h"
 
 #define ARENA_BYTES (1ull << 30)
 #define PORT 80u
@@ -75,7 +78,7 @@ static struct flow flow[FLOWS];
 static struct flying *wire[2];
 static uint64_t now, rng, rng_death;
 static uint32_t len_seen[OP_KINDS];
-static uint64_t deaths, at_rest, spoilt, named, kept;
+static uint64_t deaths, spoilt, named, kept, in_mending;
 static uint64_t seed;
 static uint32_t loss_ppm, dgram_no, death_ppm;
 static bool verbose, acceptable[2]; /* what is listened on has connections */
@@ -181,7 +184,6 @@ static void op_do_and_die(void)
 	if (!op->done && i == n && n + 200 > len_seen[op->kind] && n < STEP_LIMIT)
 		len_seen[op->kind] += len_seen[op->kind] / 4 + 50; /* there is more to come */
 	deaths++;
-	at_rest += op->done;
 }
 
 static struct flow *flow_of(const struct tcp_conn *c)
@@ -253,11 +255,34 @@ static void own_catch_up(struct side *own, const struct tcp_conn *was)
 	}
 }
 
+/* A child mends, and is killed while it does, or a bit later; then the parent is to. */
+static void mend_and_die(void)
+{
+	struct timespec t = {.tv_nsec = (long)(rnd(&rng_death) % 400000)};
+	struct stack_mended res;
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		fail("fork", errno);
+	if (pid == 0) {
+		stack_mend(st[NEAR], NULL, now, &res);
+		_exit(0);
+	}
+	nanosleep(&t, NULL);
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid || (WIFEXITED(status) && WEXITSTATUS(status)))
+		fail("who mends fails", status);
+	in_mending += WIFSIGNALED(status);
+}
+
 static void mend(struct side *own, const struct tcp_conn *next, const struct tcp_conn *was)
 {
 	struct stack_mended res;
 	uint32_t open = mend_spoil();
-	bool whole;
+	const struct udp_sock *us = udp_sock_of(udp[NEAR]);
+	uint32_t waits = us->rcvq_cost + us->wait_bytes;
+	bool whole, dgrams = !is_named(udp[NEAR]);
 
 	if (!op->done && op->kind == OP_CONNECT)
 		flow_spoil(own->f);
@@ -277,6 +302,8 @@ static void mend(struct side *own, const struct tcp_conn *next, const struct tcp
 	if (!stack_sock_keep(listener[NEAR], &near_handle) ||
 	    !stack_sock_keep(udp[NEAR], &near_handle))
 		fail("a listener or a datagram socket is gone", 0);
+	if (rnd(&rng_death) % 4 == 0)
+		mend_and_die();
 	whole = stack_mend(st[NEAR], NULL, now, &res);
 	if (verbose)
 		printf("death %llu: kind %d %s, %u reset, %u kept%s\n", (unsigned long long)deaths,
@@ -286,6 +313,8 @@ static void mend(struct side *own, const struct tcp_conn *next, const struct tcp
 		fail("it does not fit together", op->kind);
 	if (res.reset > open)
 		fail("one that nobody was changing is reset", res.reset);
+	if (dgrams && us->rcvq_cost + us->wait_bytes != waits)
+		fail("datagrams are lost that nobody was changing", waits);
 	kept += res.kept;
 	/* what is whole is so to its last record */
 	for (unsigned i = 0; i < FLOWS; i++)
@@ -768,10 +797,10 @@ int main(int argc, char **argv)
 		abort();
 	for (uint64_t s = first; s < first + n; s++)
 		world_run(s);
-	printf("%llu deaths, %llu of them between two steps: %llu connections were being changed, "
+	printf("%llu deaths, and %llu while mending: %llu connections were being changed, "
 	       "%llu of %llu flows spoilt, %llu times a connection went on\n",
-	       (unsigned long long)deaths, (unsigned long long)at_rest, (unsigned long long)named,
-	       (unsigned long long)spoilt, (unsigned long long)(n * FLOWS),
-	       (unsigned long long)kept);
+	       (unsigned long long)deaths, (unsigned long long)in_mending,
+	       (unsigned long long)named, (unsigned long long)spoilt,
+	       (unsigned long long)(n * FLOWS), (unsigned long long)kept);
 	return 0;
 }
