@@ -101,6 +101,7 @@ enum ev_kind {
 	EV_ACCEPT,
 	EV_DEATH,
 	EV_RESET,
+	EV_MEND,
 	EV_SILLY,
 	EV_MTU,
 	EV_DGRAM

@@ -337,6 +337,20 @@ static void draw_plain(struct world *w)
 	world_timer(w, &f->cli, 0);
 }
 
+/* Deaths between two steps: nobody may notice. */
+#define MENDS_MAX 6u
+static void draw_mends(struct world *w)
+{
+	struct rng r = {w->cfg.seed ^ 0x6d656e64};
+
+	for (uint64_t n = rng_below(&r, MENDS_MAX + 1); n > 0; n--) {
+		struct ev e = {.kind = EV_MEND, .node = (uint32_t)rng_below(&r, w->nnodes)};
+
+		e.at_ns = rng_below(&r, w->cfg.span_ns);
+		ev_push(&w->q, &e);
+	}
+}
+
 static void world_draw(struct world *w)
 {
 	unsigned i, k;
@@ -358,6 +372,7 @@ static void world_draw(struct world *w)
 		for (k = 0; k < w->nnodes; k++)
 			draw_link(w, i, k);
 	draw_fools(w);
+	draw_mends(w);
 	if (rng_one_in(&w->rng, 5)) {
 		struct ev e = {.kind = rng_one_in(&w->rng, 2) ? EV_DEATH : EV_RESET};
 
@@ -397,6 +412,18 @@ static void world_draw(struct world *w)
 }
 
 /* ---- running -------------------------------------------------------------------------------- */
+
+static void event_mend(struct world *w, struct node *n)
+{
+	struct stack_mended res;
+
+	world_log(w, "node %u is mended", n->idx);
+	if (!stack_mend(n->st, NULL, node_now(n), &res))
+		world_fail(w, "node %u can't be mended", n->idx);
+	if (res.reset)
+		world_fail(w, "node %u: %u connections are reset", n->idx, res.reset);
+	n->dirty = true;
+}
 
 static void event_stall(struct world *w, struct node *n)
 {
@@ -517,6 +544,9 @@ static void event_do(struct world *w, struct ev *e)
 		return;
 	case EV_DEATH:
 		event_death(w, n);
+		return;
+	case EV_MEND:
+		event_mend(w, n);
 		return;
 	case EV_RESET:
 		event_reset(w, n);
