@@ -522,6 +522,9 @@ uint32_t stack_unacked(const struct sock *sk);
 /* Open sockets, and connections that still have something to deliver (orphans not in TIME-WAIT). */
 uint32_t stack_open_count(const struct stack *st);
 uint32_t stack_draining_count(const struct stack *st);
+/* Is there a connection in TIME-WAIT, or one that stack_gone() is to tell of? Packets may still
+ * come for it. Needs no lock (a hint). */
+bool stack_remains(const struct stack *st);
 
 /*
  * Levels and names as setsockopt(2), SOL_SOCKET, IPPROTO_TCP, IPPROTO_IP. -ENOPROTOOPT: not one of

@@ -13,10 +13,10 @@
  * (asleep on the devices, until the next timer; meanwhile others kick their own output), also when
  * somebody sleeps but packets have waited for long: the one whom they woke has not turned; parked
  * (a futex without timeout, or REAP_NS while there are other processes to look after): nothing is
- * open, or for PARK_TICKS somebody has been asleep on the devices and nothing has happened. A
- * thread that wakes from such a sleep unparks it (helper_unpark), and so does whoever opens a
- * socket, or leaves a timer behind that is due before all those that were known then: the sleepers
- * would not wake for it.
+ * open or in TIME-WAIT, or for PARK_TICKS somebody has been asleep on the devices and nothing has
+ * happened. A thread that wakes from such a sleep unparks it (helper_unpark), and so does whoever
+ * opens a socket, or leaves a timer behind that is due before all those that were known then: the
+ * sleepers would not wake for it.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -63,10 +63,12 @@ static bool tx_waits(struct stackrec *sr)
 	return txq_used(stack_txq(sr->st)) || dev_tx_pending(sr);
 }
 
-/* Nothing that could need anybody: no socket, nothing left to deliver. */
+/* Nothing that could need anybody: no socket, nothing left to deliver, nothing that packets are
+ * steered here for: whose SYN finds its last connection in TIME-WAIT must not wait for its end. */
 static bool idle(struct stackrec *sr)
 {
-	return !stack_open_count(sr->st) && !stack_draining_count(sr->st) && !tx_waits(sr);
+	return !stack_open_count(sr->st) && !stack_draining_count(sr->st) &&
+	       !stack_remains(sr->st) && !tx_waits(sr);
 }
 
 static bool may_park(struct stackrec *sr)

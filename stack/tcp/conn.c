@@ -357,6 +357,14 @@ bool stack_gone(struct stack *st, struct endpoint *local, struct endpoint *remot
 	return false;
 }
 
+bool stack_remains(const struct stack *st)
+{
+	const struct tcp_state_tables *t = st->tcp;
+
+	return !list_empty(&t->tw) || !list_empty(&t->gone_conns) || !list_empty(&t->gone_tws) ||
+	       !list_empty(&t->gone_reqs);
+}
+
 uint8_t *stack_claims(struct stack *st, const struct endpoint *local, const struct endpoint *remote)
 {
 	struct tcp_conn *c = tcp_conn_find(st, local, remote);

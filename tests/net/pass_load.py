@@ -23,8 +23,10 @@ def unix(path):
 
 
 def serve(l, until, others):
-    # until the time, or until others have something to say
-    while time.monotonic() < until:
+    # until the time, but those who wait by now at least; or until others have something to say
+    late = False
+    while not late:
+        late = time.monotonic() >= until
         ready = select.select([l] + others, [], [], max(0, until - time.monotonic()))[0]
         if l in ready:
             try:
@@ -120,8 +122,8 @@ def load():
         end = time.monotonic() + 10
         while on.open and time.monotonic() < end:
             on.step(0.1)
-        on.why += ["hangs"] * len(on.open)
         for s, _ in on.open.values():
+            on.why.append("hangs-in-state-%d" % s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])
             s.close()
         why = ["%d x %s" % (on.why.count(w), w) for w in sorted(set(on.why))]
         say(u, " ".join([str(on.served), str(len(on.why))] + why))
