@@ -176,6 +176,43 @@ void mend_news(struct stack *st, struct sock *sk)
 		list_push_back(&st->events, &sk->ev);
 }
 
+/* ---- the way out ---------------------------------------------------------------------------- */
+
+/* A packet that is whole in its frame, which no device has got yet and nobody else has. */
+static bool ent_take(struct mend *m, const struct tx_ent *e)
+{
+	struct frame_pool *fp = &m->st->frames;
+
+	if (e->flags & TXF_GSO || e->dev >= STACK_DEVS || e->frame >= fp->count ||
+	    (m->lent != NULL && m->lent[e->frame / 64] & 1ull << e->frame % 64) ||
+	    (uint32_t)fp->meta[e->frame].off + e->len > FRAME_BYTES || !frame_hold(fp, e->frame))
+		return false;
+	fp->meta[e->frame].next = fp->meta[e->frame].qnext = FRAME_NONE;
+	return true;
+}
+
+/* What was queued is kept, in its order, but for super-segments, whose blocks may be gone. To be
+ * called when all others have taken what they hold. */
+static void txq_take(struct mend *m)
+{
+	struct txq *q = &m->st->txq;
+	uint32_t head = q->head, end = q->tail, at = head, i;
+
+	if (txq_used(q) > TXQ_ENTRIES)
+		end = head;
+	/* Empty meanwhile, for who comes after a death in here. */
+	__atomic_store_n(&q->head, end, __ATOMIC_SEQ_CST);
+	for (i = head; i != end; i++) {
+		if (!ent_take(m, &q->ent[i % TXQ_ENTRIES]))
+			continue;
+		if (i != at)
+			q->ent[at % TXQ_ENTRIES] = q->ent[i % TXQ_ENTRIES];
+		at++;
+	}
+	__atomic_store_n(&q->tail, at, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&q->head, head, __ATOMIC_SEQ_CST);
+}
+
 /* ---- the stack ------------------------------------------------------------------------------ */
 
 /* Everything has its owner. False: it does not fit together. */
@@ -190,8 +227,11 @@ static bool mend_take_all(struct mend *m)
 		mend_none(&st->blks, BLK_MARK);
 		mend_none(&st->errs, ERR_MARK);
 		frame_hold_none(&st->frames);
-		if (tcp_mend_take(m) && udp_mend_take(m))
+		if (tcp_mend_take(m) && udp_mend_take(m)) {
+			if (!m->torn)
+				txq_take(m);
 			return !m->torn;
+		}
 	}
 	return false;
 }
@@ -200,7 +240,6 @@ static bool mend_take_all(struct mend *m)
 static void mend_grounds(struct stack *st, const uint64_t *lent)
 {
 	wheel_init(&st->wheel, st->now_ns);
-	st->txq.head = st->txq.tail = 0;
 	st->txq_bulk = 0;
 	st->blk_limbo = NULL;
 	st->blk_wanted = false;

@@ -507,8 +507,8 @@ void stack_reset_all(struct stack *st, uint64_t now_ns);
  * In place of these two, and after the same two calls for the users: what the dead was changing is
  * reset as above, everybody else goes on with every byte. Lists, hashes, the wheel, queues and free
  * lists are made anew around them; all of them have news (RDY_*), in case it was lost. A connection
- * without a user that the application should have, or had, is closed, as by stack_close(). What
- * was in the txq is lost, as on the wire.
+ * without a user that the application should have, or had, is closed, as by stack_close(). Of what
+ * was in the txq super-segments are lost, as on the wire.
  * False: what is there does not fit together; nothing is changed that stack_reset_tell() needs, and
  * that is to be called. If the one who is in here dies, it can be called again.
  */

@@ -188,7 +188,8 @@ void ip_commit(struct stack *st, struct ip_out *o, uint32_t csum_offset, uint32_
 	}
 	memcpy(o->l4 + csum_offset, &field, sizeof(field));
 	e->csum_offset = (uint16_t)csum_offset;
-	st->txq.tail++;
+	/* whole before it is queued, for stack_mend() */
+	__atomic_store_n(&st->txq.tail, st->txq.tail + 1, __ATOMIC_RELEASE);
 	COUNT(st, tx_packets);
 	COUNT_N(st, tx_bytes, e->len + e->blk_len);
 	if (e->flags & TXF_GSO) {

@@ -255,6 +255,17 @@ static void own_catch_up(struct side *own, const struct tcp_conn *was)
 	}
 }
 
+/* Those that wait to be sent, in one frame each. */
+static uint32_t txq_packets(void)
+{
+	const struct txq *q = &st[NEAR]->txq;
+	uint32_t n = 0;
+
+	for (uint32_t i = q->head; i != q->tail; i++)
+		n += !(q->ent[i % TXQ_ENTRIES].flags & TXF_GSO);
+	return n;
+}
+
 /* A child mends, and is killed while it does, or a bit later; then the parent is to. */
 static void mend_and_die(void)
 {
@@ -283,6 +294,7 @@ static void mend(struct side *own, const struct tcp_conn *next, const struct tcp
 	const struct udp_sock *us = udp_sock_of(udp[NEAR]);
 	uint32_t waits = us->rcvq_cost + us->wait_bytes;
 	bool whole, dgrams = !is_named(udp[NEAR]);
+	uint32_t queued = txq_packets();
 
 	if (!op->done && op->kind == OP_CONNECT)
 		flow_spoil(own->f);
@@ -315,6 +327,8 @@ static void mend(struct side *own, const struct tcp_conn *next, const struct tcp
 		fail("one that nobody was changing is reset", res.reset);
 	if (dgrams && us->rcvq_cost + us->wait_bytes != waits)
 		fail("datagrams are lost that nobody was changing", waits);
+	if (txq_packets() < queued)
+		fail("packets are lost that were queued", queued - txq_packets());
 	kept += res.kept;
 	/* what is whole is so to its last record */
 	for (unsigned i = 0; i < FLOWS; i++)

@@ -92,7 +92,6 @@ static void rot_derived(uint32_t *rnd, uint32_t share)
 	rot_list(&st->tx_wait, rnd, share);
 	rot_list(&st->events, rnd, share);
 	rot_list(&st->socks, rnd, share);
-	rot(&st->txq, sizeof(st->txq), rnd, share);
 	rot(&st->blk_limbo, 8, rnd, share);
 	rot(&st->nopen, 8, rnd, share);
 	rot(st->frames.free, st->frames.count * 4ul, rnd, share);
@@ -121,6 +120,7 @@ static void rot_all(uint32_t seed, uint32_t share)
 	uint32_t rnd = seed;
 
 	rot_derived(&rnd, share);
+	rot(&w.e.st->txq, sizeof(w.e.st->txq), &rnd, share);
 	rot(fp->meta, fp->count * sizeof(struct frame), &rnd, share);
 	rot(&c->rcv, sizeof(c->rcv), &rnd, share);
 	rot(&c->snd, sizeof(c->snd), &rnd, share);
@@ -156,6 +156,16 @@ static unsigned resets_out(void)
 		ck_assert(out(&w).flags & TH_RST);
 		n++;
 	}
+	return n;
+}
+
+/* Likewise, among what had been queued before. */
+static unsigned resets_among(void)
+{
+	unsigned n = 0;
+
+	while (txq_used(stack_txq(w.e.st)))
+		n += (out(&w).flags & TH_RST) != 0;
 	return n;
 }
 
@@ -317,7 +327,8 @@ START_TEST(mending_loses_nothing_that_nobody_was_changing)
 		ck_assert_uint_eq(res.kept, 3);
 		ck_assert_uint_eq(tcp_listener_of(w.l)->nreqs, 1);
 		/* it was accepted and given to nobody: closed, with what it has unread */
-		ck_assert_uint_eq(resets_out(), 1);
+		ck_assert_uint_gt(txq_used(stack_txq(w.e.st)), 1);
+		ck_assert_uint_eq(resets_among(), 1);
 		while ((s = stack_event(w.e.st, &edges)) != NULL)
 			told |= s == w.sk && edges & RDY_IN;
 		ck_assert(told);
@@ -345,7 +356,7 @@ START_TEST(who_is_noted_is_reset_alone)
 	ck_assert_uint_eq(w.e.st->nat, 0);
 	ck_assert_int_eq(get(&w, 10), -ECONNRESET);
 	/* it, and the one that was given to nobody */
-	ck_assert_uint_eq(resets_out(), 2);
+	ck_assert_uint_eq(resets_among(), 2);
 	reset();
 	ck_assert_uint_eq(resets_out(), 1);
 	ends();
