@@ -141,7 +141,7 @@ static void payload(const struct fool *f, const struct say *s, uint8_t *b)
 static void say(struct fool *f, const struct say *s)
 {
 	bool scaled = f->scale && !(s->flags & TH_SYN);
-	uint32_t wnd = scaled ? s->wnd >> SILLY_WSCALE : s->wnd, edge;
+	uint32_t wnd = scaled ? s->wnd >> SILLY_WSCALE : s->wnd, edge, most;
 	uint8_t b[SILLY_MSS];
 	struct pkt_tcp t = {.from = node_addr(SIM_SILLY, f->v6),
 			    .to = node_addr(f->n->idx, f->v6),
@@ -161,8 +161,10 @@ static void say(struct fool *f, const struct say *s)
 
 	t.wnd = (uint16_t)(wnd > 65535 ? 65535 : wnd);
 	edge = s->ack + ((uint32_t)t.wnd << (scaled ? SILLY_WSCALE : 0));
-	/* An ACK of what was not sent is not taken, nor is its window. */
-	if (s->flags & TH_ACK && !before(f->hi + 3000, s->ack) &&
+	/* An ACK of what was not sent is not taken, nor is its window; but by the time it arrives
+	 * what it is for may have been sent, as far as the windows before it let it. */
+	most = f->edge_known && before(f->hi + 3000, f->edge) ? f->edge : f->hi + 3000;
+	if (s->flags & TH_ACK && !before(most, s->ack) &&
 	    (!f->edge_known || before(f->edge, edge))) {
 		f->edge = edge;
 		f->edge_known = true;
