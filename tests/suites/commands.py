@@ -65,7 +65,8 @@ class Commands:
         os.chmod(at, 0o777)
         argv, env, cwd = self.command(unit, run, at)
         log = at + ".output"
-        status = core.spawn(argv, env, min(self.unit_s, run.left()), log, cwd or at, self.netns)
+        status = core.spawn(argv, env, min(self.unit_s, run.left()), log, cwd or at,
+                            self.netns or run.way == "loopback")
         with open(log, "rb") as f:
             output = f.read().decode("utf-8", "replace")
         with open(run.out, "a", encoding="utf-8") as f:
@@ -211,8 +212,12 @@ class Behind(Commands):
 
 class Memcached(Behind):
     """A unit is a file of t/, over TCP and UDP: memcached's help is kept from telling of UNIX
-    sockets, which the tests would use."""
+    sockets, which the tests would use. On loopback the test is under the shim, too, so that it and
+    the servers that it starts are one family."""
     name, limit_s = "memcached", 900
+    ways = {"loopback", "veth", "kernel"}
+    why_not = {}
+    unit_s = 180  # maxconns.t starts 6000 programs
 
     def prepare(self, fetch):
         self.bin = which("memcached", "memcached")
@@ -224,6 +229,7 @@ class Memcached(Behind):
 
     def command(self, unit, run, tmp):
         shutil.copytree(os.path.join(self.tree, "t"), os.path.join(tmp, "t"))
+        self.files_apart(os.path.join(tmp, "t", unit), tmp)
         for f in os.listdir(self.tree):
             if re.search(r"\.(c|h|lua|txt|ac)$|^(devtools|doc)$", f):
                 os.symlink(os.path.join(self.tree, f), os.path.join(tmp, f))
@@ -235,19 +241,38 @@ class Memcached(Behind):
         text = text.replace('PeerAddr => "127.0.0.1:$port"', 'PeerAddr => "$host:$port"')
         with open(pm, "w", encoding="utf-8") as f:
             f.write(text)
+        here = run.way == "loopback"
+        server = self.bin if here else f"{VETH} --server {self.server_env(run)} {self.bin}"
         self.script(os.path.join(tmp, "memcached-debug"), f"""
 [ "${{1-}}" != -h ] || {{ {self.bin} -h | grep -v unix-socket; exit; }}
-exec {VETH} --server {self.server_env(run)} {self.bin} "${{@//127.0.0.1/$SUITE_HOST}}"
+exec {server} "${{@//127.0.0.1/$SUITE_HOST}}"
 """)
         self.script(os.path.join(tmp, "timedrun"), 'shift; exec "$@"\n')
+        if here:
+            return ["perl", os.path.join(tmp, "t", unit)], \
+                {**run.env(), "SUITE_HOST": "127.0.0.1"}, tmp
         return [VETH, "perl", os.path.join(tmp, "t", unit)], {}, tmp
+
+    @staticmethod
+    def files_apart(path, tmp):
+        """Files are named after the process, and two namespaces have the same numbers."""
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.replace("/tmp/", f"{tmp}/"))
 
     def tests(self, unit, status, output):
         if re.search(r"(?m)^1\.\.0 # SKIP", output):
             yield unit, "skip"
             return
+        seen = {}
         for good, n, name in re.findall(r"(?m)^(not ok|ok) (\d+)(?: - (.*))?$", output):
-            yield f"{unit}/{n}", "fail" if good == "not ok" else "pass"
+            # How often maxconns.t sees a refusal is a race, natively, too.
+            test = name if unit == "maxconns.t" else n
+            if seen.get(test) != "fail":
+                seen[test] = "fail" if good == "not ok" else "pass"
+        for test, how in seen.items():
+            yield f"{unit}/{test}", how
         yield unit, "pass" if status == 0 else "fail"
 
     def unit_of(self, test):
