@@ -15,7 +15,7 @@
 
 int env_released;
 void (*env_tx)(struct stackrec *sr);
-unsigned env_kicks;
+_Atomic unsigned env_kicks;
 unsigned env_nstacks = 1;
 
 /* ---- what lies outside of the rooms under test ---------------------------------------------- */

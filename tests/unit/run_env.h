@@ -31,7 +31,7 @@ void env_close(int fd);
 /* Called where the device is told to send, the stack's lock held; NULL: nothing. */
 extern void (*env_tx)(struct stackrec *sr);
 /* How often dev_kick() was called here. */
-extern unsigned env_kicks;
+extern _Atomic unsigned env_kicks;
 /* How often the device was told to send, and how many sockets were released. */
 extern int env_released;
 
