@@ -724,7 +724,7 @@ uint32_t dev_tx_pending(const struct stackrec *sr)
 	return n;
 }
 
-/* False: all is sent, or can't be now. */
+/* True: something was sent, all that was there, and more may have come meanwhile. */
 static bool kick_nets(const struct dev_state *ds)
 {
 	bool again = false;
